@@ -1,0 +1,1 @@
+"""What every part may use and that does no I/O: errors, ids, clock, configuration, tasks."""

@@ -1,0 +1,357 @@
+"""The configuration: one YAML file, every key optional, unknown keys refused by name.
+
+`${NAME}` in a value reads the environment, `${NAME:-text}` with a default. This is the only module
+that reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the key, its value and the remedy."""
+
+
+class Cors(msgspec.Struct, forbid_unknown_fields=True):
+    """Which web pages may call from another origin."""
+
+    origins: list[str] = []
+
+
+ProviderKind = Literal["openai", "openai-compatible", "local", "scripted"]
+
+
+class Provider(msgspec.Struct, forbid_unknown_fields=True):
+    """A source of answers. `base_url` and `api_key` are for the kinds over HTTP, `model`, `path`,
+    `threads` and `context_tokens` for `local`.
+    """
+
+    kind: ProviderKind
+    base_url: str | None = None
+    api_key: str | None = None
+    idle_timeout_s: float = 120.0
+    model: str | None = None
+    path: str | None = None
+    threads: int | None = None
+    context_tokens: int | None = None
+
+
+ModelKind = Literal["chat", "embeddings"]
+
+
+class Model(msgspec.Struct, forbid_unknown_fields=True):
+    """A name that apps use. `route` lists `provider/model` in order: the next one is the fallback."""
+
+    route: list[str]
+    kind: ModelKind = "chat"
+    title: str | None = None
+
+
+class Tier(msgspec.Struct, forbid_unknown_fields=True):
+    """What people of a tier may do; what is left out is not limited."""
+
+    models: list[str] | None = None
+    requests_per_minute: int | None = None
+
+
+class Auth(msgspec.Struct, forbid_unknown_fields=True):
+    """How callers are known. `anonymous` lets anybody begin a session."""
+
+    anonymous: bool = False
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True):
+    """What a request may be, and how long a client may take."""
+
+    body_mb: float = 20.0
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 20.0
+    slow_reader_s: float = 30.0
+
+
+class Guards(msgspec.Struct, forbid_unknown_fields=True):
+    """What is screened on its way out and back."""
+
+    credentials: Literal["off", "mask", "refuse"] = "off"
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    """All settings."""
+
+    database: str = "sqlite:///frontdesk.db"
+    cors: Cors = msgspec.field(default_factory=Cors)
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    default_model: str | None = None
+    tiers: dict[str, Tier] = {}
+    default_tier: str | None = None
+    auth: Auth = msgspec.field(default_factory=Auth)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    guards: Guards = msgspec.field(default_factory=Guards)
+    hangup_drain_s: float = 10.0
+    shutdown_grace_s: float = 10.0
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """What Frontdesk reads from the environment besides `${NAME}` in the configuration."""
+
+    home: Path
+    admin_key: str | None
+    config_file: Path | None
+    openai_api_key: str | None
+    openai_base_url: str | None
+    openai_model: str | None
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read the environment; empty variables count as unset."""
+    given = {name: value for name, value in (os.environ if variables is None else variables).items() if value}
+    data_home = given.get("XDG_DATA_HOME") or str(Path(given.get("HOME", "~")).expanduser() / ".local" / "share")
+    config_file = given.get("FRONTDESK_CONFIG")
+    return Environment(
+        home=Path(given.get("FRONTDESK_HOME") or Path(data_home) / "frontdesk"),
+        admin_key=given.get("FRONTDESK_ADMIN_KEY"),
+        config_file=Path(config_file) if config_file else None,
+        openai_api_key=given.get("OPENAI_API_KEY"),
+        openai_base_url=given.get("OPENAI_BASE_URL"),
+        openai_model=given.get("OPENAI_MODEL"),
+    )
+
+
+def load_config(path: Path, variables: Mapping[str, str] | None = None) -> Config:
+    """Read and check a configuration file. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"The configuration {str(path)!r} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The configuration {str(path)!r} is not UTF-8.") from None
+    return parse_config(text, os.environ if variables is None else variables)
+
+
+def parse_config(text: str, variables: Mapping[str, str]) -> Config:
+    """Check a configuration's text. Raises ConfigError."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The configuration is not valid YAML: {error}") from None
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError("The configuration must be a mapping of settings.")
+    _refuse_unknown(cast("dict[Any, Any]", tree), Config, "")
+    try:
+        config = msgspec.convert(_with_environment(tree, variables, ""), Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"The configuration is wrong: {str(error).replace('$.', '')}.") from None
+    _check(config)
+    return config
+
+
+def development_config(environment: Environment) -> Config:
+    """What `make run` serves where no file is given: a real small model on this machine, and OpenAI
+    before it where a key is in the environment.
+    """
+    providers = {
+        "local": Provider(kind="local", model="smollm2-135m"),
+        "local-embeddings": Provider(kind="local", model="minilm-l6-v2"),
+    }
+    route = ["local/smollm2-135m"]
+    models: dict[str, Model] = {}
+    if environment.openai_api_key:
+        providers["openai"] = Provider(
+            kind="openai", api_key=environment.openai_api_key, base_url=environment.openai_base_url
+        )
+        route.insert(0, f"openai/{environment.openai_model or _OPENAI_MODEL}")
+        models["text-embedding-3-small"] = Model(route=["openai/text-embedding-3-small"], kind="embeddings")
+    models = {
+        "fast": Model(route=route, title="Fast"),
+        "embed": Model(route=["local-embeddings/minilm-l6-v2"], kind="embeddings"),
+        **models,
+    }
+    config = Config(providers=providers, models=models, default_model="fast", auth=Auth(anonymous=True))
+    _check(config)
+    return config
+
+
+_OPENAI_MODEL = "gpt-5-mini"
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+# Names of the contract that this version does not serve. Accepting them would promise a limit or a
+# protection that nothing enforces.
+_NOT_YET = frozenset(
+    {
+        "alerts",
+        "budgets",
+        "cache",
+        "features",
+        "prices",
+        "retention",
+        "valkey",
+        "tiers.budget",
+        "tiers.concurrent",
+        "tiers.tokens_per_day",
+        "tiers.tokens_per_minute",
+        "auth.jwt",
+    }
+)
+_NESTED: dict[str, tuple[type[msgspec.Struct], bool]] = {
+    "cors": (Cors, False),
+    "auth": (Auth, False),
+    "limits": (Limits, False),
+    "guards": (Guards, False),
+    "providers": (Provider, True),
+    "models": (Model, True),
+    "tiers": (Tier, True),
+}
+
+
+def _refuse_unknown(tree: dict[Any, Any], shape: type[msgspec.Struct], where: str) -> None:
+    known = shape.__struct_fields__
+    for key, value in tree.items():
+        if key not in known:
+            raise ConfigError(_unknown_key(str(key), known, where))
+        if where or not isinstance(value, dict):
+            continue
+        inner = cast("dict[Any, Any]", value)
+        if key in _NESTED:
+            inner_shape, is_named = _NESTED[key]
+            for name, entry in inner.items() if is_named else ((None, inner),):
+                if isinstance(entry, dict):
+                    place = f"{key}.{name}" if is_named else str(key)
+                    _refuse_unknown(cast("dict[Any, Any]", entry), inner_shape, place)
+
+
+def _unknown_key(key: str, known: tuple[str, ...], where: str) -> str:
+    place = f"{where}.{key}" if where else key
+    family = f"{where.split('.', 1)[0]}.{key}" if where else key
+    if family in _NOT_YET:
+        return f"The setting {place!r} is not served by this version. Remove it: nothing would enforce it."
+    nearest = difflib.get_close_matches(key, known, n=1)
+    remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Known here: {', '.join(known)}."
+    return f"The setting {place!r} is unknown. {remedy}"
+
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+def _with_environment(value: Any, variables: Mapping[str, str], where: str) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _with_environment(each, variables, f"{where}.{key}" if where else str(key))
+            for key, each in cast("dict[Any, Any]", value).items()
+        }
+    if isinstance(value, list):
+        return [
+            _with_environment(each, variables, f"{where}[{place}]")
+            for place, each in enumerate(cast("list[Any]", value))
+        ]
+    if not isinstance(value, str):
+        return value
+
+    def replaced(match: re.Match[str]) -> str:
+        found = variables.get(match["name"], match["default"])
+        if found is None:  # pyright: ignore[reportUnnecessaryComparison] - a group that did not match is None
+            raise ConfigError(
+                f"{where} reads ${{{match['name']}}}, which is not set in the environment. "
+                f"Set it, or write ${{{match['name']}:-}} to allow it empty."
+            )
+        return found
+
+    return _VARIABLE.sub(replaced, value)
+
+
+def _check(config: Config) -> None:
+    for name, provider in config.providers.items():
+        _check_provider(name, provider)
+    for name, model in config.models.items():
+        _check_model(name, model, config)
+    if config.default_model is not None:
+        _check_reference("default_model", config.default_model, config.models)
+        if config.models[config.default_model].kind != "chat":
+            raise ConfigError(f"default_model is {config.default_model!r}, which does not chat.")
+    for name, tier in config.tiers.items():
+        for model in tier.models or ():
+            _check_reference(f"tiers.{name}.models", model, config.models)
+        if tier.requests_per_minute is not None and tier.requests_per_minute < 1:
+            raise ConfigError(
+                f"tiers.{name}.requests_per_minute is {tier.requests_per_minute}. It must be at least 1; "
+                "leave it out for no limit."
+            )
+    if config.default_tier is not None:
+        _check_reference("default_tier", config.default_tier, config.tiers)
+    elif config.tiers:
+        raise ConfigError("There are tiers but no default_tier. Name the one that counts where none is told.")
+    for origin in config.cors.origins:
+        _check_origin(origin)
+    _check_numbers(config)
+
+
+def _check_provider(name: str, provider: Provider) -> None:
+    place = f"providers.{name}"
+    if "/" in name:
+        raise ConfigError(f"The provider name {name!r} has a '/', which parts provider and model in a route.")
+    if provider.kind == "openai-compatible" and not provider.base_url:
+        raise ConfigError(f"{place}.base_url is missing. A provider of this kind needs it, ending in /v1.")
+    if provider.base_url is not None and urlsplit(provider.base_url).scheme not in ("http", "https"):
+        raise ConfigError(f"{place}.base_url is {provider.base_url!r}. It must begin with http:// or https://.")
+    if provider.kind == "openai" and not provider.api_key:
+        raise ConfigError(f"{place}.api_key is missing. A provider of this kind needs it.")
+    if provider.kind == "local" and not provider.model:
+        raise ConfigError(f"{place}.model is missing. Name a local model, such as smollm2-135m.")
+    if provider.idle_timeout_s <= 0:
+        raise ConfigError(f"{place}.idle_timeout_s is {provider.idle_timeout_s:g}. It must be more than 0.")
+
+
+def _check_model(name: str, model: Model, config: Config) -> None:
+    if not model.route:
+        raise ConfigError(f"models.{name}.route is empty. List at least one 'provider/model'.")
+    for step in model.route:
+        provider, slash, rest = step.partition("/")
+        if not slash or not rest:
+            raise ConfigError(f"models.{name}.route has {step!r}. Write it as 'provider/model'.")
+        _check_reference(f"models.{name}.route", provider, config.providers)
+
+
+def _check_reference(place: str, name: str, known: Mapping[str, object]) -> None:
+    if name in known:
+        return
+    nearest = difflib.get_close_matches(name, known, n=1)
+    remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(known) or 'none'}."
+    raise ConfigError(f"{place} names {name!r}, which is not configured. {remedy}")
+
+
+def _check_origin(origin: str) -> None:
+    parts = urlsplit(origin)
+    if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
+        raise ConfigError(f"cors.origins has {origin!r}. An origin is a scheme and a host: https://app.example")
+
+
+def _check_numbers(config: Config) -> None:
+    limits = config.limits
+    for place, value in (
+        ("limits.body_mb", limits.body_mb),
+        ("limits.header_timeout_s", limits.header_timeout_s),
+        ("limits.body_timeout_s", limits.body_timeout_s),
+        ("limits.slow_reader_s", limits.slow_reader_s),
+    ):
+        if value <= 0:
+            raise ConfigError(f"{place} is {value:g}. It must be more than 0.")
+    for place, value in (
+        ("hangup_drain_s", config.hangup_drain_s),
+        ("shutdown_grace_s", config.shutdown_grace_s),
+    ):
+        if value < 0:
+            raise ConfigError(f"{place} is {value:g}. It must not be less than 0.")
