@@ -1,0 +1,142 @@
+"""What is answered: events in the vocabulary of OpenAI's Responses items.
+
+A provider yields lists of these, one list an upstream read. An answer is
+
+    (ItemStarted Delta* ItemFinished)*  ChoiceFinished*  UsageReported?  Terminal
+
+where items may overlap (parallel tool calls) and are told apart by `output`, their place in the
+answer, counted from 0. Exactly one terminal event ends it: an end without one is a failure.
+`choice` is OpenAI's `n`: 0 unless the caller asked for several answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class MessageStarted(msgspec.Struct, frozen=True, gc=False):
+    """A message of the assistant begins."""
+
+    output: int
+    item_id: str
+    choice: int = 0
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """More text of a message. `logprobs` are carried as the provider sent them, for these tokens."""
+
+    output: int
+    text: str
+    logprobs: list[Any] | None = None
+
+
+class RefusalDelta(msgspec.Struct, frozen=True, gc=False):
+    """More of the words with which the model declines."""
+
+    output: int
+    text: str
+
+
+class ReasoningStarted(msgspec.Struct, frozen=True, gc=False):
+    """The model begins to think aloud."""
+
+    output: int
+    item_id: str
+    choice: int = 0
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
+    """More of what the model thinks."""
+
+    output: int
+    text: str
+
+
+class ToolCallStarted(msgspec.Struct, frozen=True, gc=False):
+    """The model begins to call a tool."""
+
+    output: int
+    item_id: str
+    call_id: str
+    name: str
+    kind: Literal["function", "custom"] = "function"
+    choice: int = 0
+
+
+class ToolArgumentsDelta(msgspec.Struct, frozen=True, gc=False):
+    """More of a call's arguments; JSON only when put together."""
+
+    output: int
+    text: str
+
+
+class ItemFinished(msgspec.Struct, frozen=True, gc=False):
+    """An item is whole."""
+
+    output: int
+
+
+class ChoiceFinished(msgspec.Struct, frozen=True, gc=False):
+    """One answer of `n` has ended, for this reason."""
+
+    choice: int
+    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class EmbeddingsProduced(msgspec.Struct, frozen=True):
+    """Vectors in the order of the inputs, each as little-endian 32-bit floats."""
+
+    vectors: list[bytes]
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What an attempt used, in tokens. None means that the provider did not say.
+
+    `cached_tokens` and `cache_write_tokens` are part of `input_tokens`, `reasoning_tokens` of
+    `output_tokens`. `source` tells a provider's figure from our own count. `raw` is what came.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    source: Literal["reported", "counted"] = "reported"
+    raw: dict[str, Any] | None = None
+
+
+class UsageReported(msgspec.Struct, frozen=True):
+    """The provider says what it used; the last one counts."""
+
+    usage: Usage
+
+
+class TurnCompleted(msgspec.Struct, frozen=True, gc=False):
+    """The answer is whole."""
+
+
+class TurnIncomplete(msgspec.Struct, frozen=True, gc=False):
+    """The answer stops early, for a reason that is no failure."""
+
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+class TurnFailed(msgspec.Struct, frozen=True, gc=False):
+    """The answer breaks off. What was sent before stands."""
+
+    code: str
+    message: str
+
+
+class TurnCancelled(msgspec.Struct, frozen=True, gc=False):
+    """Somebody who may asked to stop."""
+
+
+Terminal = TurnCompleted | TurnIncomplete | TurnFailed | TurnCancelled
+Started = MessageStarted | ReasoningStarted | ToolCallStarted
+Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolArgumentsDelta
+Event = Started | Delta | ItemFinished | ChoiceFinished | EmbeddingsProduced | UsageReported | Terminal
+
+TERMINAL_TYPES = frozenset({TurnCompleted, TurnIncomplete, TurnFailed, TurnCancelled})

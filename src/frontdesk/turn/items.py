@@ -1,0 +1,110 @@
+"""What is asked: a request in one neutral form, in the vocabulary of OpenAI's Responses items.
+
+`wire/` reads the callers' bytes into it, `providers/` write it in their dialect. What we decide
+something about is typed; all else is carried in `extra` and `parameters`, untouched, under the
+name that OpenAI's wire gives it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Text(msgspec.Struct, frozen=True):
+    """Words, of a person or of the model. `extra` is what else the wire's part said."""
+
+    text: str
+    extra: dict[str, Any] | None = None
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A picture: an https URL or a data URL. `detail` is low, high, auto or absent."""
+
+    url: str
+    detail: str | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A part or an item that we carry without reading it, in the spelling of `dialect`."""
+
+    raw: dict[str, Any]
+    dialect: Literal["chat", "responses"]
+
+
+Part = Text | Image | Unknown
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message. `content` is plain text, or parts in order."""
+
+    role: str
+    content: str | list[Part]
+    extra: dict[str, Any] | None = None
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that the model made. `arguments` is its text (JSON for a function, free for custom)."""
+
+    call_id: str
+    name: str
+    arguments: str
+    kind: Literal["function", "custom"] = "function"
+
+
+class ToolOutput(msgspec.Struct, frozen=True):
+    """What a call returned."""
+
+    call_id: str
+    output: str | list[Part]
+    kind: Literal["function", "custom"] = "function"
+
+
+Item = Message | ToolCall | ToolOutput | Unknown
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool that the model may call. `definition` is flat, as in Responses, without `type`."""
+
+    kind: str
+    definition: dict[str, Any]
+
+
+class Format(msgspec.Struct, frozen=True):
+    """The shape that the answer must have. `definition` is flat: name, schema, strict, description."""
+
+    kind: Literal["json_object", "json_schema"]
+    definition: dict[str, Any]
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A request for an answer.
+
+    `items` are in order of the conversation. `tool_choice` is "none", "auto", "required" or
+    {"type": ..., "name": ...} as in Responses. `parameters` hold all that we do not decide
+    about, in the spelling of Chat Completions; a provider maps it, carries it or refuses it by name.
+    """
+
+    items: list[Item]
+    instructions: str | None = None
+    tools: list[Tool] = []
+    tool_choice: str | dict[str, Any] | None = None
+    format: Format | None = None
+    max_output_tokens: int | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    choices: int = 1
+    stream: bool = False
+    parameters: dict[str, Any] = {}
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True):
+    """A request for vectors: texts, or lists of token ids, in order."""
+
+    inputs: list[str] | list[list[int]]
+    dimensions: int | None = None
+    stream: bool = False
+
+
+Request = Prompt | EmbeddingRequest

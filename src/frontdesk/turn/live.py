@@ -1,0 +1,125 @@
+"""The turns under way in this process: the server owns their tasks, not the connections.
+
+    start ──► running ──► ended
+                │  ▲
+       hang_up  │  │ the answer may still come: it is read, counted and thrown away
+                ▼  │
+             draining ──(hangup_drain_s)──► interrupted: the upstream is closed
+
+A hang-up is the connection's matter and only starts a bounded drain. `cancel` ends a turn at
+once, `shutdown` ends all that are left after the grace time, each with an error that the caller
+can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from frontdesk.core.errors import Unavailable
+from frontdesk.core.tasks import Tasks
+from frontdesk.turn.run import Line, run_turn
+from frontdesk.turn.seams import Sink
+from frontdesk.turn.turn import Interruption, Turn
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class LiveTurns:
+    """All turns that this process carries now."""
+
+    def __init__(self, line: Line, hangup_drain_s: float) -> None:
+        self._line = line
+        self._hangup_drain_s = hangup_drain_s
+        self._tasks = Tasks("turn")
+        self._running: dict[str, Running] = {}
+        self._is_closing = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def carry(self, turn: Turn, sink: Sink, receive: Receive, abort: Callable[[], None] | None = None) -> None:
+        """Run a turn and return when its answer was sent or its reader has gone.
+
+        `receive` is ASGI's, after the body was read. A turn whose reader has gone drains on.
+        `abort` closes the connection; it is called where a turn ends without an end for its reader.
+        """
+        running = self._start(turn, sink, abort)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not sink.is_complete and not running.task.done():
+            self._hang_up(running)
+
+    def find(self, turn_id: str) -> Running | None:
+        """The turn of this id and its sink, while it runs here."""
+        return self._running.get(turn_id)
+
+    async def cancel(self, turn_id: str) -> None:
+        """End a turn now and wait until it has ended. Does nothing where it has already."""
+        running = self._running.get(turn_id)
+        if running is not None:
+            running.interrupt(Interruption.CANCEL)
+            await asyncio.wait([running.task])
+
+    async def close(self, grace_s: float) -> None:
+        """Take no more turns, let the running ones end for `grace_s`, then end them.
+
+        Every turn has settled when this returns.
+        """
+        self._is_closing = True
+        if await self._tasks.wait(grace_s):
+            return
+        for running in list(self._running.values()):
+            running.interrupt(Interruption.SHUTDOWN)
+        await self._tasks.wait(_LAST_WORDS_S)
+        await self._tasks.close()
+
+    def _start(self, turn: Turn, sink: Sink, abort: Callable[[], None] | None) -> Running:
+        if self._is_closing:
+            raise Unavailable(
+                "The server is restarting. Try again in a moment.", code="server_shutting_down", retry_after_s=1
+            )
+        task = self._tasks.start(turn.id, run_turn(turn, self._line, sink))
+        running = self._running[turn.id] = Running(turn, sink, task)
+        running.abort = abort
+        task.add_done_callback(lambda _: self._forget(turn.id))
+        return running
+
+    def _hang_up(self, running: Running) -> None:
+        running.sink.leave()
+        if self._hangup_drain_s <= 0:
+            running.interrupt(Interruption.HANGUP)
+            return
+        running.drain = asyncio.get_running_loop().call_later(
+            self._hangup_drain_s, running.interrupt, Interruption.HANGUP
+        )
+
+    def _forget(self, turn_id: str) -> None:
+        running = self._running.pop(turn_id)
+        if running.drain is not None:
+            running.drain.cancel()
+        if running.abort is not None and not running.sink.is_complete:
+            running.abort()
+
+
+_LAST_WORDS_S = 2.0
+
+
+class Running:
+    """A turn under way."""
+
+    __slots__ = ("abort", "drain", "sink", "task", "turn")
+
+    def __init__(self, turn: Turn, sink: Sink, task: asyncio.Task[None]) -> None:
+        self.turn = turn
+        self.sink = sink
+        self.task = task
+        self.drain: asyncio.TimerHandle | None = None
+        self.abort: Callable[[], None] | None = None
+
+    def interrupt(self, why: Interruption) -> None:
+        """End it before its answer does; only the first reason counts."""
+        if self.turn.interruption is None and not self.task.done():
+            self.turn.interruption = why
+            self.task.cancel()

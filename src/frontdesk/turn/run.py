@@ -1,0 +1,101 @@
+"""The line itself: one coroutine carries a turn from its admission to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from frontdesk.core.errors import FrontdeskError, Refused, Unavailable
+from frontdesk.turn.events import TurnCancelled
+from frontdesk.turn.outgoing import Outgoing
+from frontdesk.turn.seams import Guard, Policy, Router, Sink
+from frontdesk.turn.turn import Interruption, Turn
+
+_log = logging.getLogger("frontdesk.turn")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a turn passes, in order."""
+
+    policies: Sequence[Policy]
+    guards: Sequence[Guard]
+    router: Router
+
+
+async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
+    """Carry a turn to its end. Every admitted policy settles exactly once, however it ends.
+
+    Raises only CancelledError, and only where nobody interrupted the turn by its name: the
+    process is going down.
+    """
+    admitted = Admitted(turn)
+    outgoing = Outgoing(turn, line.guards, sink, admitted.settle)
+    try:
+        for policy in line.policies:
+            waiting = policy.admit(turn)
+            if waiting is not None:
+                await waiting
+            admitted.add(policy)
+        turn.request = outgoing.screen_input(turn.request)
+        await line.router.carry(turn, outgoing.push)
+    except FrontdeskError as error:
+        await outgoing.fail(error, "refused" if isinstance(error, Refused) else "failed")
+    except asyncio.CancelledError:
+        if turn.interruption is None:
+            raise
+        await _end_interrupted(turn, outgoing)
+    except Exception:  # noqa: BLE001 - a bug ends this turn alone, and settles it
+        _log.exception("turn_broke turn_id=%s", turn.id)
+        await outgoing.fail(FrontdeskError("Something went wrong here. It was logged; try again."), "failed")
+    finally:
+        admitted.settle()
+
+
+class Admitted:
+    """The policies that a turn passed, to be settled once, the last one first."""
+
+    __slots__ = ("_policies", "_turn")
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._policies: list[Policy] = []
+
+    def add(self, policy: Policy) -> None:
+        """Note that the turn passed this policy."""
+        self._policies.append(policy)
+
+    def settle(self) -> None:
+        """Settle all; nothing is left to settle afterwards. One that fails does not stop the others."""
+        turn = self._turn
+        if turn.finished_at is None:
+            turn.finished_at = turn.clock.now()
+            if turn.status == "running":
+                turn.status = "abandoned"
+        while self._policies:
+            try:
+                self._policies.pop().settle(turn)
+            except Exception:  # noqa: BLE001 - the others must settle all the same
+                _log.exception("settlement_failed turn_id=%s", turn.id)
+
+
+async def _end_interrupted(turn: Turn, outgoing: Outgoing) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    if outgoing.has_ended:
+        return
+    match turn.interruption:
+        case Interruption.CANCEL:
+            await outgoing.push([TurnCancelled()])
+        case Interruption.SHUTDOWN:
+            error = Unavailable(
+                "The server is restarting. Nothing more of this answer will come; send it again.",
+                code="server_shutting_down",
+                retry_after_s=1,
+            )
+            await outgoing.fail(error, "failed")
+        case Interruption.HANGUP | None:
+            pass  # nobody is there to be told; the row says "abandoned"

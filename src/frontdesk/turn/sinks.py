@@ -1,0 +1,178 @@
+"""Where events end: an event stream, one JSON body, or a list.
+
+The shapes are the wire's: a sink is given a renderer of `wire/` and ASGI's `send`. Headers leave
+with the first bytes, so a refusal before them keeps its real status. Each batch is one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from frontdesk.core.errors import FrontdeskError
+from frontdesk.turn.events import TERMINAL_TYPES, Event
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+# RFC 9110 has no name for "do not buffer"; nginx reads X-Accel-Buffering. no-transform keeps
+# compressing proxies away (RFC 9111 §5.2.2.6).
+_STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_encode = msgspec.json.Encoder().encode
+
+
+class StreamRenderer(Protocol):
+    """Renders events as server-sent events, in one of OpenAI's shapes."""
+
+    def render(self, events: list[Event]) -> bytes:
+        """Return the bytes of these events, whole events only, possibly none."""
+        ...
+
+    def render_error(self, error: FrontdeskError) -> bytes:
+        """Return the bytes that end a stream which already began."""
+        ...
+
+
+class BodyRenderer(Protocol):
+    """Renders a whole answer as one JSON body."""
+
+    def add(self, events: list[Event]) -> None:
+        """Take more events."""
+        ...
+
+    def body(self) -> bytes:
+        """Return the body; the terminal event was the last one."""
+        ...
+
+
+class StreamSink:
+    """Server-sent events over ASGI."""
+
+    __slots__ = ("_has_left", "_has_started", "_headers", "_send", "is_complete", "renderer")
+
+    def __init__(self, renderer: StreamRenderer, send: Send, headers: Headers) -> None:
+        self.renderer = renderer
+        self._send = send
+        self._headers = headers
+        self._has_started = False
+        self._has_left = False
+        self.is_complete = False
+
+    async def write(self, events: list[Event]) -> None:
+        """Send a batch in one write."""
+        if self._has_left:
+            return
+        body = self.renderer.render(events)
+        await self._write(body, is_last=bool(events) and type(events[-1]) in TERMINAL_TYPES)
+
+    async def fail(self, error: FrontdeskError) -> None:
+        """Answer with the error's status, or end the stream with it."""
+        if self._has_left:
+            return
+        if self._has_started:
+            await self._write(self.renderer.render_error(error), is_last=True)
+        else:
+            self.is_complete = True
+            await send_error(self._send, error, self._headers)
+
+    def leave(self) -> None:
+        """Forget what still comes."""
+        self._has_left = True
+
+    async def _write(self, body: bytes, *, is_last: bool) -> None:
+        if is_last:
+            self.is_complete = True
+        if not self._has_started:
+            if not body and not is_last:
+                return
+            self._has_started = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers})
+        if body or is_last:
+            await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+
+class BodySink:
+    """One JSON body over ASGI."""
+
+    __slots__ = ("_has_left", "_headers", "_send", "is_complete", "renderer")
+
+    def __init__(self, renderer: BodyRenderer, send: Send, headers: Headers) -> None:
+        self.renderer = renderer
+        self._send = send
+        self._headers = headers
+        self._has_left = False
+        self.is_complete = False
+
+    async def write(self, events: list[Event]) -> None:
+        """Collect a batch; send the body when it was the last."""
+        if self._has_left:
+            return
+        self.renderer.add(events)
+        if events and type(events[-1]) in TERMINAL_TYPES:
+            self.is_complete = True
+            await send_json(self._send, 200, self.renderer.body(), self._headers)
+
+    async def fail(self, error: FrontdeskError) -> None:
+        """Answer with the error; what was collected is dropped."""
+        if not self._has_left:
+            self.is_complete = True
+            await send_error(self._send, error, self._headers)
+
+    def leave(self) -> None:
+        """Forget what still comes."""
+        self._has_left = True
+
+
+class ListSink:
+    """Keeps all events; for tests and for work that nobody streams."""
+
+    __slots__ = ("error", "events", "is_complete")
+    renderer = None
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.error: FrontdeskError | None = None
+        self.is_complete = False
+
+    async def write(self, events: list[Event]) -> None:
+        """Keep a batch."""
+        self.events.extend(events)
+        if events and type(events[-1]) in TERMINAL_TYPES:
+            self.is_complete = True
+
+    async def fail(self, error: FrontdeskError) -> None:
+        """Keep the error."""
+        self.error = error
+        self.is_complete = True
+
+    def leave(self) -> None:
+        """Nothing to forget: the list is its own reader."""
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a JSON body as a whole response."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: FrontdeskError, headers: Headers) -> None:
+    """Send an error as a whole response, with `Retry-After` where it knows one (RFC 9110 §10.2.3)."""
+    if error.retry_after_s is not None:
+        headers = [*headers, (b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1)))]
+    await send_json(send, error.status, _encode(error.body()), headers)

@@ -1,0 +1,1 @@
+"""The callers' side of the wire: bytes become requests, events become bytes, in OpenAI's shapes."""

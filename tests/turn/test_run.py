@@ -1,0 +1,240 @@
+"""The line: what is borrowed is given back exactly once, whatever happens and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import pytest
+
+from frontdesk.core.errors import BadRequest, ProviderError, RateLimited
+from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled, TurnCompleted
+from frontdesk.turn.run import Line, run_turn
+from frontdesk.turn.seams import Policy
+from frontdesk.turn.sinks import BodySink, ListSink, StreamSink
+from frontdesk.turn.turn import Interruption, Turn
+from frontdesk.wire.openai_chat import ChatBody, ChatStream
+from frontdesk.wire.openai_responses_render import ResponsesStream
+from tests.fakes import DiaryPolicy, PlayedProvider, answer_events, make_turn
+
+
+def line_of(provider: PlayedProvider, *policies: Policy, fallback: PlayedProvider | None = None) -> Line:
+    routes = [Route("one", provider, "m1")]
+    if fallback is not None:
+        routes.append(Route("two", fallback, "m2"))
+    return Line(policies, [], FallbackRouter({"fast": routes}))
+
+
+async def test_policies_admit_in_order_and_settle_in_reverse() -> None:
+    diary: list[str] = []
+    provider = PlayedProvider(answer_events("a", "b"))
+    sink = ListSink()
+
+    await run_turn(make_turn(), line_of(provider, DiaryPolicy("x", diary), DiaryPolicy("y", diary)), sink)
+
+    assert diary == ["admit x", "admit y", "settle y completed", "settle x completed"]
+    assert [event.text for event in sink.events if isinstance(event, TextDelta)] == ["a", "b"]
+    assert isinstance(sink.events[-1], TurnCompleted)
+
+
+async def test_refusal_settles_only_what_was_admitted() -> None:
+    diary: list[str] = []
+    provider = PlayedProvider(answer_events("a"))
+    policies = (DiaryPolicy("x", diary), DiaryPolicy("y", diary, refusal=RateLimited("wait")), DiaryPolicy("z", diary))
+    turn, sink = make_turn(), ListSink()
+
+    await run_turn(turn, line_of(provider, *policies), sink)
+
+    assert diary == ["admit x", "settle x refused"]
+    assert isinstance(sink.error, RateLimited)
+    assert provider.asked == []
+    assert turn.finished_at is not None
+
+
+async def test_settlement_comes_before_the_last_write() -> None:
+    diary: list[str] = []
+
+    class LateSink(ListSink):
+        async def write(self, events: list[Event]) -> None:
+            if isinstance(events[-1], TurnCompleted):
+                diary.append("last write")
+            await super().write(events)
+
+    await run_turn(make_turn(), line_of(PlayedProvider(answer_events("a")), DiaryPolicy("x", diary)), LateSink())
+
+    assert diary == ["admit x", "settle x completed", "last write"]
+
+
+async def test_settlement_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    diary: list[str] = []
+
+    class Broken(DiaryPolicy):
+        def settle(self, turn: Turn) -> None:
+            raise ValueError("broken")
+
+    await run_turn(
+        make_turn(),
+        line_of(PlayedProvider(answer_events("a")), DiaryPolicy("x", diary), Broken("y", diary)),
+        ListSink(),
+    )
+
+    assert diary[-1] == "settle x completed"
+    assert "settlement_failed" in caplog.text
+
+
+async def test_bug_in_a_provider_is_an_internal_error_and_settles(caplog: pytest.LogCaptureFixture) -> None:
+    diary: list[str] = []
+    turn, sink = make_turn(), ListSink()
+
+    await run_turn(turn, line_of(PlayedProvider([ValueError("bug")]), DiaryPolicy("x", diary)), sink)
+
+    assert sink.error is not None
+    assert (sink.error.status, sink.error.code) == (500, "internal_error")
+    assert diary[-1] == "settle x failed"
+    assert "turn_broke" in caplog.text
+
+
+async def test_failure_before_the_first_word_falls_back_without_a_trace() -> None:
+    broken = PlayedProvider([[MessageStarted(0, "msg_lost")], ProviderError("down")])
+    good = PlayedProvider(answer_events("a"))
+    turn, sink = make_turn(), ListSink()
+
+    await run_turn(turn, line_of(broken, fallback=good), sink)
+
+    assert [event for batch in answer_events("a") for event in batch] == sink.events
+    assert [(attempt.provider, attempt.status) for attempt in turn.attempts] == [
+        ("one", "failed"),
+        ("two", "completed"),
+    ]
+
+
+async def test_failure_after_the_first_word_does_not_fall_back() -> None:
+    broken = PlayedProvider([[MessageStarted(0, "msg_1"), TextDelta(0, "half")], ProviderError("down")])
+    good = PlayedProvider(answer_events("a"))
+    turn, sink = make_turn(), ListSink()
+
+    await run_turn(turn, line_of(broken, fallback=good), sink)
+
+    assert isinstance(sink.error, ProviderError)
+    assert good.asked == []
+    assert turn.status == "failed"
+
+
+async def test_end_without_a_terminal_event_is_a_failure() -> None:
+    sink = ListSink()
+
+    await run_turn(make_turn(), line_of(PlayedProvider(answer_events("a")[:-1])), sink)
+
+    assert isinstance(sink.error, ProviderError)
+
+
+async def test_what_only_the_fallback_cannot_do_is_not_the_callers_fault() -> None:
+    sink = ListSink()
+
+    await run_turn(
+        make_turn(),
+        line_of(PlayedProvider([ProviderError("down", status=504)]), fallback=PlayedProvider([BadRequest("no tools")])),
+        sink,
+    )
+
+    assert sink.error is not None
+    assert sink.error.status == 504
+
+
+# --- cancellation at every await ----------------------------------------------------------------
+
+
+class CutAt:
+    """Awaits a coroutine and throws CancelledError into it where it waits for the n-th time."""
+
+    def __init__(self, work: Awaitable[None], cut: int, before: Callable[[], None]) -> None:
+        self._inner = work.__await__()
+        self._cut = cut
+        self._before = before
+        self.waits = 0
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        sent: Any = None
+        try:
+            waited_for = self._inner.send(None)
+            while True:
+                self.waits += 1
+                if self.waits == self._cut:
+                    self._before()
+                    waited_for = self._inner.throw(asyncio.CancelledError())
+                    continue
+                sent = yield waited_for
+                waited_for = self._inner.send(sent)
+        except StopIteration:
+            return
+
+
+async def _send(message: dict[str, Any]) -> None:
+    """A send that waits, as one with a full buffer does."""
+    del message
+    await asyncio.sleep(0)
+
+
+SINKS: dict[str, Callable[[Turn], Any]] = {
+    "list": lambda _: ListSink(),
+    "chat stream": lambda turn: StreamSink(ChatStream(turn, includes_usage=True), _send, []),
+    "responses stream": lambda turn: StreamSink(ResponsesStream(turn, {}), _send, []),
+    "body": lambda turn: BodySink(ChatBody(turn), _send, []),
+}
+
+
+@pytest.mark.parametrize("why", [None, *Interruption])
+@pytest.mark.parametrize("sink_name", SINKS)
+@pytest.mark.parametrize("falls_back", [False, True])
+async def test_cancellation_at_every_await_settles_once(
+    why: Interruption | None, sink_name: str, falls_back: bool
+) -> None:
+    cut = 0
+    while True:
+        cut += 1
+        diary: list[str] = []
+        policies = [DiaryPolicy(name, diary, waits=name != "y") for name in "xyz"]
+        broken = PlayedProvider([[MessageStarted(0, "msg_0")], ProviderError("down")])
+        good = PlayedProvider(answer_events("a", "b"))
+        line = line_of(broken, *policies, fallback=good) if falls_back else line_of(good, *policies)
+        turn = make_turn()
+
+        def interrupt(turn: Turn = turn) -> None:
+            turn.interruption = why
+
+        run = CutAt(run_turn(turn, line, SINKS[sink_name](turn)), cut, interrupt)
+        try:
+            await run
+        except asyncio.CancelledError:
+            assert why is None
+
+        settled = [entry.split()[1] for entry in diary if entry.startswith("settle")]
+        admitted = [entry.split()[1] for entry in diary if entry.startswith("admit")]
+        assert len(set(settled)) == len(settled)
+        assert set(settled) <= set(admitted)
+        assert [policy.borrowed for policy in policies] == [0, 0, 0]
+        assert (good.open_answers, broken.open_answers) == (0, 0)
+        assert turn.status != "running"
+        assert turn.finished_at is not None
+        if run.waits < cut:
+            break
+    assert cut > 6
+
+
+async def test_cancel_ends_a_stream_with_its_terminal_event() -> None:
+    more: list[list[Event] | Exception] = [[TextDelta(0, ".")] for _ in range(50)]
+    silent = PlayedProvider([[MessageStarted(0, "msg_1"), TextDelta(0, "half")], *more])
+    turn, sink = make_turn(), ListSink()
+    task = asyncio.get_running_loop().create_task(run_turn(turn, line_of(silent), sink))
+    while not sink.events:  # noqa: ASYNC110 - the next round of the loop is what is waited for
+        await asyncio.sleep(0)
+
+    turn.interruption = Interruption.CANCEL
+    task.cancel()
+    await task
+
+    assert isinstance(sink.events[-1], TurnCancelled)
+    assert turn.status == "cancelled"
+    assert silent.open_answers == 0
