@@ -1,0 +1,1 @@
+"""Filters on what goes out and what comes back, a file each."""

@@ -1,0 +1,1 @@
+"""Rules about who may do what and how often, a file each. Their order is the list in `app`."""

@@ -1,0 +1,1 @@
+"""The providers' side: requests become a dialect's bytes, a dialect's bytes become events."""

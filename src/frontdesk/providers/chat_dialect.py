@@ -1,0 +1,440 @@
+"""The Chat Completions dialect: prompts become its bodies, its bytes become events.
+
+The decoder is a state per choice:
+
+    nothing ──► reasoning? ──► message? ──► tool calls* ──► finished
+                  an item ends where the next begins
+
+A `[DONE]`, or the end of bytes after every choice gave its finish_reason, is the terminal event.
+An end before that is a broken answer. An error object inside a 200 is an error; what was decoded
+before it stands.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, cast
+
+import msgspec
+
+from frontdesk.core.errors import BadRequest, ProviderError
+from frontdesk.core.ids import new_id
+from frontdesk.providers.profiles import ChatProfile
+from frontdesk.providers.sse import SseDecoder
+from frontdesk.turn.events import (
+    ChoiceFinished,
+    Event,
+    ItemFinished,
+    MessageStarted,
+    ReasoningDelta,
+    ReasoningStarted,
+    RefusalDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    TurnCompleted,
+    TurnIncomplete,
+    Usage,
+    UsageReported,
+)
+from frontdesk.turn.items import Image, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
+
+# --- encoding -----------------------------------------------------------------------------------
+
+
+def encode_chat(prompt: Prompt, model: str, profile: ChatProfile) -> dict[str, Any]:
+    """Return the body of a Chat Completions request. Raises BadRequest for what it cannot say."""
+    body: dict[str, Any] = {**prompt.parameters, "model": model, "messages": _messages(prompt, profile)}
+    if prompt.stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    if prompt.choices != 1:
+        body["n"] = prompt.choices
+    if prompt.max_output_tokens is not None:
+        body[profile.max_tokens_name] = prompt.max_output_tokens
+    if prompt.tools:
+        body["tools"] = [_tool(tool) for tool in prompt.tools]
+    if prompt.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(prompt.tool_choice)
+    if prompt.format is not None:
+        body["response_format"] = (
+            {"type": "json_object"}
+            if prompt.format.kind == "json_object"
+            else {"type": "json_schema", "json_schema": prompt.format.definition}
+        )
+    if prompt.reasoning_effort is not None:
+        body["reasoning_effort"] = prompt.reasoning_effort
+    if prompt.verbosity is not None:
+        body["verbosity"] = prompt.verbosity
+    return body
+
+
+def _messages(prompt: Prompt, profile: ChatProfile) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    instructions_role = "developer" if profile.has_developer_role else "system"
+    if prompt.instructions is not None:
+        messages.append({"role": instructions_role, "content": prompt.instructions})
+    for item in prompt.items:
+        match item:
+            case Message():
+                role = instructions_role if item.role == "developer" else item.role
+                messages.append({"role": role, "content": _content(item.content), **(item.extra or {})})
+            case ToolCall():
+                _add_tool_call(item, messages)
+            case ToolOutput():
+                messages.append({"role": "tool", "tool_call_id": item.call_id, "content": _content(item.output)})
+            case Unknown():
+                _add_unknown(item, messages)
+    return messages
+
+
+def _add_tool_call(call: ToolCall, messages: list[dict[str, Any]]) -> None:
+    """Calls belong to the assistant's message before them; where there is none, they make one."""
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    text_name = "arguments" if call.kind == "function" else "input"
+    messages[-1].setdefault("tool_calls", []).append(
+        {"id": call.call_id, "type": call.kind, call.kind: {"name": call.name, text_name: call.arguments}}
+    )
+
+
+def _add_unknown(item: Unknown, messages: list[dict[str, Any]]) -> None:
+    if item.dialect == "chat":
+        messages.append(item.raw)
+    elif item.raw.get("type") != "reasoning":  # earlier reasoning has no place in this dialect
+        raise BadRequest(
+            f"An input item of type {item.raw.get('type')!r} cannot be sent to this model.",
+            code="unsupported_item",
+            param="input",
+        )
+
+
+def _content(content: str | list[Part]) -> str | list[dict[str, Any]]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text, **(part.extra or {})}
+        case Image():
+            image: dict[str, Any] = {"url": part.url}
+            if part.detail is not None:
+                image["detail"] = part.detail
+            return {"type": "image_url", "image_url": image}
+        case Unknown():
+            return part.raw if part.dialect == "chat" else _part_from_responses(part.raw)
+
+
+def _part_from_responses(raw: dict[str, Any]) -> dict[str, Any]:
+    match raw.get("type"):
+        case "refusal":
+            return raw
+        case "input_audio":
+            return raw
+        case "input_file" if "file_url" not in raw:
+            return {"type": "file", "file": {name: value for name, value in raw.items() if name != "type"}}
+        case kind:
+            raise BadRequest(
+                f"A content part of type {kind!r} cannot be sent to this model.", code="unsupported_part", param="input"
+            )
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    if tool.kind not in ("function", "custom"):
+        raise BadRequest(
+            f"A tool of type {tool.kind!r} is not offered here. Use 'function' or 'custom' tools.",
+            code="unsupported_tool",
+            param="tools",
+        )
+    return {"type": tool.kind, tool.kind: tool.definition}
+
+
+def _tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
+    if isinstance(choice, str):
+        return choice
+    kind = cast("str", choice.get("type"))
+    return {"type": kind, kind: {name: value for name, value in choice.items() if name != "type"}}
+
+
+# --- decoding -----------------------------------------------------------------------------------
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+
+
+class _CallDelta(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+    custom: _Function | None = None
+
+
+class _Words(msgspec.Struct):
+    """A delta, or a whole message: they have the same fields."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Any = None
+    tool_calls: list[_CallDelta] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Words | None = None
+    message: _Words | None = None
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+class ChatStreamDecoder:
+    """Decodes a stream of Chat Completions chunks.
+
+    Feed it bytes as they come, then `finish()` at their end. Where `error` is set afterwards, the
+    events returned so far are good and the answer breaks off there.
+    """
+
+    __slots__ = ("_answer", "_sse", "error", "is_done")
+
+    def __init__(self) -> None:
+        self._sse = SseDecoder()
+        self._answer = _Answer()
+        self.error: ProviderError | None = None
+        self.is_done = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Return the events of these bytes. Never raises: see `error`."""
+        try:
+            payloads = self._sse.feed(chunk)
+        except ProviderError as error:
+            self.error = error
+            return []
+        return self._decode(payloads)
+
+    def finish(self) -> list[Event]:
+        """Return the last events; the bytes have ended."""
+        events = self._decode(self._sse.flush())
+        if not self.is_done and self.error is None:
+            if self._answer.is_finished:
+                events.extend(self._end())
+            else:
+                self.error = ProviderError("the stream ended before its answer did")
+        return events
+
+    def _decode(self, payloads: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        for payload in payloads:
+            if self.is_done or self.error is not None:
+                break
+            if payload == b"[DONE]":
+                events.extend(self._end())
+                break
+            try:
+                self._answer.take(_decode_chunk(payload), events)
+            except ProviderError as error:
+                self.error = error
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                self.error = ProviderError(f"a chunk of the stream cannot be read: {type(error).__name__}")
+        return events
+
+    def _end(self) -> list[Event]:
+        try:
+            events = self._answer.end()
+        except ProviderError as error:
+            self.error = error
+            return []
+        self.is_done = True
+        return events
+
+
+def decode_chat(body: bytes) -> list[Event]:
+    """Return the events of a whole Chat Completions body. Raises ProviderError."""
+    answer = _Answer()
+    events: list[Event] = []
+    try:
+        answer.take(_decode_chunk(body), events)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProviderError(f"the body cannot be read: {type(error).__name__}") from None
+    if not answer.is_finished:
+        raise ProviderError("the body has no finished choice")
+    events.extend(answer.end())
+    return events
+
+
+_Reason = Literal["stop", "length", "tool_calls", "content_filter"]
+_REASONS: dict[str, _Reason] = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class _Answer:
+    """All choices of one answer."""
+
+    __slots__ = ("_choices", "_outputs", "_usage")
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _ChoiceState] = {}
+        self._outputs = 0
+        self._usage: Usage | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return bool(self._choices) and all(choice.reason is not None for choice in self._choices.values())
+
+    def take(self, chunk: _Chunk, events: list[Event]) -> None:
+        if chunk.error is not None:
+            raise ProviderError(f"the provider reports an error inside its answer: {_error_code(chunk.error)}")
+        if chunk.usage is not None:
+            self._usage = read_usage(chunk.usage) or self._usage
+        for choice in chunk.choices or ():
+            state = self._choices.get(choice.index)
+            if state is None:
+                state = self._choices[choice.index] = _ChoiceState(choice.index)
+            words = choice.delta or choice.message
+            if words is not None and state.reason is None:
+                self._take_words(state, words, choice.logprobs, events)
+            if choice.finish_reason is not None and state.reason is None:
+                self._finish(state, choice.finish_reason, events)
+
+    def end(self) -> list[Event]:
+        if not self._choices:
+            raise ProviderError("the provider sent an empty answer")
+        events: list[Event] = []
+        for state in self._choices.values():
+            if state.reason is None:
+                self._finish(state, "stop", events)
+        if self._usage is not None:
+            events.append(UsageReported(self._usage))
+        reasons = {state.reason for state in self._choices.values()}
+        if "length" in reasons:
+            events.append(TurnIncomplete("max_output_tokens"))
+        elif "content_filter" in reasons:
+            events.append(TurnIncomplete("content_filter"))
+        else:
+            events.append(TurnCompleted())
+        return events
+
+    def _take_words(
+        self, state: _ChoiceState, words: _Words, logprobs: dict[str, Any] | None, events: list[Event]
+    ) -> None:
+        thought = words.reasoning_content or words.reasoning
+        if thought and isinstance(thought, str):
+            if state.open_kind != "reasoning":
+                self._close(state, events)
+                state.open_kind, state.open_output = "reasoning", self._next_output()
+                events.append(ReasoningStarted(state.open_output, new_id("rs_"), state.index))
+            events.append(ReasoningDelta(state.open_output, thought))
+        if words.content:
+            self._open_message(state, events)
+            tokens = None if logprobs is None else cast("list[Any] | None", logprobs.get("content"))
+            events.append(TextDelta(state.open_output, words.content, tokens))
+        if words.refusal:
+            self._open_message(state, events)
+            events.append(RefusalDelta(state.open_output, words.refusal))
+        for position, call in enumerate(words.tool_calls or ()):
+            self._take_call(state, call, position if call.index is None else call.index, events)
+
+    def _open_message(self, state: _ChoiceState, events: list[Event]) -> None:
+        if state.open_kind != "message":
+            self._close(state, events)
+            state.open_kind, state.open_output = "message", self._next_output()
+            events.append(MessageStarted(state.open_output, new_id("msg_"), state.index))
+
+    def _take_call(self, state: _ChoiceState, call: _CallDelta, index: int, events: list[Event]) -> None:
+        inner = call.function or call.custom or _Function()
+        output = state.calls.get(index)
+        if output is None:
+            if not inner.name:
+                raise ProviderError("a tool call of the answer has no name")
+            self._close(state, events)
+            output = state.calls[index] = self._next_output()
+            kind = "custom" if call.custom is not None else "function"
+            prefix = "fc_" if kind == "function" else "ctc_"
+            call_id = call.id or new_id("call_")
+            events.append(ToolCallStarted(output, new_id(prefix), call_id, inner.name, kind, state.index))
+        text = inner.arguments or inner.input
+        if text:
+            events.append(ToolArgumentsDelta(output, text))
+
+    def _finish(self, state: _ChoiceState, said: str, events: list[Event]) -> None:
+        reason = _REASONS.get(said, "stop")
+        if reason in ("stop", "tool_calls"):  # what was cut short stays open: it is not whole
+            self._close(state, events)
+            events.extend(ItemFinished(output) for output in state.calls.values())
+        state.reason = "tool_calls" if state.calls and reason == "stop" else reason
+        events.append(ChoiceFinished(state.index, state.reason))
+
+    def _close(self, state: _ChoiceState, events: list[Event]) -> None:
+        if state.open_kind is not None:
+            events.append(ItemFinished(state.open_output))
+            state.open_kind = None
+
+    def _next_output(self) -> int:
+        self._outputs += 1
+        return self._outputs - 1
+
+
+class _ChoiceState:
+    __slots__ = ("calls", "index", "open_kind", "open_output", "reason")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.open_kind: Literal["reasoning", "message"] | None = None
+        self.open_output = 0
+        self.calls: dict[int, int] = {}
+        self.reason: _Reason | None = None
+
+
+def read_usage(raw: dict[str, Any]) -> Usage | None:
+    """Return usage as events carry it; None where its two totals are not counts."""
+    input_tokens = _count(raw.get("prompt_tokens"))
+    if input_tokens is None:
+        return None
+    output_tokens = _count(raw.get("completion_tokens", 0))
+    if output_tokens is None:
+        return None
+    input_details = _details(raw, "prompt_tokens_details")
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=_count(input_details.get("cached_tokens")),
+        cache_write_tokens=_count(input_details.get("cache_write_tokens")),
+        reasoning_tokens=_count(_details(raw, "completion_tokens_details").get("reasoning_tokens")),
+        raw=raw,
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _details(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    details = raw.get(name)
+    return cast("dict[str, Any]", details) if isinstance(details, dict) else {}
+
+
+def _error_code(error: Any) -> str:
+    """The error's code or type, cut short: its message may quote the caller's text."""
+    if isinstance(error, dict):
+        fields = cast("dict[str, Any]", error)
+        return json.dumps(fields.get("code") or fields.get("type"))[:80]
+    return type(error).__name__

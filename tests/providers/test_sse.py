@@ -1,0 +1,65 @@
+"""Server-sent events: any line ends, any cuts, the same data."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.core.errors import ProviderError
+from frontdesk.providers.sse import SseDecoder
+
+LINES = st.sampled_from(
+    [
+        "data: one",
+        "data:two",
+        "data:  three",
+        'data: {"a": "ü"}',
+        "data",
+        "data:",
+        "event: x",
+        ": comment",
+        "id: 7",
+        "retry: 1",
+    ]
+)
+EVENTS = st.lists(st.lists(LINES, min_size=1, max_size=3), max_size=6)
+
+
+def expected_of(events: list[list[str]]) -> list[bytes]:
+    expected: list[bytes] = []
+    for lines in events:
+        data = [line[4:].removeprefix(":").removeprefix(" ") for line in lines if line.startswith("data")]
+        if data:
+            expected.append("\n".join(data).encode())
+    return expected
+
+
+def fed(*pieces: bytes) -> list[bytes]:
+    decoder = SseDecoder()
+    return [data for piece in pieces for data in decoder.feed(piece)] + decoder.flush()
+
+
+@given(EVENTS, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.data())
+def test_any_line_ends_and_any_cuts(events: list[list[str]], end: str, has_mark: bool, data: st.DataObject) -> None:
+    text = "".join("".join(line + end for line in lines) + end for lines in events)
+    sent = (b"\xef\xbb\xbf" if has_mark else b"") + text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=6)))
+
+    pieces = [sent[start:stop] for start, stop in pairwise([0, *cuts, len(sent)])]
+
+    assert fed(*pieces) == expected_of(events)
+
+
+def test_many_events_in_one_piece() -> None:
+    assert fed(b"data: a\n\ndata: b\n\ndata: c\n\n") == [b"a", b"b", b"c"]
+
+
+def test_an_event_without_an_end_is_bounded() -> None:
+    decoder = SseDecoder()
+
+    with pytest.raises(ProviderError, match="16 MB"):
+        for _ in range(20):
+            decoder.feed(b"data: " + b"x" * 1_000_000)
