@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 
 from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import (
+    TERMINAL_TYPES,
     ChoiceFinished,
     Event,
     ItemFinished,
@@ -58,6 +59,30 @@ class PlayedProvider:
             await asyncio.sleep(0)
         finally:
             self.open_answers -= 1
+
+
+class ListSink:
+    """Keeps all events."""
+
+    __slots__ = ("error", "events", "is_complete")
+    renderer = None
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.error: FrontdeskError | None = None
+        self.is_complete = False
+
+    async def write(self, events: list[Event]) -> None:
+        self.events.extend(events)
+        if events and type(events[-1]) in TERMINAL_TYPES:
+            self.is_complete = True
+
+    async def fail(self, error: FrontdeskError) -> None:
+        self.error = error
+        self.is_complete = True
+
+    def leave(self) -> None:
+        """Nothing to forget: the list is its own reader."""
 
 
 class DiaryPolicy:

@@ -13,11 +13,11 @@ from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled, TurnCompleted
 from frontdesk.turn.run import Line, run_turn
 from frontdesk.turn.seams import Policy
-from frontdesk.turn.sinks import BodySink, ListSink, StreamSink
+from frontdesk.turn.sinks import BodySink, StreamSink
 from frontdesk.turn.turn import Interruption, Turn
 from frontdesk.wire.openai_chat import ChatBody, ChatStream
 from frontdesk.wire.openai_responses_render import ResponsesStream
-from tests.fakes import DiaryPolicy, PlayedProvider, answer_events, make_turn
+from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
 
 
 def line_of(provider: PlayedProvider, *policies: Policy, fallback: PlayedProvider | None = None) -> Line:
@@ -228,7 +228,7 @@ async def test_cancel_ends_a_stream_with_its_terminal_event() -> None:
     silent = PlayedProvider([[MessageStarted(0, "msg_1"), TextDelta(0, "half")], *more])
     turn, sink = make_turn(), ListSink()
     task = asyncio.get_running_loop().create_task(run_turn(turn, line_of(silent), sink))
-    while not sink.events:  # noqa: ASYNC110 - the next round of the loop is what is waited for
+    while not sink.events:
         await asyncio.sleep(0)
 
     turn.interruption = Interruption.CANCEL

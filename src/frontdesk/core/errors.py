@@ -8,7 +8,6 @@
     │   ├── NotFound            404  unknown or disallowed model, unknown route, another's object
     │   ├── MethodNotAllowed    405
     │   ├── TooSlow             408  the request did not arrive in time
-    │   ├── Conflict            409  the object's state does not allow it
     │   ├── TooLarge            413  the body is larger than the limit
     │   ├── Unprocessable       422  a provider or a rule understood the request and declined it
     │   └── RateLimited         429  carries retry_after_s
@@ -102,13 +101,6 @@ class TooSlow(Refused):
 
     status = 408
     code = "request_timeout"
-
-
-class Conflict(Refused):
-    """The object's state does not allow it."""
-
-    status = 409
-    code = "conflict"
 
 
 class TooLarge(Refused):

@@ -85,18 +85,27 @@ async def _words(prompt: Prompt, number: int | None) -> AsyncGenerator[list[Even
         yield batch
 
 
-async def _error(prompt: Prompt, number: int | None) -> AsyncGenerator[list[Event], None]:  # noqa: ARG001
+def _error(prompt: Prompt, number: int | None) -> AsyncGenerator[list[Event], None]:  # noqa: ARG001
     status = 500 if number is None else number
-    if status == _BAD_REQUEST:
-        raise BadRequest("The scripted provider refuses this request, as asked.", code="scripted_refusal")
+    if status == 400:
+        return _failing(BadRequest("The scripted provider refuses this request, as asked.", code="scripted_refusal"))
     is_timeout, is_busy = status in (408, 504), status in (429, 529)
-    raise ProviderError(
-        f"scripted failure with status {status}",
-        status=504 if is_timeout else 503 if is_busy else 502,
-        upstream_status=status,
-        retry_after_s=1 if is_busy else None,
+    return _failing(
+        ProviderError(
+            f"scripted failure with status {status}",
+            status=504 if is_timeout else 503 if is_busy else 502,
+            code="provider_timeout" if is_timeout else "provider_busy" if is_busy else None,
+            upstream_status=status,
+            retry_after_s=1 if is_busy else None,
+        )
     )
-    yield []  # makes this a generator
+
+
+async def _failing(error: Exception) -> AsyncGenerator[list[Event], None]:
+    nothing: tuple[list[Event], ...] = ()
+    for batch in nothing:
+        yield batch
+    raise error
 
 
 async def _break(prompt: Prompt, number: int | None) -> AsyncGenerator[list[Event], None]:
@@ -144,7 +153,6 @@ _SCRIPTS = {
     "refusal": _refusal,
     "thinking": _thinking,
 }
-_BAD_REQUEST = 400
 
 
 def _answer(prompt: Prompt) -> Iterator[list[Event]]:

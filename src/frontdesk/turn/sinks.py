@@ -1,4 +1,4 @@
-"""Where events end: an event stream, one JSON body, or a list.
+"""Where events end: an event stream, or one JSON body.
 
 The shapes are the wire's: a sink is given a renderer of `wire/` and ASGI's `send`. Headers leave
 with the first bytes, so a refusal before them keeps its real status. Each batch is one write.
@@ -127,32 +127,6 @@ class BodySink:
     def leave(self) -> None:
         """Forget what still comes."""
         self._has_left = True
-
-
-class ListSink:
-    """Keeps all events; for tests and for work that nobody streams."""
-
-    __slots__ = ("error", "events", "is_complete")
-    renderer = None
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.error: FrontdeskError | None = None
-        self.is_complete = False
-
-    async def write(self, events: list[Event]) -> None:
-        """Keep a batch."""
-        self.events.extend(events)
-        if events and type(events[-1]) in TERMINAL_TYPES:
-            self.is_complete = True
-
-    async def fail(self, error: FrontdeskError) -> None:
-        """Keep the error."""
-        self.error = error
-        self.is_complete = True
-
-    def leave(self) -> None:
-        """Nothing to forget: the list is its own reader."""
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:

@@ -1,0 +1,71 @@
+"""What a client needs to know at its start, and whether the server is well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from frontdesk.core.config import Config
+from frontdesk.policies.access import Access
+from frontdesk.turn.turn import Caller
+
+
+class BootstrapRoutes:
+    """The routes that need no credential."""
+
+    def __init__(
+        self,
+        config: Config,
+        version: str,
+        access: Access,
+        allows_anonymous: Callable[[Request], bool],
+        health: Callable[[], Mapping[str, str]],
+        *,
+        is_development: bool,
+    ) -> None:
+        self._config = config
+        self._version = version
+        self._access = access
+        self._allows_anonymous = allows_anonymous
+        self._health = health
+        self._is_development = is_development
+
+    def routes(self) -> list[Route]:
+        """The routes, for Starlette."""
+        return [
+            Route("/api/bootstrap", self.bootstrap, methods=["GET"]),
+            Route("/healthz", self.healthz, methods=["GET"]),
+            Route("/readyz", self.readyz, methods=["GET"]),
+        ]
+
+    async def bootstrap(self, request: Request) -> Response:
+        """The models that a new person may chat with, and how a session begins."""
+        newcomer = Caller("user", "", None, None)
+        return JSONResponse(
+            {
+                "name": "Frontdesk",
+                "version": self._version,
+                "development": self._is_development,
+                "anonymous": self._allows_anonymous(request),
+                "default_model": self._config.default_model,
+                "models": [
+                    {"id": name, "title": model.title or name}
+                    for name, model in self._config.models.items()
+                    if model.kind == "chat" and self._access.allows(newcomer, name)
+                ],
+            },
+            headers={"cache-control": "no-store"},
+        )
+
+    async def healthz(self, _: Request) -> Response:
+        """The process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, _: Request) -> Response:
+        """The process can serve: its store works. Local models that still start are told, no more."""
+        parts = self._health()
+        is_ready = parts["store"] == "ok"
+        return JSONResponse({"status": "ok" if is_ready else "failing", **parts}, status_code=200 if is_ready else 503)

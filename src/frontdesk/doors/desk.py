@@ -1,0 +1,95 @@
+"""What every door shares: who calls, what they sent, and how a turn starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from frontdesk.core.clock import Clock
+from frontdesk.core.errors import BadRequest
+from frontdesk.http.callers import Callers
+from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
+from frontdesk.turn.items import Request
+from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.seams import Sink
+from frontdesk.turn.sinks import BodyRenderer, BodySink, Headers, StreamRenderer, StreamSink
+from frontdesk.turn.turn import Caller, Door, Turn
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request at a door, before it is a turn."""
+
+    caller: Caller
+    head: Head
+    body: bytes
+    scope: Scope
+    receive: Receive
+    send: Send
+
+
+class Desk:
+    """Opens visits and starts their turns."""
+
+    def __init__(
+        self, callers: Callers, live: LiveTurns, clock: Clock, default_model: str | None, body_limit_bytes: int
+    ) -> None:
+        self._callers = callers
+        self._live = live
+        self._clock = clock
+        self._default_model = default_model
+        self._body_limit_bytes = body_limit_bytes
+
+    async def open(self, scope: Scope, receive: Receive, send: Send) -> Visit:
+        """Learn who calls, then read the body. Raises Unauthenticated, TooLarge, ClientGone."""
+        head = Head(scope["headers"])
+        caller = self._callers.known(head.authorization) or await self._callers.identify(head.authorization)
+        return Visit(caller, head, await read_body(receive, head, self._body_limit_bytes), scope, receive, send)
+
+    def begin(self, door: Door, visit: Visit, model: str | None, request: Request, feature: str | None) -> Turn:
+        """Make the turn of a visit. Raises BadRequest where no model is named and none is the default."""
+        model = model or self._default_model
+        if model is None:
+            raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
+        return Turn(door, visit.caller, model, request, self._clock, _feature(visit.head.feature, feature))
+
+    async def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> None:
+        """Answer with an event stream."""
+        await self._carry(turn, StreamSink(renderer, visit.send, _headers(turn)), visit)
+
+    async def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> None:
+        """Answer with one body."""
+        await self._carry(turn, BodySink(renderer, visit.send, _headers(turn)), visit)
+
+    async def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> None:
+        await self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
+
+
+def _headers(turn: Turn) -> Headers:
+    return [(b"x-request-id", turn.id.encode())]
+
+
+_FEATURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NO_FEATURE = "default"
+
+
+def _feature(header: bytes | None, field: str | None) -> str:
+    if header is None:
+        if field is None:
+            return _NO_FEATURE
+        named = field
+    else:
+        named = header.decode("latin-1")
+        if field is not None and field != named:
+            raise BadRequest(
+                f"The header Frontdesk-Feature says {named!r} and metadata.feature says {field!r}. Send one.",
+                code="ambiguous_feature",
+                param="metadata.feature",
+            )
+    if _FEATURE.fullmatch(named) is None:
+        raise BadRequest(
+            f"The feature {named!r} is not a name: letters, digits, '_', '.', '-', at most 64.",
+            code="invalid_feature",
+            param="metadata.feature",
+        )
+    return named

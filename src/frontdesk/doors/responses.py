@@ -1,0 +1,25 @@
+"""POST /v1/responses."""
+
+from __future__ import annotations
+
+from frontdesk.doors.desk import Desk
+from frontdesk.http.requests import Receive, Scope, Send
+from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
+
+
+class ResponsesDoor:
+    """Answers Responses."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        visit = await self._desk.open(scope, receive, send)
+        asked = read_responses(visit.body)
+        turn = self._desk.begin("responses", visit, asked.model, asked.prompt, asked.feature)
+        if asked.prompt.stream:
+            await self._desk.stream(turn, ResponsesStream(turn, asked.echo), visit)
+        else:
+            await self._desk.collect(turn, ResponsesBody(turn, asked.echo), visit)

@@ -1,0 +1,80 @@
+"""The routes of /v1 that carry no turn: models, and the cancelling of a turn under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from frontdesk.core.errors import NotFound
+from frontdesk.http.callers import Callers, caller_of
+from frontdesk.policies.access import Access
+from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.turn import Caller, Turn
+from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
+
+
+class GatewayRoutes:
+    """Models, and cancelling."""
+
+    def __init__(
+        self, callers: Callers, access: Access, models: Iterable[str], created_at: int, live: LiveTurns
+    ) -> None:
+        self._callers = callers
+        self._access = access
+        self._models = list(models)
+        self._created_at = created_at
+        self._live = live
+
+    def routes(self) -> list[Route]:
+        """The routes, for Starlette."""
+        return [
+            Route("/v1/models", self.list_models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.retrieve_model, methods=["GET"]),
+            Route("/v1/responses/{response_id}/cancel", self.cancel_response, methods=["POST"]),
+        ]
+
+    async def list_models(self, request: Request) -> Response:
+        """The models that this caller may use."""
+        caller = await caller_of(request, self._callers)
+        allowed = [self._model(name) for name in self._models if self._access.allows(caller, name)]
+        return JSONResponse({"object": "list", "data": allowed})
+
+    async def retrieve_model(self, request: Request) -> Response:
+        """One of them."""
+        caller = await caller_of(request, self._callers)
+        name = request.path_params["model"]
+        if not self._access.allows(caller, name):
+            raise NotFound(
+                f"The model {name!r} does not exist or you do not have access to it.",
+                code="model_not_found",
+                param="model",
+            )
+        return JSONResponse(self._model(name))
+
+    async def cancel_response(self, request: Request) -> Response:
+        """End a Response that is being made, and return it as far as it came."""
+        caller = await caller_of(request, self._callers)
+        response_id = request.path_params["response_id"]
+        found = self._live.find(response_id)
+        if found is None or found.turn.door != "responses" or not _owns(caller, found.turn):
+            raise NotFound(
+                f"No response {response_id!r} is being made. It has ended, or never was.", code="response_not_found"
+            )
+        await self._live.cancel(response_id)
+        renderer = found.sink.renderer
+        assert isinstance(renderer, ResponsesBody | ResponsesStream)  # the door "responses" has no other
+        return JSONResponse(renderer.response())
+
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._created_at, "owned_by": "frontdesk"}
+
+
+def _owns(caller: Caller, turn: Turn) -> bool:
+    owner = turn.caller
+    if caller.tenant != owner.tenant:
+        return False
+    return caller.kind == "server" or (owner.kind == "user" and owner.person == caller.person)

@@ -1,0 +1,56 @@
+"""The static pages: the chat app at `/`, with headers that let it load nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SECURITY_HEADERS = [
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+            b"connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+            b"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify"
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(self), microphone=(self), geolocation=(self)"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+def page_routes(folder: Path) -> list[BaseRoute]:
+    """The routes of the built pages in `folder`; a sentence instead where they were not built."""
+    if not (folder / "index.html").is_file():
+        return [Route("/", _not_built, methods=["GET"])]
+    return [Mount("/", _WithHeaders(StaticFiles(directory=folder, html=True)))]
+
+
+async def _not_built(_: object) -> PlainTextResponse:
+    return PlainTextResponse(
+        "Frontdesk is running. The chat page is not built here: 'make web' builds it. The API is at /v1.\n"
+    )
+
+
+class _WithHeaders:
+    """Adds the security headers, and lets hashed assets be kept for ever."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_hashed = "/assets/" in scope.get("path", "")
+        caching = b"public, max-age=31536000, immutable" if is_hashed else b"no-cache"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_SECURITY_HEADERS, (b"cache-control", caching)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

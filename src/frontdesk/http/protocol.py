@@ -1,0 +1,172 @@
+"""uvicorn's HTTP protocol with patience that ends: slow senders, slow readers, malformed requests.
+
+uvicorn limits only idle kept-alive connections. Here one sweep a second looks at every connection:
+
+    headers     must be whole `header_timeout_s` after their first byte
+    body        must be whole `body_timeout_s` after the headers, a second more per 4 kB that came
+    reader      may leave a full send buffer untouched for `slow_reader_s`
+
+The first two are answered with 408 in OpenAI's shape where nothing was sent yet. All three close
+the connection, which the request's handler sees as a hang-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from frontdesk.core.errors import BadRequest, FrontdeskError, TooSlow
+
+_MIN_BODY_RATE_BYTES_S = 4096
+_SWEEP_EVERY_S = 0.5
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+_MAX_HEADER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take, in seconds."""
+
+    header_timeout_s: float
+    body_timeout_s: float
+    slow_reader_s: float
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._patience = patience
+        self._receiving_since: float | None = None  # the first byte of a request that is not whole
+        self._has_headers = False
+        self._received_bytes = 0
+        self._write_paused_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: a connection that says nothing is as slow as one that says little."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._receiving_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes, then parse it."""
+        self._received_bytes += len(data)
+        super().data_received(data)
+        if self._receiving_since is not None and not self._has_headers and self._received_bytes > _MAX_HEADER_BYTES:
+            self._refuse(_too_large())
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.scope["frontdesk.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self._receiving_since = time.monotonic()
+        self._has_headers = False
+        self._received_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole; the body's time begins."""
+        if self._received_bytes > _MAX_HEADER_BYTES and _size_of(self.headers) > _MAX_HEADER_BYTES:
+            self._refuse(_too_large())
+            raise _Ended  # the parser stops here; what it makes of this is answered by nobody any more
+        self._has_headers = True
+        self._receiving_since = time.monotonic()
+        self._received_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._receiving_since = None
+        self._received_bytes = 0
+        super().on_message_complete()
+        self._has_headers = False
+
+    def pause_writing(self) -> None:
+        """The send buffer is full."""
+        self._write_paused_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The reader took some."""
+        self._write_paused_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Answer what is no HTTP."""
+        self._refuse(BadRequest("This is not a valid HTTP request.", code="invalid_http"))
+
+    def sweep(self, now: float) -> None:
+        """End the connection where its patience is used up."""
+        patience = self._patience
+        if self._write_paused_since is not None and now - self._write_paused_since > patience.slow_reader_s:
+            self.transport.abort()
+        elif self._receiving_since is not None:
+            waited_s = now - self._receiving_since
+            if not self._has_headers:
+                if waited_s > patience.header_timeout_s:
+                    self._time_out("headers", patience.header_timeout_s)
+            elif waited_s > patience.body_timeout_s + self._received_bytes / _MIN_BODY_RATE_BYTES_S:
+                self._time_out("body", patience.body_timeout_s)
+
+    def _time_out(self, part: str, timeout_s: float) -> None:
+        if part == "headers" and self._received_bytes == 0:
+            self.transport.close()  # nothing was asked, so there is nothing to answer
+            return
+        self._refuse(TooSlow(f"The request's {part} did not arrive within {timeout_s:g} s."))
+
+    def _refuse(self, error: FrontdeskError) -> None:
+        if self.transport.is_closing():
+            return
+        has_answered = (
+            self.cycle is not None  # pyright: ignore[reportUnnecessaryComparison] - None before the first request
+            and self.cycle.response_started
+            and not self.cycle.response_complete
+        )
+        if not has_answered:
+            body = msgspec.json.encode(error.body())
+            self.transport.write(
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (error.status, _REASONS[error.status], len(body), body)
+            )
+        self._receiving_since = None
+        self.transport.close()
+
+
+class _Ended(Exception):
+    """The connection was refused while its request was being parsed."""
+
+
+def _too_large() -> FrontdeskError:
+    return BadRequest("The request's headers are larger than 64 kB.", status=431, code="headers_too_large")
+
+
+def _size_of(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+class Sweeper:
+    """Looks at all connections, twice a second."""
+
+    def __init__(self, connections: set[Any]) -> None:
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin; `stop` ends it."""
+        self._timer = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._sweep)
+
+    def stop(self) -> None:
+        """End."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if isinstance(connection, PatientProtocol):
+                connection.sweep(now)
+        self.start()

