@@ -1,0 +1,1 @@
+"""Models that run on this machine: their files, and the child processes that run them."""

@@ -1,0 +1,136 @@
+"""What the server and a model's process say to each other: MessagePack in frames, over its standard input and output.
+
+    frame   length (4 bytes, big-endian), then one message as a MessagePack array [kind, fields...]
+
+    server to process       process to server
+    Chat, Embed             Ready | Broken      once, at the start
+    Cancel                  Chunk*, Vectors*    of the job with this id, several jobs at a time
+                            Done | Failed       ends a job; nothing is said of a cancelled one
+
+Pipes, because the event loop then tells of bytes and of the process's end through one object, and
+because the end of its input is how the process learns that the server is gone.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Literal
+
+import msgspec
+
+_LENGTH = struct.Struct(">I")
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class Chat(msgspec.Struct, frozen=True, array_like=True, tag="chat"):
+    """Answer a conversation. `body` is llama.cpp's Chat Completions body; `schema`, in JSON, binds the answer."""
+
+    job_id: int
+    body: dict[str, Any]
+    schema: bytes | None = None
+
+
+class Embed(msgspec.Struct, frozen=True, array_like=True, tag="embed"):
+    """Make a vector of each text."""
+
+    job_id: int
+    texts: list[str]
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="cancel"):
+    """Stop a job; nothing more is said of it."""
+
+    job_id: int
+
+
+class Ready(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="ready"):
+    """The model is loaded."""
+
+
+class Broken(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="broken"):
+    """The model cannot be loaded, for this reason; the process ends."""
+
+    reason: str
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="chunk"):
+    """A piece of an answer: the JSON of a Chat Completions chunk."""
+
+    job_id: int
+    data: bytes
+
+
+class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
+    """The next vectors of a job, each as little-endian 32-bit floats, and the tokens of their texts."""
+
+    job_id: int
+    vectors: list[bytes]
+    tokens: int
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="done"):
+    """A job has ended well."""
+
+    job_id: int
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="failed"):
+    """A job has failed. A refusal is the caller's matter and its message is told, else it is for logs."""
+
+    job_id: int
+    is_refusal: bool
+    code: Literal["context_length_exceeded", "unsupported_schema", "invalid_request", "model_failed"]
+    message: str
+
+
+Job = Chat | Embed
+Order = Chat | Embed | Cancel
+JobAnswer = Chunk | Vectors | Done | Failed
+Answer = Ready | Broken | Chunk | Vectors | Done | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_order_decoder = msgspec.msgpack.Decoder(Order)
+_answer_decoder = msgspec.msgpack.Decoder(Answer)
+
+
+def encode_frame(message: Order | Answer) -> bytes:
+    """Return the message as a frame."""
+    payload = _encoder.encode(message)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def decode_order(payload: bytes) -> Order:
+    """Read what the server says. Raises msgspec.MsgspecError."""
+    return _order_decoder.decode(payload)
+
+
+def decode_answer(payload: bytes) -> Answer:
+    """Read what the process says. Raises msgspec.MsgspecError."""
+    return _answer_decoder.decode(payload)
+
+
+class FrameReader:
+    """Cuts bytes, as they come, into the payloads of frames."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads that are whole now. Raises ValueError where it is no frame."""
+        buffer = self._buffer
+        buffer += data
+        payloads: list[bytes] = []
+        start = 0
+        while len(buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if length > _MOST_BYTES:
+                raise ValueError(f"a frame of {length:,} bytes is larger than any should be")
+            end = start + _LENGTH.size + length
+            if len(buffer) < end:
+                break
+            payloads.append(bytes(buffer[start + _LENGTH.size : end]))
+            start = end
+        del buffer[:start]
+        return payloads
