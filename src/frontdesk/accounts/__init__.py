@@ -1,0 +1,1 @@
+"""Who calls: secret keys, people, sessions."""

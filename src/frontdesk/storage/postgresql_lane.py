@@ -1,0 +1,171 @@
+"""One lane on PostgreSQL: enqueued entries, written in order by one task, exactly once.
+
+A connection that breaks during COMMIT leaves open whether the transaction happened. So each group
+asks for its transaction's name first, and after a break for the fate of that name, before anything
+is written again.
+
+    take a group ─► BEGIN, name, steps, COMMIT ──────────────────────────────► next group
+                       │ broke before COMMIT: again      │ broke during COMMIT
+                       ▼                                 ▼
+                    the same group ◄── aborted ── pg_xact_status(name) ── committed ─► next group
+
+Entries of MONEY each get a transaction of their own: two of them in one would hold locks in an
+order that another process may not share, and deadlock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from frontdesk.storage.database import StorageLimits
+from frontdesk.storage.errors import StorageError
+from frontdesk.storage.lanes import Entry, Lane
+from frontdesk.storage.postgresql_connection import (
+    Pool,
+    Progress,
+    Transaction,
+    Verdict,
+    describe,
+    judge,
+    translate,
+    uneven,
+    was_committed,
+)
+from frontdesk.storage.postgresql_health import Health
+
+_GROUP_ROWS = {Lane.MONEY: 1, Lane.EVENTS: 500, Lane.BULK: 500}
+_FIRST_PAUSE_S = 0.02
+_LAST_PAUSE_S = 1.0
+# Money is never given up because others are in its way.
+_CONTENTION_TRIES = {Lane.MONEY: float("inf"), Lane.EVENTS: 20, Lane.BULK: 20}
+
+
+class PostgresqlLane:
+    """What waits in one lane, and which awaited writes of it are under way."""
+
+    def __init__(self, lane: Lane, pool: Pool, health: Health, limits: StorageLimits) -> None:
+        self._lane = lane
+        self._pool = pool
+        self._health = health
+        self._limits = limits
+        self._waiting: deque[Entry] = deque()
+        self._waiting_rows = 0
+        self._under_way: dict[int, Entry] = {}
+        self._changed = asyncio.Event()
+        self._delivering: list[Entry] = []
+
+    def begin(self, entry: Entry) -> None:
+        """An awaited write begins: what is enqueued from now on comes after it."""
+        self._under_way[entry.number] = entry
+
+    def end(self, entry: Entry) -> None:
+        """An awaited write has ended."""
+        del self._under_way[entry.number]
+        self._changed.set()
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry last."""
+        if self._lane is Lane.BULK and self._waiting_rows + entry.rows > self._limits.bulk_queue_rows:
+            self._health.dropped_writes += 1
+            return
+        self._waiting.append(entry)
+        self._waiting_rows += entry.rows
+        self._changed.set()
+
+    async def deliver_all(self) -> None:
+        """Write what comes, until cancelled."""
+        while True:
+            await self._until_ready()
+            if self._lane is not Lane.MONEY and self._waiting_rows < _GROUP_ROWS[self._lane]:
+                await asyncio.sleep(self._limits.linger_s)
+            self._delivering = self._take_group()
+            await self._deliver(self._delivering)
+            self._delivering = []
+
+    def take_rest(self) -> list[Entry]:
+        """Take what was not written; after `deliver_all` was cancelled."""
+        rest = [*self._delivering, *self._waiting]
+        self._waiting.clear()
+        return rest
+
+    async def _until_ready(self) -> None:
+        while not self._is_ready():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _is_ready(self) -> bool:
+        return bool(self._waiting) and self._waiting[0].number < self._first_under_way()
+
+    def _first_under_way(self) -> float:
+        return next(iter(self._under_way), float("inf"))
+
+    def _take_group(self) -> list[Entry]:
+        group = [self._take_one()]
+        rows = group[0].rows
+        while rows < _GROUP_ROWS[self._lane] and self._is_ready():
+            group.append(self._take_one())
+            rows += group[-1].rows
+        return group
+
+    def _take_one(self) -> Entry:
+        entry = self._waiting.popleft()
+        self._waiting_rows -= entry.rows
+        return entry
+
+    async def _deliver(self, group: list[Entry]) -> None:
+        delivery = _Delivery(group)
+        pause_s, tries = _FIRST_PAUSE_S, 0
+        while True:
+            try:
+                await self._try(delivery)
+            except Exception as error:  # noqa: BLE001 - each kind has its remedy
+                verdict = judge(error)
+                tries += verdict is Verdict.TRY_AGAIN
+                if verdict is Verdict.FINAL or tries > _CONTENTION_TRIES[self._lane]:
+                    await self._give_up(group, error)
+                    return
+                if verdict is Verdict.TRY_LATER:
+                    self._health.failed(describe(error))
+                    self._fail_markers(translate(error))
+            else:
+                self._health.worked()
+                for entry in group:
+                    entry.succeed([])
+                return
+            await asyncio.sleep(uneven(pause_s))
+            pause_s = min(pause_s * 2, _LAST_PAUSE_S)
+
+    def _fail_markers(self, failure: StorageError) -> None:
+        for entry in (*self._delivering, *self._waiting):
+            entry.fail(failure)
+
+    async def _try(self, delivery: _Delivery) -> None:
+        if not delivery.steps:  # a marker
+            return
+        async with self._pool.acquire(timeout=self._limits.connect_timeout_s) as connection:
+            if delivery.doubtful is not None and await was_committed(connection, delivery.doubtful):
+                return
+            delivery.doubtful = None
+            transaction = Transaction(connection)
+            try:
+                await transaction.run_named(delivery.steps)
+            finally:
+                if transaction.progress is not Progress.OPEN:
+                    delivery.doubtful = transaction.name
+
+    async def _give_up(self, group: list[Entry], error: Exception) -> None:
+        """Write the entries one by one, so that the one at fault is lost alone."""
+        parts = group if len(group) > 1 else group[0].divide()
+        for entry in parts:
+            await self._deliver([entry])
+        if not parts:
+            self._health.lost(group, describe(error))
+
+
+class _Delivery:
+    """A group on its way. `doubtful` names a transaction that may have stored it already."""
+
+    def __init__(self, group: list[Entry]) -> None:
+        self.steps = [step for entry in group for step in entry.steps]
+        self.doubtful: str | None = None

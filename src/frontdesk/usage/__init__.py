@@ -1,0 +1,1 @@
+"""What happened: a row a turn, a row an attempt."""

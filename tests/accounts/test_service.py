@@ -1,0 +1,148 @@
+"""Accounts on both engines: who is recognised, who no longer is, and what other processes learn."""
+
+from __future__ import annotations
+
+import pytest
+
+from frontdesk.accounts.service import Accounts
+from frontdesk.accounts.store import AccountStore
+from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated
+from frontdesk.storage.database import Database
+from tests.fakes import HandClock
+
+ADMIN = "fd_sk_the-operators-own"
+
+
+async def opened(database: Database, clock: HandClock) -> Accounts:
+    accounts = Accounts(AccountStore(database), clock, ADMIN)
+    await accounts.load()
+    return accounts
+
+
+def bearer(token: str) -> bytes:
+    return f"Bearer {token}".encode()
+
+
+async def code_of(accounts: Accounts, token: str) -> str | None:
+    """None where the token is believed, else why not."""
+    try:
+        await accounts.identify(bearer(token))
+    except Unauthenticated as refusal:
+        return refusal.code
+    return None
+
+
+async def test_a_session_is_its_person_until_it_expires(database: Database) -> None:
+    clock = HandClock()
+    accounts = await opened(database, clock)
+    session = await accounts.create_session("u1", "free", 60, is_anonymous=False)
+
+    caller = await accounts.identify(bearer(session.token))
+
+    assert (caller.kind, caller.person, caller.tier, caller.credential_id) == ("user", "u1", "free", session.id)
+    assert accounts.known(bearer(session.token)) is caller
+    clock.move(60)
+    assert accounts.known(bearer(session.token)) is None
+    assert await code_of(accounts, session.token) == "token_expired"
+
+
+async def test_anonymous_people_are_all_different(database: Database) -> None:
+    accounts = await opened(database, HandClock())
+
+    people = {(await accounts.create_session(None, None, 60, is_anonymous=True)).person for _ in range(5)}
+
+    assert len(people) == 5
+
+
+async def test_a_revocation_counts_at_once_here_and_after_a_look_elsewhere(database: Database) -> None:
+    clock = HandClock()
+    here, elsewhere = await opened(database, clock), await opened(database, clock)
+    session = await here.create_session("u1", None, 600, is_anonymous=False)
+    assert await code_of(elsewhere, session.token) is None
+    clock.move(5)
+
+    await here.revoke_session(session.id)
+
+    assert await code_of(here, session.token) == "token_revoked"
+    await elsewhere.refresh()
+    assert elsewhere.known(bearer(session.token)) is None
+    assert await code_of(elsewhere, session.token) == "token_revoked"
+    assert await code_of(await opened(database, clock), session.token) == "token_revoked"
+    with pytest.raises(NotFound):
+        await here.revoke_session(session.id)
+
+
+async def test_all_sessions_of_a_person_end_and_no_others(database: Database) -> None:
+    accounts = await opened(database, HandClock())
+    mine = [await accounts.create_session("u1", None, 600, is_anonymous=False) for _ in range(3)]
+    other = await accounts.create_session("u2", None, 600, is_anonymous=False)
+
+    assert await accounts.revoke_sessions_of("u1") == 3
+
+    assert [await code_of(accounts, session.token) for session in mine] == ["token_revoked"] * 3
+    assert await code_of(accounts, other.token) is None
+
+
+async def test_keys_are_believed_until_they_are_revoked(database: Database) -> None:
+    clock = HandClock()
+    here, elsewhere = await opened(database, clock), await opened(database, clock)
+    key_id, key = await here.create_key("billing")
+
+    assert (await elsewhere.identify(bearer(key))).kind == "server"
+    assert [(row.id, row.name, row.hint) for row in await here.list_keys()] == [(key_id, "billing", key[-4:])]
+    clock.move(5)
+    await here.revoke_key(key_id)
+    assert await code_of(here, key) == "invalid_api_key"
+    await elsewhere.refresh()
+    assert await code_of(elsewhere, key) == "invalid_api_key"
+    with pytest.raises(NotFound):
+        await here.revoke_key(key_id)
+
+
+async def test_the_operators_key_is_a_servers(database: Database) -> None:
+    accounts = await opened(database, HandClock())
+
+    assert (await accounts.identify(bearer(ADMIN))).kind == "server"
+    assert await accounts.has_keys() is False
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (None, "missing_credential"),
+        (b"", "invalid_api_key"),
+        (b"Bearer", "invalid_api_key"),
+        (b"Bearer ", "invalid_api_key"),
+        (b"Basic dXNlcjpwYXNz", "invalid_api_key"),
+        (b"Bearer fd_sk_unknown", "invalid_api_key"),
+        (b"Bearer \xff\xfe", "invalid_api_key"),
+        (b"Bearer fd_st_x", "invalid_token"),
+    ],
+)
+async def test_headers_that_say_nothing(database: Database, header: bytes | None, code: str) -> None:
+    accounts = await opened(database, HandClock())
+
+    with pytest.raises(Unauthenticated) as caught:
+        await accounts.identify(header)
+
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("person", ["", "x" * 129, "a\nb", "a\x00"])
+async def test_people_have_names_that_can_be_read(database: Database, person: str) -> None:
+    accounts = await opened(database, HandClock())
+
+    with pytest.raises(BadRequest, match="user"):
+        await accounts.create_session(person, None, 60, is_anonymous=False)
+
+
+async def test_a_changed_clock_makes_no_revoked_token_good(database: Database) -> None:
+    clock = HandClock()
+    accounts = await opened(database, clock)
+    session = await accounts.create_session("u1", None, 600, is_anonymous=False)
+    await accounts.revoke_session(session.id)
+
+    clock.move(-300)
+    await accounts.refresh()
+
+    assert await code_of(accounts, session.token) == "token_revoked"
