@@ -58,8 +58,5 @@ def test_many_events_in_one_piece() -> None:
 
 
 def test_an_event_without_an_end_is_bounded() -> None:
-    decoder = SseDecoder()
-
     with pytest.raises(ProviderError, match="16 MB"):
-        for _ in range(20):
-            decoder.feed(b"data: " + b"x" * 1_000_000)
+        fed(*[b"data: " + b"x" * 1_000_000] * 20)

@@ -1,0 +1,112 @@
+"""What a caller says in Chat Completions reaches a Chat Completions provider as it was said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.providers.chat_dialect import encode_chat
+from frontdesk.providers.profiles import OPENAI
+from frontdesk.wire.openai_chat import read_chat
+
+WORDS = st.text(max_size=12)
+NAMES = st.text(alphabet="abcdefg_", min_size=1, max_size=6)
+PARTS = st.one_of(
+    st.builds(lambda text: {"type": "text", "text": text}, WORDS),
+    st.builds(lambda text: {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}, WORDS),
+    st.just({"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}}),
+    st.just({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}),
+    st.just({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}),
+    st.just({"type": "file", "file": {"file_id": "file-1"}}),
+    st.just({"type": "a_part_of_tomorrow", "anything": [1, {"deep": None}]}),
+)
+CONTENT = st.one_of(WORDS, st.lists(PARTS, min_size=1, max_size=3))
+CALLS = st.one_of(
+    st.builds(
+        lambda n, a: {"id": f"call_{n}", "type": "function", "function": {"name": n, "arguments": a}}, NAMES, WORDS
+    ),
+    st.builds(lambda n, a: {"id": f"call_{n}", "type": "custom", "custom": {"name": n, "input": a}}, NAMES, WORDS),
+)
+PEOPLE = st.builds(
+    lambda role, content, extra: {"role": role, "content": content, **extra},
+    st.sampled_from(["system", "developer", "user"]),
+    CONTENT,
+    st.sampled_from([{}, {"name": "ada"}, {"vendor_field": {"a": 1}}]),
+)
+ANSWERS = st.one_of(
+    st.builds(lambda text: {"role": "assistant", "content": text}, WORDS),
+    st.just({"role": "assistant", "content": "", "refusal": "No."}),
+    st.builds(lambda text: {"role": "assistant", "content": text, "reasoning_content": "hm"}, WORDS),
+)
+CALLING = st.builds(
+    lambda content, calls: {"role": "assistant", "content": content, "tool_calls": calls},
+    st.one_of(st.none(), WORDS.filter(bool)),
+    st.lists(CALLS, min_size=1, max_size=3),
+)
+OUTPUTS = st.builds(lambda content: {"role": "tool", "tool_call_id": "call_a", "content": content}, CONTENT)
+OLD = st.just({"role": "function", "name": "f", "content": "old"})
+
+
+@given(st.lists(st.one_of(PEOPLE, ANSWERS, OUTPUTS, OLD), min_size=1, max_size=6))
+def test_messages(messages: list[dict[str, Any]]) -> None:
+    assert sent({"messages": messages})["messages"] == messages
+
+
+@given(PEOPLE, CALLING, st.lists(OUTPUTS, max_size=2))
+def test_messages_with_calls(asked: dict[str, Any], calling: dict[str, Any], outputs: list[dict[str, Any]]) -> None:
+    messages = [asked, calling, *outputs, asked]
+
+    assert sent({"messages": messages})["messages"] == messages
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 0, "top_p": 0.5, "seed": 7, "stop": ["a", "b"], "logit_bias": {"50256": -100}},
+        {"logprobs": True, "top_logprobs": 3, "n": 2, "parallel_tool_calls": False},
+        {
+            "presence_penalty": 1,
+            "frequency_penalty": -1,
+            "user": "u",
+            "safety_identifier": "s",
+            "prompt_cache_key": "k",
+        },
+        {"max_completion_tokens": 5, "reasoning_effort": "low", "verbosity": "low", "service_tier": "flex"},
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
+        {"prediction": {"type": "content", "content": "x"}, "web_search_options": {}},
+        {"response_format": {"type": "json_object"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": True}}},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}]},
+        {"tools": [{"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}], "tool_choice": "required"},
+        {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tool_choice": {"type": "custom", "custom": {"name": "c"}}},
+        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
+        {"functions": [{"name": "f"}], "function_call": "auto"},
+        {"top_k": 3, "chat_template_kwargs": {"a": [1]}},
+    ],
+)
+def test_parameters(fields: dict[str, Any]) -> None:
+    messages = [{"role": "user", "content": "x"}]
+
+    assert sent({"messages": messages, **fields}) == {"messages": messages, "model": "m", **fields}
+
+
+@pytest.mark.parametrize("fields", [{"store": True}, {"metadata": {"feature": "x"}}, {"temperature": None}])
+def test_what_stays_here(fields: dict[str, Any]) -> None:
+    """What to store and what a request is for are ours to know; null is nothing said."""
+    messages = [{"role": "user", "content": "x"}]
+
+    assert sent({"messages": messages, **fields}) == {"messages": messages, "model": "m"}
+
+
+def test_old_max_tokens_is_the_new_one() -> None:
+    assert sent({"messages": [{"role": "user", "content": "x"}], "max_tokens": 5})["max_completion_tokens"] == 5
+
+
+def sent(body: dict[str, Any]) -> dict[str, Any]:
+    """The body that a provider gets of this one."""
+    return encode_chat(read_chat(json.dumps(body).encode()).prompt, "m", OPENAI)
