@@ -1,0 +1,64 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.run_tests import Counts, Outcome, Part, count, lines_of, run
+
+
+def test_report_is_counted_with_errors_as_failures() -> None:
+    report = b"""<testsuites><testsuite>
+        <testcase name="a"/><testcase name="b"/>
+        <testcase name="c"><failure/></testcase>
+        <testcase name="d"><error/></testcase>
+        <testcase name="e"><skipped/></testcase>
+    </testsuite></testsuites>"""
+
+    assert count(report) == Counts(passed=2, failed=2, skipped=1)
+
+
+def test_last_line_is_the_sum_of_all_parts() -> None:
+    outcomes = [
+        Outcome("checks", is_good=True, seconds=9.6, counts=None),
+        Outcome("Python tests", is_good=True, seconds=60, counts=Counts(passed=100, skipped=2)),
+        Outcome("web tests", is_good=False, seconds=3, counts=Counts(passed=9, failed=1)),
+    ]
+
+    assert lines_of(outcomes) == [
+        "checks        done in 10 s",
+        "Python tests  100 passed, 0 failed, 2 skipped in 60 s",
+        "web tests     9 passed, 1 failed in 3 s",
+        "",
+        "109 passed, 1 failed, 2 skipped",
+    ]
+
+
+def test_part_that_breaks_without_a_failed_test_counts_as_one() -> None:
+    broken = Outcome("checks", is_good=False, seconds=1, counts=None)
+
+    assert lines_of([broken]) == ["checks        FAILED in 1 s", "", "0 passed, 1 failed"]
+
+
+@pytest.mark.parametrize(("code", "is_good"), [(0, True), (1, False), (5, False)])
+def test_exit_code_of_a_part_decides(tmp_path: Path, code: int, *, is_good: bool) -> None:
+    part = Part("part", (sys.executable, "-c", f"raise SystemExit({code})"))
+
+    assert run(part, tmp_path / "none.xml").is_good is is_good
+
+
+def test_skipped_test_has_failed_where_none_may_be_skipped(tmp_path: Path) -> None:
+    report = "<testsuite><testcase/><testcase><skipped/></testcase></testsuite>"
+    writes = ("-c", f"import sys; open(sys.argv[1], 'w').write('{report}')", "REPORT")
+
+    outcome = run(Part("part", (sys.executable, *writes), may_skip=False), tmp_path / "report.xml")
+
+    assert outcome.counts == Counts(passed=1, failed=1)
+    assert not outcome.is_good
+
+
+def test_report_is_read_from_where_the_part_was_told_to_write(tmp_path: Path) -> None:
+    writes = "import sys; open(sys.argv[1], 'w').write('<testsuite><testcase/></testsuite>')"
+
+    outcome = run(Part("part", (sys.executable, "-c", writes, "REPORT")), tmp_path / "report.xml")
+
+    assert outcome.counts == Counts(passed=1)

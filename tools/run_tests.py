@@ -1,0 +1,138 @@
+"""Run everything that `make test` runs, one part after the other, and sum it up in the last line.
+
+    python -m tools.run_tests
+
+A part that fails does not stop the others. The last line is `N passed, N failed`, with `, N skipped`
+where some were.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tests ended how. An error counts as failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A command; `REPORT` in it becomes the path of the JUnit file that it writes.
+
+    `may_skip` is False where everything that its tests need was set up: one that is skipped has failed.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    folder: str = "."
+    may_skip: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a part. A part without a report counts no tests."""
+
+    name: str
+    is_good: bool
+    seconds: float
+    counts: Counts | None
+
+
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "--junitxml=REPORT")
+PARTS = (
+    Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),
+    Part("Python tests", (*_PYTEST, "-m", "not slow and not journey")),
+    Part(
+        "web tests",
+        (
+            "npm",
+            "test",
+            "--loglevel=error",
+            "--",
+            "--reporter=default",
+            "--reporter=junit",
+            "--outputFile.junit=REPORT",
+        ),
+        folder="web",
+    ),
+    Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),
+    Part("wheel", (sys.executable, "-m", "tools.check_wheel")),
+)
+
+
+def main() -> int:
+    """Run all parts and print what became of them. Returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="frontdesk-tests-") as folder:
+        outcomes = [run(part, Path(folder) / f"{number}.xml") for number, part in enumerate(PARTS)]
+    print("\n" + "\n".join(lines_of(outcomes)))
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+def run(part: Part, report: Path) -> Outcome:
+    """Run one part; what it prints goes where ours goes."""
+    print(f"\n--- {part.name}", flush=True)
+    began = time.monotonic()
+    command = [word.replace("REPORT", str(report)) for word in part.command]
+    done = subprocess.run(command, cwd=ROOT / part.folder, env=_environment(), check=False)
+    counts = count(report.read_bytes()) if report.exists() else None
+    if counts is not None and not part.may_skip:
+        counts = Counts(counts.passed, counts.failed + counts.skipped)
+    is_good = done.returncode == 0 and (counts is None or not counts.failed)
+    return Outcome(part.name, is_good, time.monotonic() - began, counts)
+
+
+def count(report: bytes) -> Counts:
+    """Count the tests of a JUnit report."""
+    root = ET.fromstring(report)  # noqa: S314 - written a moment ago by the test runner
+    cases = list(root.iter("testcase"))
+    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    return Counts(len(cases) - failed - skipped, failed, skipped)
+
+
+def lines_of(outcomes: Iterable[Outcome]) -> list[str]:
+    """One line a part, then the sum. A part that failed without a failed test counts as one."""
+    lines: list[str] = []
+    total = Counts()
+    for outcome in outcomes:
+        counts = outcome.counts or Counts()
+        if not outcome.is_good and not counts.failed:
+            counts += Counts(failed=1)
+        total += counts
+        told = str(counts) if outcome.counts else "done" if outcome.is_good else "FAILED"
+        lines.append(f"{outcome.name:<14}{told} in {outcome.seconds:.0f} s")
+    return [*lines, "", str(total)]
+
+
+def _environment() -> dict[str, str]:
+    # The jobs of an outer make are not ours to hand on. Node may be in .venv only.
+    kept = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    if not sys.stdout.isatty():
+        kept["NO_COLOR"] = "1"
+    return {**kept, "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
