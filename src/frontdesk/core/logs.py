@@ -35,7 +35,7 @@ class _LineFormatter(logging.Formatter):
         self._second = 0
         self._written = ""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - its name
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802, V105 - logging calls it
         second = int(record.created)
         if second != self._second:
             self._second = second
