@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from frontdesk.accounts.service import Accounts
-from frontdesk.accounts.store import AccountStore
+from frontdesk.accounts.store import AccountStore, KeyRow
 from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated
 from frontdesk.storage.database import Database
 from tests.fakes import HandClock
@@ -146,3 +146,63 @@ async def test_a_changed_clock_makes_no_revoked_token_good(database: Database) -
     await accounts.refresh()
 
     assert await code_of(accounts, session.token) == "token_revoked"
+
+
+async def test_a_revocation_that_commits_late_is_learnt_all_the_same(database: Database) -> None:
+    clock = HandClock()
+    here = await opened(database, clock)
+    key_id, key = await here.create_key("slow")
+    assert await code_of(here, key) is None
+    revoked_at_ms = int(clock.now() * 1000)
+    for _ in range(20):
+        clock.move(1)
+        await here.refresh()
+
+    await AccountStore(database).revoke_key(key_id, revoked_at_ms)
+    await here.refresh()
+
+    assert here.known(bearer(key)) is None
+    assert await code_of(here, key) == "invalid_api_key"
+
+
+async def test_a_key_revoked_while_it_is_looked_up_is_not_believed(database: Database) -> None:
+    clock = HandClock()
+
+    class SlowStore(AccountStore):
+        async def find_key(self, key_hash: bytes) -> KeyRow | None:
+            found = await super().find_key(key_hash)
+            if found is not None and found.revoked_at_ms is None:
+                await accounts.revoke_key(found.id)
+            return found
+
+    accounts = Accounts(SlowStore(database), clock, None)
+    await accounts.load()
+    _, key = await accounts.create_key("racing")
+
+    assert await code_of(accounts, key) == "invalid_api_key"
+    assert accounts.known(bearer(key)) is None
+
+
+async def test_only_the_usual_spelling_of_a_header_is_kept(database: Database) -> None:
+    accounts = await opened(database, HandClock())
+    session = await accounts.create_session("u1", None, 60, is_anonymous=False)
+
+    for blanks in range(1, 50):
+        await accounts.identify(b"Bearer" + b" " * blanks + session.token.encode())
+    await accounts.identify(b"bearer " + session.token.encode())
+
+    assert list(accounts._known) == [bearer(session.token)]
+
+
+async def test_what_was_revoked_is_forgotten_when_it_has_expired(database: Database) -> None:
+    clock = HandClock()
+    accounts = await opened(database, clock)
+    for _ in range(5):
+        session = await accounts.create_session("u1", None, 60, is_anonymous=False)
+        await accounts.revoke_session(session.id)
+    assert len(accounts._revoked) == 5
+
+    clock.move(3601)
+    await accounts.refresh()
+
+    assert accounts._revoked == set()

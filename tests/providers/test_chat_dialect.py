@@ -163,6 +163,8 @@ BROKEN = {
     "wrong type": (recorded.WRONG_TYPE, ["Half"]),
     "empty": (recorded.EMPTY, []),
     "nothing": (recorded.SILENT_END, []),
+    "done too early": (recorded.chunk({"content": "Half"}) + recorded.DONE, ["Half"]),
+    "aborted": (recorded.chunk({"content": "Half"}) + recorded.chunk({}, "abort") + recorded.DONE, ["Half"]),
 }
 
 
@@ -309,3 +311,11 @@ def test_a_prompt_is_written_as_chat_completions() -> None:
 def test_what_the_dialect_cannot_say_is_refused_by_name(prompt: Prompt) -> None:
     with pytest.raises(BadRequest, match=r"web_search|input_video|computer_call"):
         encode_chat(prompt, "m", OPENAI)
+
+
+def test_all_choices_that_were_asked_for_must_end() -> None:
+    decoder = ChatStreamDecoder(choices=2)
+    decoder.feed(recorded.WITHOUT_DONE)
+
+    assert decoder.finish() == []
+    assert decoder.error is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.guards.credentials import MASK, CredentialGuard
+from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.turn.events import (
     Event,
     ItemFinished,
@@ -22,6 +23,7 @@ from frontdesk.turn.events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     TurnCompleted,
+    TurnIncomplete,
 )
 from frontdesk.turn.items import (
     EmbeddingRequest,
@@ -36,7 +38,8 @@ from frontdesk.turn.items import (
     Unknown,
 )
 from frontdesk.turn.outgoing import Outgoing
-from tests.fakes import ListSink, make_turn
+from frontdesk.turn.run import Line, run_turn
+from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, make_turn
 
 KEY = "sk-proj-" + "Ab1_" * 10
 
@@ -121,9 +124,20 @@ async def test_what_was_held_is_released_before_an_error() -> None:
     assert sink.error is not None
 
 
-async def test_a_guard_that_refuses_ends_the_answer() -> None:
-    with pytest.raises(BadRequest, match="secret key"):
-        await sent([MessageStarted(0, "m"), TextDelta(0, KEY)], action="refuse")
+async def test_a_guard_that_refuses_an_answer_ends_it_as_filtered() -> None:
+    diary: list[str] = []
+    provider = PlayedProvider([[MessageStarted(0, "m"), TextDelta(0, "Your key: ")], [TextDelta(0, KEY)]])
+    router = FallbackRouter({"fast": [Route("p", provider, "m")]})
+    turn, sink = make_turn(), ListSink()
+
+    await run_turn(turn, Line([DiaryPolicy("x", diary)], [CredentialGuard("refuse")], router), sink)
+
+    assert texts_of(sink.events) == {(0, "TextDelta"): "Your key: "}
+    assert sink.events[-1] == TurnIncomplete("content_filter")
+    assert sink.error is None
+    assert (diary[-1], provider.open_answers) == ("settle x incomplete", 0)
+    assert turn.error is not None
+    assert turn.error.code == "credential_found"
 
 
 def test_every_text_of_a_request_is_screened() -> None:

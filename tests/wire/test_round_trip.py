@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frontdesk.core.errors import BadRequest
 from frontdesk.providers.chat_dialect import encode_chat
 from frontdesk.providers.profiles import OPENAI
 from frontdesk.wire.openai_chat import read_chat
+from frontdesk.wire.openai_responses import read_responses
 
 WORDS = st.text(max_size=12)
 NAMES = st.text(alphabet="abcdefg_", min_size=1, max_size=6)
@@ -76,16 +78,30 @@ def test_messages_with_calls(asked: dict[str, Any], calling: dict[str, Any], out
             "prompt_cache_key": "k",
         },
         {"max_completion_tokens": 5, "reasoning_effort": "low", "verbosity": "low", "service_tier": "flex"},
-        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
-        {"prediction": {"type": "content", "content": "x"}, "web_search_options": {}},
+        {"prediction": {"type": "content", "content": "x"}, "modalities": ["text"]},
         {"response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": True}}},
         {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}]},
         {"tools": [{"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}], "tool_choice": "required"},
         {"tool_choice": {"type": "function", "function": {"name": "f"}}},
         {"tool_choice": {"type": "custom", "custom": {"name": "c"}}},
-        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
-        {"functions": [{"name": "f"}], "function_call": "auto"},
+        {
+            "tool_choice": {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]},
+            }
+        },
+        {
+            "tools": [
+                {
+                    "type": "custom",
+                    "custom": {
+                        "name": "c",
+                        "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /a/"}},
+                    },
+                }
+            ]
+        },
         {"top_k": 3, "chat_template_kwargs": {"a": [1]}},
     ],
 )
@@ -110,3 +126,80 @@ def test_old_max_tokens_is_the_new_one() -> None:
 def sent(body: dict[str, Any]) -> dict[str, Any]:
     """The body that a provider gets of this one."""
     return encode_chat(read_chat(json.dumps(body).encode()).prompt, "m", OPENAI)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"audio": {"voice": "alloy", "format": "wav"}}, "audio"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"type": ["x"]}}}, "tool_choice.function.name"),
+        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [7]}}}, "tool_choice"),
+    ],
+)
+def test_what_would_be_lost_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        sent({"messages": [{"role": "user", "content": "x"}], **fields})
+
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"n": 128}, "n"),
+        ({"max_completion_tokens": 1_000_000}, "max_completion_tokens"),
+        ({"max_tokens": 1}, "max_tokens"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"functions": []}, "functions"),
+        ({"messages": []}, "messages"),
+        ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        ({"tool_choice": {}}, "tool_choice.type"),
+        ({"tool_choice": {"type": ["x"]}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
+        ({"tool_choice": {"type": "allowed_tools", "tools": [{}]}}, "tool_choice.tools[0].type"),
+    ],
+)
+def test_responses_takes_no_names_of_chat_completions(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read_responses(json.dumps({"input": "x", **fields}).encode())
+
+    assert caught.value.param == param
+
+
+def test_responses_tools_reach_chat_completions_in_its_shape() -> None:
+    body = {
+        "input": "x",
+        "tools": [
+            {
+                "type": "custom",
+                "name": "c",
+                "format": {"type": "grammar", "syntax": "lark", "definition": "a"},
+            },
+            {"type": "function", "name": "f", "parameters": {"type": "object"}},
+        ],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+    }
+
+    written = encode_chat(read_responses(json.dumps(body).encode()).prompt, "m", OPENAI)
+
+    assert written["tools"] == [
+        {
+            "type": "custom",
+            "custom": {
+                "name": "c",
+                "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "a"}},
+            },
+        },
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
+    ]
+    assert written["tool_choice"] == {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]},
+    }

@@ -1,8 +1,9 @@
 """Who calls: secret keys and session tokens, made, recognised and revoked.
 
-What was seen before is known without a hash: the whole Authorization header is the cache's key.
-Any revocation empties the cache. Other processes learn of keys and revocations by looking at the
-store every second (`refresh`); in this process they count at once.
+What was seen before is known without a hash: the whole Authorization header, written the one usual
+way, is the cache's key. Any revocation empties the cache. In this process it counts at once; other
+processes learn of it by looking at the store every second (`refresh`), a minute back each time, for
+a revocation can become visible long after its own time: a slow commit, another machine's clock.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from frontdesk.storage.errors import StorageError
 from frontdesk.turn.turn import Caller
 
 _log = logging.getLogger("frontdesk.accounts")
-_MAX_KNOWN = 50_000
+_MAX_KNOWN = 20_000
+_LOOK_BACK_MS = 60_000
+_LOOK_AT_ALL_EVERY_MS = 3_600_000
+_KEY_KNOWN_S = 60.0
 _MAX_PERSON_CHARS = 128
 _MAX_EXPIRES_IN_S = 366 * 24 * 3600
 ADMIN_KEY_ID = "key_environment"
@@ -52,7 +56,7 @@ class Accounts:
         self._signer = TokenSigner(b"")
         self._known: dict[bytes, tuple[Caller, float]] = {}
         self._revoked: set[str] = set()
-        self._looked_at_ms = 0
+        self._looked_at_all_ms = 0
 
     async def load(self) -> None:
         """Read the signing secret and what is revoked."""
@@ -61,15 +65,20 @@ class Accounts:
 
     async def refresh(self) -> None:
         """Learn what other processes revoked since the last look."""
-        # A second's overlap: a revocation may commit after its own time.
-        since_ms, now_ms = self._looked_at_ms - 1000, int(self._clock.now() * 1000)
+        now_ms = int(self._clock.now() * 1000)
+        looks_at_all = not 0 <= now_ms - self._looked_at_all_ms < _LOOK_AT_ALL_EVERY_MS
+        since_ms = 0 if looks_at_all else now_ms - _LOOK_BACK_MS
         sessions = await self._store.sessions_revoked_since(since_ms, now_ms)
         keys = await self._store.keys_revoked_since(since_ms)
-        fresh = {*sessions, *keys} - self._revoked
-        if fresh:
-            self._revoked |= fresh
+        found = {*sessions, *keys}
+        if not found <= self._revoked:
             self._known.clear()
-        self._looked_at_ms = now_ms
+        if looks_at_all:
+            self._revoked = found  # forgets what has expired
+            self._known.clear()
+            self._looked_at_all_ms = now_ms
+        else:
+            self._revoked |= found
 
     def known(self, authorization: bytes | None) -> Caller | None:
         """The caller of a credential that was seen before and still holds."""
@@ -95,9 +104,11 @@ class Accounts:
             caller, expires_at = self._caller_of_session(token)
         else:
             caller, expires_at = await self._caller_of_key(token)
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        self._known[authorization] = (caller, expires_at)
+        # Only the usual spelling is kept: blanks could make any number of headers of one token.
+        if authorization == b"Bearer " + token.encode("latin-1"):
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[authorization] = (caller, expires_at)
         return caller
 
     async def create_session(
@@ -184,12 +195,13 @@ class Accounts:
         if digest == self._admin_hash:
             return Caller("server", ADMIN_KEY_ID, None, None), float("inf")
         key = await self._find_key(digest) if token.startswith(KEY_PREFIX) else None
-        if key is None or key.revoked_at_ms is not None:
+        # The last: it may have been revoked here while the store was asked.
+        if key is None or key.revoked_at_ms is not None or key.id in self._revoked:
             raise Unauthenticated(
                 "This is not a key of this server. Frontdesk's secret keys begin with 'fd_sk_' and its session "
                 "tokens with 'fd_st_'; a provider's key is never sent here."
             )
-        return Caller("server", key.id, None, None, key.tenant), float("inf")
+        return Caller("server", key.id, None, None, key.tenant), self._clock.now() + _KEY_KNOWN_S
 
     async def _find_key(self, digest: bytes) -> KeyRow | None:
         try:

@@ -51,6 +51,8 @@ class Desk:
         model = model or self._default_model
         if model is None:
             raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
+        if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
+            raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
         return Turn(door, visit.caller, model, request, self._clock, _feature(visit.head.feature, feature))
 
     async def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> None:
@@ -71,6 +73,7 @@ def _headers(turn: Turn) -> Headers:
 
 _FEATURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_FEATURE = "default"
+_MAX_MODEL_CHARS = 200
 
 
 def _feature(header: bytes | None, field: str | None) -> str:

@@ -1,24 +1,31 @@
 """uvicorn's HTTP protocol with patience that ends: slow senders, slow readers, malformed requests.
 
-uvicorn limits only idle kept-alive connections. Here one sweep a second looks at every connection:
+One sweep, twice a second, looks at every connection:
 
     headers     must be whole `header_timeout_s` after their first byte
     body        must be whole `body_timeout_s` after the headers, a second more per 4 kB that came
     reader      may leave a full send buffer untouched for `slow_reader_s`
+    nothing     may be asked for `KEEP_ALIVE_S` between two requests
 
-The first two are answered with 408 in OpenAI's shape where nothing was sent yet. All three close
-the connection, which the request's handler sees as a hang-up.
+The first two are answered with 408 in OpenAI's shape where nothing was sent yet. All close the
+connection, which the request's handler sees as a hang-up.
+
+A client may send its next request before the last one is answered (RFC 9112 §9.3.2). uvicorn queues
+it; its clock stands still meanwhile, and what is wrong with it never breaks into the answer that is
+under way: the connection then closes behind that answer. At a hang-up every request of the
+connection is told, not the newest alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, TooSlow
 
@@ -26,6 +33,10 @@ _MIN_BODY_RATE_BYTES_S = 4096
 _SWEEP_EVERY_S = 0.5
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _MAX_HEADER_BYTES = 64 * 1024
+KEEP_ALIVE_S = 75
+# Renamed before the parser sees it: it would take the body for another protocol's, and a server may
+# ignore an Upgrade that it does not serve (RFC 9110 §7.8). Java's client offers h2c with every POST.
+_UPGRADE = re.compile(rb"(\r\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +54,37 @@ class PatientProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience = patience
+        self._cycles: list[RequestResponseCycle] = []  # requests whose headers came, oldest first
         self._receiving_since: float | None = None  # the first byte of a request that is not whole
         self._has_headers = False
         self._received_bytes = 0
+        self._idle_since = 0.0
         self._write_paused_since: float | None = None
+        self._unread_bytes = 0
+        self._is_deaf = False  # what still comes is not for us: the connection ends with its last answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: a connection that says nothing is as slow as one that says little."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._receiving_since = time.monotonic()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request of this connection."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        for cycle in self._cycles:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
     def data_received(self, data: bytes) -> None:
         """Count what comes, then parse it."""
+        if self._is_deaf:
+            return
         self._received_bytes += len(data)
+        if not self._has_headers and b"pgrade" in data:
+            head, blank, body = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(rb"\1x-ignored-upgrade", head) + blank + body
         super().data_received(data)
         if self._receiving_since is not None and not self._has_headers and self._received_bytes > _MAX_HEADER_BYTES:
             self._refuse(_too_large())
@@ -77,6 +106,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._receiving_since = time.monotonic()
         self._received_bytes = 0
         super().on_headers_complete()
+        if self._cycles and self._cycles[0].response_complete:
+            self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -85,13 +117,21 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._has_headers = False
 
+    def on_response_complete(self) -> None:
+        """An answer is whole; the next request's time begins, where one was queued."""
+        self._idle_since = time.monotonic()
+        if self._receiving_since is not None:
+            self._receiving_since = self._idle_since
+        super().on_response_complete()
+
     def pause_writing(self) -> None:
         """The send buffer is full."""
         self._write_paused_since = time.monotonic()
+        self._unread_bytes = self.transport.get_write_buffer_size()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The reader took some."""
+        """The reader took enough."""
         self._write_paused_since = None
         super().resume_writing()
 
@@ -101,16 +141,30 @@ class PatientProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """End the connection where its patience is used up."""
-        patience = self._patience
-        if self._write_paused_since is not None and now - self._write_paused_since > patience.slow_reader_s:
-            self.transport.abort()
+        if self._write_paused_since is not None:
+            self._sweep_reader(now, self._write_paused_since)
+        elif self._before_current():
+            pass  # an answer is under way: what comes behind it has time
         elif self._receiving_since is not None:
-            waited_s = now - self._receiving_since
-            if not self._has_headers:
-                if waited_s > patience.header_timeout_s:
-                    self._time_out("headers", patience.header_timeout_s)
-            elif waited_s > patience.body_timeout_s + self._received_bytes / _MIN_BODY_RATE_BYTES_S:
-                self._time_out("body", patience.body_timeout_s)
+            self._sweep_sender(now - self._receiving_since)
+        elif now - self._idle_since > KEEP_ALIVE_S:
+            self.transport.close()
+
+    def _sweep_reader(self, now: float, since: float) -> None:
+        unread_bytes = self.transport.get_write_buffer_size()
+        if unread_bytes < self._unread_bytes:
+            self._write_paused_since = now
+        elif now - since > self._patience.slow_reader_s:
+            self.transport.abort()
+        self._unread_bytes = unread_bytes
+
+    def _sweep_sender(self, waited_s: float) -> None:
+        patience = self._patience
+        if not self._has_headers:
+            if waited_s > patience.header_timeout_s:
+                self._time_out("headers", patience.header_timeout_s)
+        elif waited_s > patience.body_timeout_s + self._received_bytes / _MIN_BODY_RATE_BYTES_S:
+            self._time_out("body", patience.body_timeout_s)
 
     def _time_out(self, part: str, timeout_s: float) -> None:
         if part == "headers" and self._received_bytes == 0:
@@ -119,21 +173,33 @@ class PatientProtocol(HttpToolsProtocol):
         self._refuse(TooSlow(f"The request's {part} did not arrive within {timeout_s:g} s."))
 
     def _refuse(self, error: FrontdeskError) -> None:
+        """Answer the request that is being received with an error, and end the connection."""
         if self.transport.is_closing():
             return
-        has_answered = (
-            self.cycle is not None  # pyright: ignore[reportUnnecessaryComparison] - None before the first request
-            and self.cycle.response_started
-            and not self.cycle.response_complete
-        )
-        if not has_answered:
+        self._receiving_since = None
+        older = self._before_current()
+        if older:
+            older[-1].keep_alive = False
+            self._is_deaf = True
+            self.pipeline.clear()
+            return
+        current = self._current()
+        if current is None or not current.response_started:
             body = msgspec.json.encode(error.body())
             self.transport.write(
                 b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
                 % (error.status, _REASONS[error.status], len(body), body)
             )
-        self._receiving_since = None
         self.transport.close()
+
+    def _current(self) -> RequestResponseCycle | None:
+        """The request that is being received, where its headers came."""
+        return self._cycles[-1] if self._has_headers and self._cycles else None
+
+    def _before_current(self) -> list[RequestResponseCycle]:
+        """The requests before it that are not answered yet."""
+        current = self._current()
+        return [cycle for cycle in self._cycles if cycle is not current and not cycle.response_complete]
 
 
 class _Ended(Exception):

@@ -5,9 +5,8 @@ The decoder is a state per choice:
     nothing ──► reasoning? ──► message? ──► tool calls* ──► finished
                   an item ends where the next begins
 
-A `[DONE]`, or the end of bytes after every choice gave its finish_reason, is the terminal event.
-An end before that is a broken answer. An error object inside a 200 is an error; what was decoded
-before it stands.
+A `[DONE]` or the end of bytes is the end, once every choice gave its finish_reason; before that it is
+a broken answer. An error object inside a 200 is an error; what was decoded before it stands.
 """
 
 from __future__ import annotations
@@ -147,14 +146,28 @@ def _tool(tool: Tool) -> dict[str, Any]:
             code="unsupported_tool",
             param="tools",
         )
-    return {"type": tool.kind, tool.kind: tool.definition}
+    definition = tool.definition
+    form = definition.get("format")
+    if tool.kind == "custom" and isinstance(form, dict) and cast("dict[str, Any]", form).get("type") == "grammar":
+        definition = {**definition, "format": _nested(cast("dict[str, Any]", form))}
+    return {"type": tool.kind, tool.kind: definition}
 
 
 def _tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
     if isinstance(choice, str):
         return choice
-    kind = cast("str", choice.get("type"))
-    return {"type": kind, kind: {name: value for name, value in choice.items() if name != "type"}}
+    if choice["type"] == "allowed_tools":
+        choice = {**choice, "tools": [_nested(tool) for tool in choice["tools"]]}
+    elif choice["type"] not in ("function", "custom"):
+        raise BadRequest(
+            f"A choice of type {choice['type']!r} is not offered here.", code="unsupported_tool", param="tool_choice"
+        )
+    return _nested(choice)
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """What Responses says beside its type, Chat Completions says in an object named for the type."""
+    return {"type": flat["type"], flat["type"]: {name: value for name, value in flat.items() if name != "type"}}
 
 
 # --- decoding -----------------------------------------------------------------------------------
@@ -210,9 +223,9 @@ class ChatStreamDecoder:
 
     __slots__ = ("_answer", "_sse", "error", "is_done")
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
         self._sse = SseDecoder()
-        self._answer = _Answer()
+        self._answer = _Answer(choices)
         self.error: ProviderError | None = None
         self.is_done = False
 
@@ -261,16 +274,14 @@ class ChatStreamDecoder:
         return events
 
 
-def decode_chat(body: bytes) -> list[Event]:
+def decode_chat(body: bytes, choices: int = 1) -> list[Event]:
     """Return the events of a whole Chat Completions body. Raises ProviderError."""
-    answer = _Answer()
+    answer = _Answer(choices)
     events: list[Event] = []
     try:
         answer.take(_decode_chunk(body), events)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"the body cannot be read: {type(error).__name__}") from None
-    if not answer.is_finished:
-        raise ProviderError("the body has no finished choice")
     events.extend(answer.end())
     return events
 
@@ -280,25 +291,33 @@ _REASONS: dict[str, _Reason] = {
     "stop": "stop",
     "length": "length",
     "max_tokens": "length",
+    "model_length": "length",  # Mistral's, for its window
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
 
 
+# What servers say where an answer broke off: vLLM, OpenRouter and Mistral, DeepSeek.
+_FAILURES = frozenset({"abort", "error", "insufficient_system_resource"})
+
+
 class _Answer:
     """All choices of one answer."""
 
-    __slots__ = ("_choices", "_outputs", "_usage")
+    __slots__ = ("_choices", "_expected", "_outputs", "_usage")
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int) -> None:
+        self._expected = choices
         self._choices: dict[int, _ChoiceState] = {}
         self._outputs = 0
         self._usage: Usage | None = None
 
     @property
     def is_finished(self) -> bool:
-        return bool(self._choices) and all(choice.reason is not None for choice in self._choices.values())
+        return len(self._choices) >= self._expected and all(
+            choice.reason is not None for choice in self._choices.values()
+        )
 
     def take(self, chunk: _Chunk, events: list[Event]) -> None:
         if chunk.error is not None:
@@ -316,12 +335,9 @@ class _Answer:
                 self._finish(state, choice.finish_reason, events)
 
     def end(self) -> list[Event]:
-        if not self._choices:
-            raise ProviderError("the provider sent an empty answer")
+        if not self.is_finished:
+            raise ProviderError("the answer ended before all of its choices did")
         events: list[Event] = []
-        for state in self._choices.values():
-            if state.reason is None:
-                self._finish(state, "stop", events)
         if self._usage is not None:
             events.append(UsageReported(self._usage))
         reasons = {state.reason for state in self._choices.values()}
@@ -376,6 +392,8 @@ class _Answer:
             events.append(ToolArgumentsDelta(output, text))
 
     def _finish(self, state: _ChoiceState, said: str, events: list[Event]) -> None:
+        if said in _FAILURES:
+            raise ProviderError(f"the provider broke its answer off: {said}")
         reason = _REASONS.get(said, "stop")
         if reason in ("stop", "tool_calls"):  # what was cut short stays open: it is not whole
             self._close(state, events)

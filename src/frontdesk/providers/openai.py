@@ -48,9 +48,9 @@ class OpenAIProvider:
             if response.status != _OK:
                 raise await self._error_of(response)
             if not prompt.stream:
-                yield decode_chat(await response.read_all(_MAX_BODY_BYTES))
+                yield decode_chat(await response.read_all(_MAX_BODY_BYTES), prompt.choices)
                 return
-            decoder = ChatStreamDecoder()
+            decoder = ChatStreamDecoder(prompt.choices)
             while not decoder.is_done:
                 chunk = await response.read()
                 events = decoder.feed(chunk) if chunk else decoder.finish()
@@ -163,5 +163,8 @@ def _decode_embeddings(body: bytes, expected: int) -> list[Event]:
 def _vector(embedding: str | list[float]) -> bytes:
     """Vectors travel as base64 of 32-bit floats; servers that do not know that send numbers."""
     if isinstance(embedding, str):
-        return base64.b64decode(embedding, validate=True)
+        vector = base64.b64decode(embedding, validate=True)
+        if not vector or len(vector) % 4:
+            raise ValueError("no list of 32-bit floats")
+        return vector
     return array("f", embedding).tobytes()

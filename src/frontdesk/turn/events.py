@@ -5,7 +5,8 @@ A provider yields lists of these, one list an upstream read. An answer is
     (ItemStarted Delta* ItemFinished)*  ChoiceFinished*  UsageReported?  Terminal
 
 where items may overlap (parallel tool calls) and are told apart by `output`, their place in the
-answer, counted from 0. Exactly one terminal event ends it: an end without one is a failure.
+answer, counted from 0. Exactly one terminal event ends it. A failure is no event but an error: a
+provider raises it, and an end without a terminal event is one.
 `choice` is OpenAI's `n`: 0 unless the caller asked for several answers.
 """
 
@@ -123,20 +124,13 @@ class TurnIncomplete(msgspec.Struct, frozen=True, gc=False):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
-class TurnFailed(msgspec.Struct, frozen=True, gc=False):
-    """The answer breaks off. What was sent before stands."""
-
-    code: str
-    message: str
-
-
 class TurnCancelled(msgspec.Struct, frozen=True, gc=False):
     """Somebody who may asked to stop."""
 
 
-Terminal = TurnCompleted | TurnIncomplete | TurnFailed | TurnCancelled
+Terminal = TurnCompleted | TurnIncomplete | TurnCancelled
 Started = MessageStarted | ReasoningStarted | ToolCallStarted
 Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolArgumentsDelta
 Event = Started | Delta | ItemFinished | ChoiceFinished | EmbeddingsProduced | UsageReported | Terminal
 
-TERMINAL_TYPES = frozenset({TurnCompleted, TurnIncomplete, TurnFailed, TurnCancelled})
+TERMINAL_TYPES = frozenset({TurnCompleted, TurnIncomplete, TurnCancelled})

@@ -58,8 +58,7 @@ class LiveTurns:
     async def cancel(self, turn_id: str) -> None:
         """End a turn now and wait until it has ended. Does nothing where it has already."""
         running = self._running.get(turn_id)
-        if running is not None:
-            running.interrupt(Interruption.CANCEL)
+        if running is not None and running.interrupt(Interruption.CANCEL):
             await asyncio.wait([running.task])
 
     async def close(self, grace_s: float) -> None:
@@ -100,7 +99,7 @@ class LiveTurns:
         if running.drain is not None:
             running.drain.cancel()
         if running.abort is not None and not running.sink.is_complete:
-            running.abort()
+            running.abort()  # after a hang-up there is nothing left to close
 
 
 _LAST_WORDS_S = 2.0
@@ -118,8 +117,10 @@ class Running:
         self.drain: asyncio.TimerHandle | None = None
         self.abort: Callable[[], None] | None = None
 
-    def interrupt(self, why: Interruption) -> None:
-        """End it before its answer does; only the first reason counts."""
-        if self.turn.interruption is None and not self.task.done():
-            self.turn.interruption = why
+    def interrupt(self, why: Interruption) -> bool:
+        """End it before its answer does; False where that has ended, if only its last write waits."""
+        turn = self.turn
+        if turn.interruption is None and turn.status == "running" and not self.task.done():
+            turn.interruption = why
             self.task.cancel()
+        return turn.interruption is not None

@@ -8,10 +8,12 @@ write: who has read the end of an answer finds its row, and a slow reader holds 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Never
 
-from frontdesk.core.errors import FrontdeskError
+from frontdesk.core.errors import FrontdeskError, Refused
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
+    ChoiceFinished,
     Delta,
     Event,
     ItemFinished,
@@ -21,7 +23,6 @@ from frontdesk.turn.events import (
     ToolArgumentsDelta,
     TurnCancelled,
     TurnCompleted,
-    TurnFailed,
     TurnIncomplete,
     UsageReported,
 )
@@ -34,9 +35,12 @@ _DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ToolArguments
 _STATUS: dict[type[Event], Status] = {
     TurnCompleted: "completed",
     TurnIncomplete: "incomplete",
-    TurnFailed: "failed",
     TurnCancelled: "cancelled",
 }
+
+
+class AnswerWithheld(Exception):
+    """A guard ended the answer, and its reader was told: there is nothing more to ask the provider for."""
 
 
 class Outgoing:
@@ -62,7 +66,10 @@ class Outgoing:
         """Send a batch. Nothing may be pushed after a batch that ends with a terminal event."""
         turn = self._turn
         if self._guards:
-            events = self._screened(events)
+            try:
+                events = self._screened(events)
+            except Refused as refusal:
+                await self._withhold(refusal)
         if turn.first_event_at is None:
             turn.first_event_at = turn.clock.now()
         for event in events:
@@ -76,8 +83,14 @@ class Outgoing:
         await self._sink.write(events)
 
     async def fail(self, error: FrontdeskError, status: Status) -> None:
-        """End with an error; what the guards still hold is released first where it may be."""
+        """End with an error; what the guards still hold is released first where it may be.
+
+        Where the answer had ended and only its last write went wrong, its status stands, and the
+        reader is told if it can be.
+        """
         if self.has_ended:
+            if not self._sink.is_complete:
+                await self._sink.fail(error)
             return
         try:
             held = self._flush_all()
@@ -88,6 +101,13 @@ class Outgoing:
         if held:
             await self._sink.write(held)
         await self._sink.fail(error)
+
+    async def _withhold(self, refusal: Refused) -> Never:
+        """End an answer that a guard does not let pass, in the words that the wire has for it."""
+        self._turn.error = refusal
+        self._end("incomplete")
+        await self._sink.write([ChoiceFinished(0, "content_filter"), TurnIncomplete("content_filter")])
+        raise AnswerWithheld from None
 
     def _end(self, status: Status) -> None:
         self.has_ended = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from frontdesk.core.errors import FrontdeskError, Refused, Unavailable
 from frontdesk.turn.events import TurnCancelled
-from frontdesk.turn.outgoing import Outgoing
+from frontdesk.turn.outgoing import AnswerWithheld, Outgoing
 from frontdesk.turn.seams import Guard, Policy, Router, Sink
 from frontdesk.turn.turn import Interruption, Turn
 
@@ -41,6 +41,8 @@ async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
             admitted.add(policy)
         turn.request = outgoing.screen_input(turn.request)
         await line.router.carry(turn, outgoing.push)
+    except AnswerWithheld:
+        pass  # it has ended, and its reader knows
     except FrontdeskError as error:
         await outgoing.fail(error, "refused" if isinstance(error, Refused) else "failed")
     except asyncio.CancelledError:

@@ -78,16 +78,14 @@ class StreamSink:
         if self._has_started:
             await self._write(self.renderer.render_error(error), is_last=True)
         else:
-            self.is_complete = True
             await send_error(self._send, error, self._headers)
+            self.is_complete = True
 
     def leave(self) -> None:
         """Forget what still comes."""
         self._has_left = True
 
     async def _write(self, body: bytes, *, is_last: bool) -> None:
-        if is_last:
-            self.is_complete = True
         if not self._has_started:
             if not body and not is_last:
                 return
@@ -95,6 +93,7 @@ class StreamSink:
             await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers})
         if body or is_last:
             await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+        self.is_complete = is_last
 
 
 class BodySink:
@@ -115,14 +114,14 @@ class BodySink:
             return
         self.renderer.add(events)
         if events and type(events[-1]) in TERMINAL_TYPES:
-            self.is_complete = True
             await send_json(self._send, 200, self.renderer.body(), self._headers)
+            self.is_complete = True
 
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error; what was collected is dropped."""
         if not self._has_left:
-            self.is_complete = True
             await send_error(self._send, error, self._headers)
+            self.is_complete = True
 
     def leave(self) -> None:
         """Forget what still comes."""

@@ -23,14 +23,13 @@ from frontdesk.turn.events import (
     ToolCallStarted,
     TurnCancelled,
     TurnCompleted,
-    TurnFailed,
     TurnIncomplete,
     Usage,
     UsageReported,
 )
 from frontdesk.turn.items import Format, Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
 from frontdesk.turn.turn import Turn
-from frontdesk.wire.reading import read_object, view, wrong
+from frontdesk.wire.reading import read_object, unsupported, view, wrong
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,9 +81,13 @@ def read_chat(body: bytes) -> ChatRequest:
     choices = 1 if fields.n is None else fields.n
     if not 1 <= choices <= _MAX_CHOICES:
         raise wrong("n", f"'n' is {choices}. It must be from 1 to {_MAX_CHOICES}.")
-    max_output_tokens = fields.max_completion_tokens or fields.max_tokens
-    if max_output_tokens is not None and max_output_tokens < 1:
-        raise wrong("max_tokens", f"'max_tokens' is {max_output_tokens}. It must be at least 1.")
+    for name, remedy in _NOT_SERVED.items():
+        if raw.get(name) not in (None, ["text"]):
+            raise unsupported(name, remedy)
+    for name, limit in (("max_completion_tokens", fields.max_completion_tokens), ("max_tokens", fields.max_tokens)):
+        if limit is not None and limit < 1:
+            raise wrong(name, f"{name!r} is {limit}. It must be at least 1.")
+    max_output_tokens = fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
     items: list[Item] = []
     for position, message in enumerate(fields.messages):
         _read_message(message, f"messages[{position}]", items)
@@ -109,6 +112,14 @@ def read_chat(body: bytes) -> ChatRequest:
 
 
 _MAX_CHOICES = 8
+# What a provider would answer to these has no place in the events yet, and would be lost.
+_NOT_SERVED = {
+    "functions": "Use 'tools'.",
+    "function_call": "Use 'tool_choice'.",
+    "modalities": "Leave it out: answers are text.",
+    "audio": "Leave it out: answers are text.",
+    "web_search_options": "Leave it out: citations would be lost.",
+}
 
 
 def _read_message(message: dict[str, Any], where: str, items: list[Item]) -> None:
@@ -194,8 +205,18 @@ def _read_tool(tool: dict[str, Any], where: str) -> Tool:
     inner = tool.get(kind) if isinstance(kind, str) else None
     if kind not in ("function", "custom") or not isinstance(inner, dict):
         raise wrong(f"{where}.type", f"{where} must have the type 'function' or 'custom' and that object.")
-    _required_text(inner, "name", f"{where}.{kind}")  # type: ignore[arg-type]
-    return Tool(kind, inner)  # type: ignore[arg-type]
+    definition = cast("dict[str, Any]", inner)
+    _required_text(definition, "name", f"{where}.{kind}")
+    return Tool(cast("str", kind), _flat_format(definition) if kind == "custom" else definition)
+
+
+def _flat_format(definition: dict[str, Any]) -> dict[str, Any]:
+    """A custom tool's grammar stands one level deeper in Chat Completions than in Responses."""
+    form = definition.get("format")
+    grammar = cast("dict[str, Any]", form).get("grammar") if isinstance(form, dict) else None
+    if isinstance(grammar, dict):
+        return {**definition, "format": {"type": "grammar", **cast("dict[str, Any]", grammar)}}
+    return definition
 
 
 def _read_tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
@@ -207,7 +228,24 @@ def _read_tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, An
     inner = choice.get(kind) if isinstance(kind, str) else None
     if not isinstance(inner, dict):
         raise wrong("tool_choice", "'tool_choice' must name a function or custom tool.")
-    return {"type": kind, **inner}
+    flat: dict[str, Any] = {**inner, "type": kind}
+    if kind == "allowed_tools":
+        flat["tools"] = [_flat_reference(tool) for tool in _list_of_objects(flat.get("tools"), "tool_choice")]
+    else:
+        _required_text(flat, "name", f"tool_choice.{kind}")
+    return flat
+
+
+def _flat_reference(tool: dict[str, Any]) -> dict[str, Any]:
+    kind = tool.get("type")
+    inner = tool.get(kind) if isinstance(kind, str) else None
+    return {"type": kind, **cast("dict[str, Any]", inner)} if isinstance(inner, dict) else tool
+
+
+def _list_of_objects(value: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in cast("list[Any]", value)):
+        raise wrong(where, f"'{where}' must list tools as objects.", "invalid_type")
+    return cast("list[dict[str, Any]]", value)
 
 
 def _read_format(fields: dict[str, Any] | None) -> Format | None:
@@ -297,8 +335,6 @@ class ChatStream:
             case ChoiceFinished():
                 self._start_role(event.choice, add)
                 add(self._chunk(event.choice, b"{}", b'"%s"' % event.reason.encode()))
-            case TurnFailed():
-                add(b"data: " + _encode(_error_body(event.code, event.message)) + b"\n\n")
             case TurnCancelled():
                 add(b"data: " + _encode(_error_body("cancelled", "This answer was cancelled.")) + b"\n\n")
             case UsageReported():

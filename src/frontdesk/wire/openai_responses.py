@@ -15,6 +15,8 @@ from frontdesk.wire.reading import read_object, unsupported, view, wrong
 
 class _Reasoning(msgspec.Struct):
     effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
 
 
 class _TextOptions(msgspec.Struct):
@@ -55,6 +57,22 @@ _NOT_SERVED = {
     "prompt": "Send the text in 'instructions' or 'input'.",
     "max_tool_calls": "It limits tools that the provider runs, and none are offered.",
 }
+# Chat Completions' own names. Carried on, they would be obeyed by a provider and seen by nobody here.
+_CHATS = {
+    "messages": "'input'",
+    "n": "several requests",
+    "max_tokens": "'max_output_tokens'",
+    "max_completion_tokens": "'max_output_tokens'",
+    "response_format": "'text.format'",
+    "functions": "'tools'",
+    "function_call": "'tool_choice'",
+    "reasoning_effort": "'reasoning.effort'",
+    "verbosity": "'text.verbosity'",
+    "logprobs": "'include'",
+    "modalities": "text",
+    "audio": "text",
+    "web_search_options": "'tools'",
+}
 _LOGPROBS = "message.output_text.logprobs"
 _KNOWN_INCLUDES = frozenset({_LOGPROBS, "reasoning.encrypted_content"})
 
@@ -75,6 +93,12 @@ def read_responses(body: bytes) -> ResponsesRequest:
     for name, remedy in _NOT_SERVED.items():
         if getattr(fields, name) not in (None, False):
             raise unsupported(name, remedy)
+    for name, instead in _CHATS.items():
+        if raw.get(name) is not None:
+            raise unsupported(name, f"Use {instead} instead.")
+    reasoning = fields.reasoning or _Reasoning()
+    if reasoning.summary or reasoning.generate_summary:
+        raise unsupported("reasoning.summary", "Leave it out: the models here summarise nothing.")
     if fields.truncation not in (None, "disabled"):
         raise unsupported("truncation", "Leave it out, or send 'disabled'.")
     if fields.max_output_tokens is not None and fields.max_output_tokens < 1:
@@ -89,7 +113,7 @@ def read_responses(body: bytes) -> ResponsesRequest:
         tool_choice=_read_tool_choice(fields.tool_choice),
         format=_read_format(text.format),
         max_output_tokens=fields.max_output_tokens,
-        reasoning_effort=None if fields.reasoning is None else fields.reasoning.effort,
+        reasoning_effort=reasoning.effort,
         verbosity=text.verbosity,
         stream=bool(fields.stream),
         parameters=parameters,
@@ -187,7 +211,23 @@ def _read_tool(tool: dict[str, Any], where: str) -> Tool:
 def _read_tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     if isinstance(choice, str) and choice not in ("none", "auto", "required"):
         raise wrong("tool_choice", f"'tool_choice' is {choice!r}. It must be none, auto, required or a tool.")
+    if isinstance(choice, dict):
+        kind = _required_text(choice, "type", "tool_choice")
+        if kind in ("function", "custom"):
+            _required_text(choice, "name", "tool_choice")
+        elif kind == "allowed_tools":
+            _check_allowed_tools(choice)
     return choice
+
+
+def _check_allowed_tools(choice: dict[str, Any]) -> None:
+    tools = choice.get("tools")
+    if not isinstance(tools, list):
+        raise wrong("tool_choice.tools", "'tool_choice.tools' must be a list of tools.", "invalid_type")
+    for position, tool in enumerate(cast("list[Any]", tools)):
+        if not isinstance(tool, dict):
+            raise wrong(f"tool_choice.tools[{position}]", "A tool must be an object with a type.", "invalid_type")
+        _required_text(cast("dict[str, Any]", tool), "type", f"tool_choice.tools[{position}]")
 
 
 def _read_format(fields: dict[str, Any] | None) -> Format | None:
@@ -246,4 +286,4 @@ def _number(value: Any) -> Any:
 def _echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if tool.get("type") != "function":
         return tool
-    return {"description": None, "parameters": None, "strict": True, **tool}
+    return {"description": None, "parameters": None, "strict": False, **tool}

@@ -26,7 +26,6 @@ from frontdesk.turn.events import (
     ToolCallStarted,
     TurnCancelled,
     TurnCompleted,
-    TurnFailed,
     TurnIncomplete,
     Usage,
     UsageReported,
@@ -108,8 +107,6 @@ class ResponsesStream:
                 self._finish("incomplete", event.reason, frames)
             case TurnCancelled():
                 self._finish("cancelled", None, frames)
-            case TurnFailed():
-                self._fail("server_error", event.message, frames)
             case _:
                 pass  # ChoiceFinished has no twin in Responses
 
