@@ -12,20 +12,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from frontdesk import __version__
-from frontdesk.accounts.routes import SessionRoutes
+from frontdesk.accounts.routes import AnonymousLimit, SessionRoutes
 from frontdesk.accounts.service import Accounts
 from frontdesk.accounts.store import AccountStore
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config, Environment
 from frontdesk.core.config import Provider as ProviderConfig
-from frontdesk.core.errors import FrontdeskError
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
 from frontdesk.doors.bootstrap import BootstrapRoutes
@@ -36,8 +33,8 @@ from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.doors.routes import GatewayRoutes
 from frontdesk.guards.credentials import CredentialGuard
 from frontdesk.http.edge import Edge
-from frontdesk.http.pages import page_routes
-from frontdesk.http.starlette import answer_bug, answer_http_exception, answer_refusal, answer_store_failure
+from frontdesk.http.pages import pages
+from frontdesk.http.starlette import Routes
 from frontdesk.policies.access import Access
 from frontdesk.policies.request_limit import RequestLimit
 from frontdesk.policies.tracing import Tracing
@@ -153,7 +150,7 @@ class Frontdesk:
             "/v1/responses": ResponsesDoor(desk),
             "/v1/embeddings": EmbeddingsDoor(desk),
         }
-        edge: ASGIApp = Edge(doors, self._starlette(access))  # type: ignore[assignment]
+        edge: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
         if not self.config.cors.origins:
             return edge
         return CORSMiddleware(
@@ -165,22 +162,20 @@ class Frontdesk:
             max_age=7200,
         )
 
-    def _starlette(self, access: Access) -> Starlette:
-        sessions = SessionRoutes(self.accounts, self.config.tiers.keys(), self.allows_anonymous)
+    def _routes(self, access: Access) -> Routes:
+        per_hour = self.config.auth.anonymous_sessions_per_hour
+        sessions = SessionRoutes(
+            self.accounts,
+            self.config.tiers.keys(),
+            self.allows_anonymous,
+            None if self.is_development else AnonymousLimit(per_hour, self._clock),
+        )
         started_at = int(self._clock.now())
         gateway = GatewayRoutes(self.accounts, access, self.config.models, started_at, self.live)
         bootstrap = BootstrapRoutes(
             self.config, __version__, access, self.allows_anonymous, self._health, is_development=self.is_development
         )
-        return Starlette(
-            routes=[*sessions.routes(), *gateway.routes(), *bootstrap.routes(), *page_routes(_PAGES / "chat")],
-            exception_handlers={
-                FrontdeskError: answer_refusal,
-                StorageError: answer_store_failure,
-                HTTPException: answer_http_exception,
-                Exception: answer_bug,
-            },
-        )
+        return Routes([*sessions.routes(), *gateway.routes(), *bootstrap.routes()], pages(_PAGES / "chat"))
 
     def _health(self) -> dict[str, str]:
         return {"store": "failing" if self._database.failure else "ok", **self._providers.states()}

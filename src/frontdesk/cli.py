@@ -23,6 +23,7 @@ from frontdesk.accounts.store import AccountStore
 from frontdesk.app import open_frontdesk
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import (
+    FIELDS_OF_KIND,
     Config,
     ConfigError,
     Environment,
@@ -30,16 +31,18 @@ from frontdesk.core.config import (
     load_config,
     read_environment,
 )
-from frontdesk.core.errors import FrontdeskError
+from frontdesk.core.errors import BadRequest, FrontdeskError
 from frontdesk.core.logs import log_to_stderr
 from frontdesk.http.protocol import Patience
 from frontdesk.http.server import PatientServer, listen
 from frontdesk.local.catalogue import known_models
 from frontdesk.local.models import installed
 from frontdesk.local.pull import PullFailed, pull, pull_address
+from frontdesk.providers.scripted import ScriptedProvider
 from frontdesk.storage.database import open_beside
 from frontdesk.storage.errors import StorageError
 from frontdesk.storage.schema import migrate_in_child
+from frontdesk.turn.items import Prompt
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -62,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = _command(commands, "serve", "Serve the API and the pages.", _serve)
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=8000, help="the port (default: %(default)s; 0 takes a free one)")
+    serve.add_argument("--port", type=_port, default=8000, help="the port (default: %(default)s; 0 takes a free one)")
     serve.add_argument("--workers", type=int, default=1, help="processes (only 1 in this version)")
 
     _command(commands, "check", "Say what is wrong with a configuration, and what is effective.", _check)
@@ -87,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(run=_pull_model)
     models.add_parser("list", help="List the local models that are known.").set_defaults(run=_list_models)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it is a number from 0 to 65535")
+    return int(text)
 
 
 def _command(
@@ -124,6 +133,8 @@ async def _serve_until_stopped(settings: _Settings, host: str, port: int) -> Non
         raise ConfigError(
             f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port."
         ) from None
+    except UnicodeError:
+        raise ConfigError(f"--host is {host!r}, which is no name of a host.") from None
     await migrate_in_child(settings.config.database)
     frontdesk = await open_frontdesk(settings.config, settings.environment, is_development=settings.is_development)
     try:
@@ -169,9 +180,13 @@ def _check(options: argparse.Namespace) -> None:
     settings = _settings(options.config)
     print("The configuration is good. What is effective:\n")
     tree = _without_blanks(msgspec.to_builtins(settings.config))
-    for provider in tree["providers"].values():
+    for name, fields in tree["providers"].items():
+        taken = ("kind", *FIELDS_OF_KIND[fields["kind"]])
+        provider = tree["providers"][name] = {field: value for field, value in fields.items() if field in taken}
         if "api_key" in provider:
             provider["api_key"] = "(set)"
+        if "base_url" in provider:
+            provider["base_url"] = _without_password(provider["base_url"])
     tree["database"] = _without_password(tree["database"])
     print(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
     for warning in _warnings(settings):
@@ -192,13 +207,22 @@ def _warnings(settings: _Settings) -> list[str]:
     if config.default_model is None:
         warnings.append("There is no default_model: requests that name no model are answered with 400.")
     if config.auth.anonymous:
-        where = "on this machine" if settings.is_development else "who can reach the server"
-        warnings.append(f"auth.anonymous is on: anybody {where} may begin a session without a credential.")
+        warnings.append(_words_of_anonymous(settings))
     if "*" in config.cors.origins:
         warnings.append("cors.origins has '*': pages of any site may call with a token that they hold.")
     if not config.tiers:
         warnings.append("There are no tiers: people may use every model, as often as they like.")
     return warnings
+
+
+def _words_of_anonymous(settings: _Settings) -> str:
+    if settings.is_development:
+        return "auth.anonymous is on: anybody on this machine may begin a session without a credential."
+    limit = settings.config.auth.anonymous_sessions_per_hour
+    return (
+        "auth.anonymous is on: anybody who can reach the server may begin sessions without a credential, "
+        f"{limit} an hour from one address."
+    )
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -284,7 +308,23 @@ def _settings(path: Path | None) -> _Settings:
     path = path or environment.config_file
     if path is None:
         return _Settings(development_config(environment), environment, is_development=True)
-    return _Settings(load_config(path), environment, is_development=False)
+    config = load_config(path)
+    _refuse_unknown_scripts(config)
+    return _Settings(config, environment, is_development=False)
+
+
+def _refuse_unknown_scripts(config: Config) -> None:
+    """Ask the scripted provider: core, which checks all else, knows no provider."""
+    scripted = ScriptedProvider()
+    for name, model in config.models.items():
+        for step in model.route if model.kind == "chat" else ():
+            provider, _, script = step.partition("/")
+            if config.providers[provider].kind != "scripted":
+                continue
+            try:
+                scripted.answer(Prompt([]), script)
+            except BadRequest as error:
+                raise ConfigError(f"models.{name}.route has {step!r}. {error.message}") from None
 
 
 def _effective(settings: _Settings) -> list[str]:

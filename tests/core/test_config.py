@@ -64,7 +64,7 @@ def test_an_empty_file_is_the_defaults_without_models() -> None:
         (("[openai/gpt-5-mini, vllm", "[opnai/gpt-5-mini, vllm"), "Did you mean 'openai'"),
         (("[vllm/e5]", "[]"), "models.embed.route is empty"),
         (("[vllm/e5]", "[e5]"), "Write it as 'provider/model'"),
-        (("requests_per_minute: 20", "requests_per_minute: 0"), "must be at least 1"),
+        (("requests_per_minute: 20", "requests_per_minute: 0"), "requests_per_minute is 0. It must be from 1 to"),
         (("requests_per_minute: 20", "requests_per_minute: many"), "requests_per_minute"),
         (("https://app.example", "app.example"), "An origin is a scheme and a host"),
         (("https://app.example", "https://app.example/path"), "An origin is a scheme and a host"),
@@ -78,6 +78,18 @@ def test_an_empty_file_is_the_defaults_without_models() -> None:
         (("auth: {anonymous: false}", "budgets: []"), "'budgets' is not served by this version"),
         (("auth: {anonymous: false}", "auth: {jwt: []}"), "'auth.jwt' is not served by this version"),
         (("requests_per_minute: 20", "tokens_per_day: 5"), "'tiers.free.tokens_per_day' is not served"),
+        (("hangup_drain_s: 5", "limits: {body_mb: .inf}"), "limits.body_mb is inf. It must be from 0.001 to 10000"),
+        (("hangup_drain_s: 5", "limits: {body_mb: .nan}"), "limits.body_mb is nan"),
+        (("hangup_drain_s: 5", "limits: {body_mb: 1.0e-9}"), "limits.body_mb is 1e-09"),
+        (("hangup_drain_s: 5", "limits: {slow_reader_s: .inf}"), "limits.slow_reader_s is inf"),
+        (("hangup_drain_s: 5", "hangup_drain_s: .nan"), "hangup_drain_s is nan. It must be from 0 to 86400"),
+        (("kind: local,", "kind: local, threads: 0,"), "providers.local.threads is 0"),
+        (("kind: local,", "kind: local, context_tokens: -1,"), "providers.local.context_tokens is -1"),
+        (("models: [fast]", "models: []"), "tiers.free.models is empty"),
+        (("auth: {anonymous: false}", "auth: {anonymous_sessions_per_hour: 0}"), "anonymous_sessions_per_hour is 0"),
+        (("sqlite:///x.db", "mysql://u:hidden@h/n"), "database is of the unknown kind 'mysql'"),
+        (("sqlite:///x.db", "x.db"), "database is no address"),
+        (("sqlite:///x.db", "sqlite://x.db"), "names no file"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_remedy(change: tuple[str, str], words: str) -> None:
@@ -89,6 +101,108 @@ def test_what_is_wrong_is_named_with_its_remedy(change: tuple[str, str], words: 
 
     assert words in str(caught.value)
     assert "sk-test" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ("kind: scripted, api_key: x", "api_key"),
+        ("kind: scripted, base_url: http://h/v1", "base_url"),
+        ("kind: scripted, threads: -4", "threads"),
+        ("kind: scripted, idle_timeout_s: 5", "idle_timeout_s"),
+        ("kind: openai, api_key: x, model: y", "model"),
+        ("kind: openai, api_key: x, path: y", "path"),
+        ("kind: openai-compatible, base_url: http://h/v1, context_tokens: 5", "context_tokens"),
+        ("kind: local, model: x, idle_timeout_s: 5", "idle_timeout_s"),
+        ('kind: "${KIND}", threads: 2', "threads"),
+    ],
+)
+def test_a_setting_of_another_kind_of_provider_is_refused(settings: str, field: str) -> None:
+    with pytest.raises(ConfigError, match=f"'providers.p.{field}' means nothing to a provider of kind"):
+        parse_config(f"providers: {{p: {{{settings}}}}}", {"KIND": "scripted"})
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://h:99999/v1", "a port is from 1 to 65535"),
+        ("http://h:0/v1", "a port is from 1 to 65535"),
+        ("http://h:/v1", "a port is from 1 to 65535"),
+        ("http://h:x/v1", "a port is from 1 to 65535"),
+        ("http://", "names no host"),
+        ("http:///v1", "names no host"),
+        ("http://:80/v1", "names no host"),
+        ("http://a b/v1", "characters that no address has"),
+        ("http://h/v 1", "characters that no address has"),
+        ("http://h/v1\n", "characters that no address has"),
+        ("http://münchen.example/v1", "xn--"),
+        ("http://[::zz]/v1", "cannot be"),
+        ("http://[::1/v1", "cannot be"),
+        ("http://h/v1?key=1", "would be lost"),
+        ("http://h/v1#x", "would be lost"),
+        ("http://u:hidden@h/v1", "One request carries only one"),
+        ("http://u:hidden@h:99999/v1", "'http://h:99999/v1'"),
+    ],
+)
+def test_an_address_that_cannot_be_called_is_refused(url: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config('providers: {p: {kind: openai-compatible, api_key: x, base_url: "${URL}"}}', {"URL": url})
+
+    assert words in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://vllm_1:9000/v1", "https://[::1]:9000/v1", "http://u:p@h/v1", "https://a.b./v1"]
+)
+def test_an_address_that_can_be_called_is_taken(url: str) -> None:
+    config = parse_config('providers: {p: {kind: openai-compatible, base_url: "${URL}"}}', {"URL": url})
+
+    assert config.providers["p"].base_url == url
+
+
+@pytest.mark.parametrize(
+    ("origin", "normal"),
+    [
+        ("https://App.Example", "https://app.example"),
+        ("HTTPS://app.example", "https://app.example"),
+        ("https://app.example/", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:80", "http://app.example"),
+        ("http://app.example:08080", "http://app.example:8080"),
+        ("https://u:p@x", "https://x"),
+        ("http://[0:0::1]:3000", "http://[::1]:3000"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused_with_the_right_one(origin: str, normal: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'cors: {{origins: ["{origin}"]}}', {})
+
+    assert str(caught.value) == f"cors.origins has {origin!r}, which no browser sends. Write it as {normal!r}."
+    assert parse_config(f'cors: {{origins: ["{normal}"]}}', {}).cors.origins == [normal]
+
+
+@pytest.mark.parametrize("origin", ["https://app.example:99999", "https://", "https://münchen.example", "null"])
+def test_an_origin_that_cannot_be_is_refused(origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"cors\.origins"):
+        parse_config(f'cors: {{origins: ["{origin}"]}}', {})
+
+
+def test_white_space_around_a_key_is_no_part_of_it() -> None:
+    config = parse_config('providers: {p: {kind: openai, api_key: "${KEY}"}}', {"KEY": " sk-test\r\n"})
+    environment = read_environment({"HOME": "/h", "FRONTDESK_ADMIN_KEY": "fd_sk_test\n", "OPENAI_API_KEY": "sk-test\n"})
+
+    assert config.providers["p"].api_key == "sk-test"
+    assert environment.admin_key == "fd_sk_test"
+    assert development_config(environment).providers["openai"].api_key == "sk-test"
+
+
+@pytest.mark.parametrize("key", ["sk-\nhidden", "sk-\x00hidden", "sk-hiddené", "sk-\u200bhidden"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_told(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"providers\.p\.api_key has") as caught:
+        parse_config('providers: {p: {kind: openai, api_key: "${KEY}"}}', {"KEY": key})
+
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["[]", "text", "7"])

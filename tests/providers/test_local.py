@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from array import array
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -184,14 +183,12 @@ async def test_an_answer_that_nobody_wants_is_not_computed() -> None:
             async for _ in batches:
                 break
 
-        asked_at = time.monotonic()
-        await events_of(local, asking("Hello", max_output_tokens=2))
-        waited_s = time.monotonic() - asked_at
+        async with asyncio.timeout(15):  # 2,000 tokens would have taken 20 s
+            await events_of(local, asking("Hello", max_output_tokens=2))
         process_id = process_of(local)
         used_s = cpu_s(process_id)
         await asyncio.sleep(0.3)  # measured, not waited for
 
-        assert waited_s < 5, "2,000 tokens would have taken 20 s"
         assert cpu_s(process_id) - used_s < 0.1
     finally:
         await local.close()
@@ -205,10 +202,8 @@ async def test_a_long_prompt_can_be_given_up_while_it_is_read() -> None:
         await conversation.read()  # the first part of the prompt was read
         conversation.close()
 
-        asked_at = time.monotonic()
-        await events_of(local, asking("Hello", max_output_tokens=1))
-
-        assert time.monotonic() - asked_at < 5, "2,000 tokens take 10 s to read"
+        async with asyncio.timeout(9):  # 2,000 tokens take 10 s to read
+            await events_of(local, asking("Hello", max_output_tokens=1))
     finally:
         await local.close()
 

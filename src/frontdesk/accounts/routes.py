@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from collections.abc import Callable, Set
 
 import msgspec
@@ -10,11 +12,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from frontdesk.accounts.service import Accounts
-from frontdesk.core.errors import BadRequest, Forbidden
+from frontdesk.core.clock import Clock
+from frontdesk.core.errors import BadRequest, Forbidden, RateLimited
+from frontdesk.core.gcra import ArrivalTimes
 from frontdesk.http.callers import caller_of, server_of
+from frontdesk.http.requests import Head
 from frontdesk.http.starlette import read_json
 
 _DEFAULT_EXPIRES_IN_S = 3600
+_HOUR_S = 3600.0
 
 
 class _SessionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,29 +29,62 @@ class _SessionBody(msgspec.Struct, forbid_unknown_fields=True):
     expires_in: int = _DEFAULT_EXPIRES_IN_S
 
 
-class SessionRoutes:
-    """The routes of sessions. `allows_anonymous` decides by the request whether it needs no key."""
+class AnonymousLimit:
+    """How many anonymous sessions may begin from one address in an hour.
 
-    def __init__(self, accounts: Accounts, tiers: Set[str], allows_anonymous: Callable[[Request], bool]) -> None:
+    Each brings a new person with a new allowance: without it the limits of a tier limit nobody.
+    """
+
+    def __init__(self, sessions_per_hour: int, clock: Clock) -> None:
+        self._limit = sessions_per_hour
+        self._taken: ArrivalTimes[str] = ArrivalTimes(clock, _HOUR_S)
+
+    def admit(self, request: Request) -> None:
+        """Take one session, or raise RateLimited with the time until the next may begin."""
+        wait_s = self._taken.take(_neighbourhood("" if request.client is None else request.client.host), self._limit)
+        if wait_s is not None:
+            raise RateLimited(
+                f"{self._limit} sessions an hour may begin without a credential from your network, and have. "
+                f"Try again in {math.ceil(wait_s)} s.",
+                retry_after_s=wait_s,
+            )
+
+
+class SessionRoutes:
+    """The routes of sessions.
+
+    `allows_anonymous` decides by the request whether it needs no key; `anonymous_limit` is None
+    where such sessions are not limited.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        tiers: Set[str],
+        allows_anonymous: Callable[[Request], bool],
+        anonymous_limit: AnonymousLimit | None,
+    ) -> None:
         self._accounts = accounts
         self._tiers = tiers
         self._allows_anonymous = allows_anonymous
+        self._anonymous_limit = anonymous_limit
 
     def routes(self) -> list[Route]:
         """The routes, for Starlette."""
         return [
             Route("/api/sessions", self.create, methods=["POST"]),
             Route("/api/sessions/{session_id}", self.revoke, methods=["DELETE"]),
-            Route("/api/users/{person}/sessions", self.revoke_all, methods=["DELETE"]),
+            Route("/api/users/{person:path}/sessions", self.revoke_all, methods=["DELETE"]),
         ]
 
     async def create(self, request: Request) -> Response:
         """Begin a session."""
         asked = await read_json(request, _SessionBody)
-        authorization = request.headers.get("authorization")
-        if authorization is None and self._allows_anonymous(request):
+        if Head(request.scope["headers"]).authorization is None and self._allows_anonymous(request):
             if asked.user is not None or asked.tier is not None:
                 raise Forbidden("An anonymous session cannot choose its user or tier. Send a secret key.")
+            if self._anonymous_limit is not None:
+                self._anonymous_limit.admit(request)
             session = await self._accounts.create_session(None, None, _DEFAULT_EXPIRES_IN_S, is_anonymous=True)
         else:
             await server_of(request, self._accounts)
@@ -80,3 +119,16 @@ class SessionRoutes:
         person = request.path_params["person"]
         ended = await self._accounts.revoke_sessions_of(person)
         return JSONResponse({"user": person, "sessions_ended": ended})
+
+
+def _neighbourhood(host: str) -> str:
+    """What counts as one address: of IPv6 the /64, which is what one subscriber has at least."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))

@@ -7,12 +7,13 @@ that reads the environment.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import yaml
@@ -32,9 +33,7 @@ ProviderKind = Literal["openai", "openai-compatible", "local", "scripted"]
 
 
 class Provider(msgspec.Struct, forbid_unknown_fields=True):
-    """A source of answers. `base_url` and `api_key` are for the kinds over HTTP, `model`, `path`,
-    `threads` and `context_tokens` for `local`.
-    """
+    """A source of answers. `FIELDS_OF_KIND` says which settings are whose."""
 
     kind: ProviderKind
     base_url: str | None = None
@@ -65,9 +64,10 @@ class Tier(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Auth(msgspec.Struct, forbid_unknown_fields=True):
-    """How callers are known. `anonymous` lets anybody begin a session."""
+    """How callers are known. `anonymous` lets anybody begin a session, so many an hour from one address."""
 
     anonymous: bool = False
+    anonymous_sessions_per_hour: int = 20
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
@@ -120,7 +120,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     config_file = given.get("FRONTDESK_CONFIG")
     return Environment(
         home=Path(given.get("FRONTDESK_HOME") or Path(data_home) / "frontdesk"),
-        admin_key=given.get("FRONTDESK_ADMIN_KEY"),
+        admin_key=given.get("FRONTDESK_ADMIN_KEY", "").strip() or None,
         config_file=Path(config_file) if config_file else None,
         openai_api_key=given.get("OPENAI_API_KEY"),
         openai_base_url=given.get("OPENAI_BASE_URL"),
@@ -150,8 +150,10 @@ def parse_config(text: str, variables: Mapping[str, str]) -> Config:
     if not isinstance(tree, dict):
         raise ConfigError("The configuration must be a mapping of settings.")
     _refuse_unknown(cast("dict[Any, Any]", tree), Config, "")
+    tree = _with_environment(tree, variables, "")
+    _refuse_other_kinds(tree)
     try:
-        config = msgspec.convert(_with_environment(tree, variables, ""), Config)
+        config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The configuration is wrong: {str(error).replace('$.', '')}.") from None
     _check(config)
@@ -244,6 +246,32 @@ def _unknown_key(key: str, known: tuple[str, ...], where: str) -> str:
     return f"The setting {place!r} is unknown. {remedy}"
 
 
+_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s")
+FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "openai": _OVER_HTTP,
+    "openai-compatible": _OVER_HTTP,
+    "local": ("model", "path", "threads", "context_tokens"),
+    "scripted": (),
+}
+
+
+def _refuse_other_kinds(tree: dict[Any, Any]) -> None:
+    """Refuse settings that this kind of provider would ignore. Shapes are checked afterwards."""
+    providers = tree.get("providers")
+    for name, entry in cast("dict[Any, Any]", providers).items() if isinstance(providers, dict) else ():
+        fields = cast("dict[Any, Any]", entry) if isinstance(entry, dict) else {}
+        kind = fields.get("kind")
+        taken = FIELDS_OF_KIND.get(kind) if isinstance(kind, str) else None
+        if taken is None:
+            continue
+        for field, value in fields.items():
+            if field not in ("kind", *taken) and value is not None:
+                raise ConfigError(
+                    f"The setting 'providers.{name}.{field}' means nothing to a provider of kind {kind!r}. Remove it. "
+                    f"This kind takes: {', '.join(taken) or 'nothing else'}."
+                )
+
+
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -274,6 +302,7 @@ def _with_environment(value: Any, variables: Mapping[str, str], where: str) -> A
 
 
 def _check(config: Config) -> None:
+    _check_database(config.database)
     for name, provider in config.providers.items():
         _check_provider(name, provider)
     for name, model in config.models.items():
@@ -283,13 +312,7 @@ def _check(config: Config) -> None:
         if config.models[config.default_model].kind != "chat":
             raise ConfigError(f"default_model is {config.default_model!r}, which does not chat.")
     for name, tier in config.tiers.items():
-        for model in tier.models or ():
-            _check_reference(f"tiers.{name}.models", model, config.models)
-        if tier.requests_per_minute is not None and tier.requests_per_minute < 1:
-            raise ConfigError(
-                f"tiers.{name}.requests_per_minute is {tier.requests_per_minute}. It must be at least 1; "
-                "leave it out for no limit."
-            )
+        _check_tier(name, tier, config)
     if config.default_tier is not None:
         _check_reference("default_tier", config.default_tier, config.tiers)
     elif config.tiers:
@@ -299,20 +322,85 @@ def _check(config: Config) -> None:
     _check_numbers(config)
 
 
+def _check_database(url: str) -> None:
+    kind, separator, rest = url.partition("://")
+    if not separator or kind not in ("sqlite", "postgresql", "postgres"):
+        # The value may hold a password, so only its kind is told.
+        named = f"of the unknown kind {kind!r}" if separator else "no address"
+        raise ConfigError(f"database is {named}. Use sqlite:///path or postgresql://user:password@host/name.")
+    if kind == "sqlite" and (rest[:1] != "/" or rest[1:2] in ("", ":") or "?" in rest):
+        raise ConfigError(f"database is {url!r}, which names no file. Use sqlite:///path or sqlite:////absolute/path.")
+
+
 def _check_provider(name: str, provider: Provider) -> None:
     place = f"providers.{name}"
     if "/" in name:
         raise ConfigError(f"The provider name {name!r} has a '/', which parts provider and model in a route.")
+    _check_api_key(place, provider)
     if provider.kind == "openai-compatible" and not provider.base_url:
         raise ConfigError(f"{place}.base_url is missing. A provider of this kind needs it, ending in /v1.")
-    if provider.base_url is not None and urlsplit(provider.base_url).scheme not in ("http", "https"):
-        raise ConfigError(f"{place}.base_url is {provider.base_url!r}. It must begin with http:// or https://.")
+    if provider.base_url:
+        _check_base_url(f"{place}.base_url", provider.base_url, has_key=bool(provider.api_key))
     if provider.kind == "openai" and not provider.api_key:
         raise ConfigError(f"{place}.api_key is missing. A provider of this kind needs it.")
     if provider.kind == "local" and not provider.model:
         raise ConfigError(f"{place}.model is missing. Name a local model, such as smollm2-135m.")
-    if provider.idle_timeout_s <= 0:
-        raise ConfigError(f"{place}.idle_timeout_s is {provider.idle_timeout_s:g}. It must be more than 0.")
+    _check_number(f"{place}.idle_timeout_s", provider.idle_timeout_s, _MOMENT_S, _DAY_S)
+    _check_number(f"{place}.threads", provider.threads, 1, 1024)
+    _check_number(f"{place}.context_tokens", provider.context_tokens, 1, 10_000_000)
+
+
+def _check_api_key(place: str, provider: Provider) -> None:
+    """Strip white space, as a file's last newline; refuse what no header can carry (RFC 9110 §5.5)."""
+    if provider.api_key is None:
+        return
+    provider.api_key = provider.api_key.strip()
+    if not (provider.api_key.isascii() and provider.api_key.isprintable()):
+        raise ConfigError(f"{place}.api_key has a line break or another character that no key has. Copy it anew.")
+
+
+def _check_base_url(place: str, url: str, *, has_key: bool) -> None:
+    # Without user and password, for messages too.
+    bare = re.sub(r"(?<=://)[^/?#]*@", "", url)
+    parts = _split_address(place, bare)
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{place} has a '?' or '#', and what follows would be lost. End it with its path: /v1.")
+    if has_key and bare != url:
+        raise ConfigError(f"{place} has a user and there is an api_key. One request carries only one of them.")
+
+
+def _split_address(place: str, url: str) -> SplitResult:
+    """The parts of an http address whose host and port can be. Raises ConfigError."""
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"{place} is {url!r}. It must begin with http:// or https://.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"{place} is {url!r}. Its host or port cannot be; a port is from 1 to 65535.") from None
+    if not parts.hostname:
+        raise ConfigError(f"{place} is {url!r}. It names no host.")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ConfigError(f"{place} is {url!r}. Its port cannot be; a port is from 1 to 65535.")
+    if not _is_host(parts.hostname) or not _ADDRESS.fullmatch(url):
+        raise ConfigError(
+            f"{place} is {url!r}. It has characters that no address has; write a name of other letters as 'xn--…'."
+        )
+    return parts
+
+
+_ADDRESS = re.compile(r"[!-~]+")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return _HOST.fullmatch(host) is not None
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_model(name: str, model: Model, config: Config) -> None:
@@ -333,25 +421,56 @@ def _check_reference(place: str, name: str, known: Mapping[str, object]) -> None
     raise ConfigError(f"{place} names {name!r}, which is not configured. {remedy}")
 
 
+def _check_tier(name: str, tier: Tier, config: Config) -> None:
+    if tier.models is not None and not tier.models:
+        raise ConfigError(
+            f"tiers.{name}.models is empty: people of this tier could use no model. "
+            "Name some; leave it out for all of them."
+        )
+    for model in tier.models or ():
+        _check_reference(f"tiers.{name}.models", model, config.models)
+    _check_number(f"tiers.{name}.requests_per_minute", tier.requests_per_minute, 1, 1_000_000)
+
+
 def _check_origin(origin: str) -> None:
-    parts = urlsplit(origin)
-    if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
+    """Refuse what no browser sends as `Origin` (RFC 6454 §6.2): it is compared letter by letter."""
+    if origin == "*":
+        return
+    address = origin.lower()
+    if re.fullmatch(r"https?://[^/?#]*/?", address) is None:
         raise ConfigError(f"cors.origins has {origin!r}. An origin is a scheme and a host: https://app.example")
+    normal = _origin_of(_split_address("cors.origins", address))
+    if origin != normal:
+        raise ConfigError(f"cors.origins has {origin!r}, which no browser sends. Write it as {normal!r}.")
+
+
+def _origin_of(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    host = f"[{ipaddress.IPv6Address(host)}]" if ":" in host else host
+    is_default = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{host}" if is_default else f"{parts.scheme}://{host}:{parts.port}"
+
+
+_MOMENT_S = 0.001
+_DAY_S = 86_400.0
 
 
 def _check_numbers(config: Config) -> None:
     limits = config.limits
-    for place, value in (
-        ("limits.body_mb", limits.body_mb),
-        ("limits.header_timeout_s", limits.header_timeout_s),
-        ("limits.body_timeout_s", limits.body_timeout_s),
-        ("limits.slow_reader_s", limits.slow_reader_s),
+    _check_number("limits.body_mb", limits.body_mb, 0.001, 10_000)
+    for place, value, least in (
+        ("limits.header_timeout_s", limits.header_timeout_s, _MOMENT_S),
+        ("limits.body_timeout_s", limits.body_timeout_s, _MOMENT_S),
+        ("limits.slow_reader_s", limits.slow_reader_s, _MOMENT_S),
+        ("hangup_drain_s", config.hangup_drain_s, 0),
+        ("shutdown_grace_s", config.shutdown_grace_s, 0),
     ):
-        if value <= 0:
-            raise ConfigError(f"{place} is {value:g}. It must be more than 0.")
-    for place, value in (
-        ("hangup_drain_s", config.hangup_drain_s),
-        ("shutdown_grace_s", config.shutdown_grace_s),
-    ):
-        if value < 0:
-            raise ConfigError(f"{place} is {value:g}. It must not be less than 0.")
+        _check_number(place, value, least, _DAY_S)
+    _check_number("auth.anonymous_sessions_per_hour", config.auth.anonymous_sessions_per_hour, 1, 1_000_000)
+
+
+def _check_number(place: str, value: float | None, least: float, most: float) -> None:
+    if value is None or least <= value <= most:  # .nan is not: it is neither less nor more than anything
+        return
+    told = f"{value:g}" if isinstance(value, float) else value
+    raise ConfigError(f"{place} is {told}. It must be from {least:g} to {most:.0f}.")

@@ -8,6 +8,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from frontdesk.core.errors import Forbidden
+from frontdesk.http.requests import Head
 from frontdesk.turn.turn import Caller
 
 
@@ -24,14 +25,13 @@ class Callers(Protocol):
 
 
 async def caller_of(request: Request, callers: Callers) -> Caller:
-    """The caller of a request that Starlette serves. Raises Unauthenticated."""
-    header = request.headers.get("authorization")
-    authorization = None if header is None else header.encode("latin-1")
+    """The caller of a request that Starlette serves. Raises Unauthenticated, BadRequest."""
+    authorization = Head(request.scope["headers"]).authorization
     return callers.known(authorization) or await callers.identify(authorization)
 
 
 async def server_of(request: Request, callers: Callers) -> Caller:
-    """The caller, who must hold a secret key. Raises Unauthenticated, Forbidden."""
+    """The caller, who must hold a secret key. Raises Unauthenticated, BadRequest, Forbidden."""
     caller = await caller_of(request, callers)
     if caller.kind != "server":
         raise Forbidden("This needs a secret key; a session token may not do it.")

@@ -1,52 +1,79 @@
-"""The way in: POSTs on the line go to their door by exact path, Starlette serves all else.
+"""The way in: POSTs on the line go to their door by exact path, Starlette's router serves all else.
 
-Both pass the same errors: a FrontdeskError is answered with its status in OpenAI's shape, a bug is
-logged once and answered with 500.
+Both raise, and here alone it is answered: a FrontdeskError with its status in OpenAI's shape, a
+store that fails with 503, a bug with 500 after it was logged once. Where an answer has begun, it can
+only be logged; the protocol then closes the connection, so that nobody takes the answer for whole.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
 
-from starlette.types import ASGIApp
-
-from frontdesk.core.errors import FrontdeskError
+from frontdesk.core.errors import FrontdeskError, store_unavailable
 from frontdesk.core.ids import new_id
-from frontdesk.http.requests import ClientGone, Receive, Scope, Send
-from frontdesk.turn.sinks import send_error
+from frontdesk.http.requests import ClientGone, Receive, Scope, Send, WrongMethod
+from frontdesk.storage.errors import StorageError
+from frontdesk.turn.sinks import Headers, send_error
 
 _log = logging.getLogger("frontdesk.http")
 
 
 class Door(Protocol):
-    """A POST path on the line."""
+    """What serves requests."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or raise a FrontdeskError before anything was sent."""
+        """Serve one request, or raise before anything was sent."""
         ...
 
 
 class Edge:
-    """The ASGI application under CORS."""
+    """The ASGI application under CORS. `doors` answer POST at their paths."""
 
-    def __init__(self, doors: Mapping[str, Door], rest: ASGIApp) -> None:
+    def __init__(self, doors: Mapping[str, Door], rest: Door) -> None:
         self._doors = doors
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, a WebSocket or the lifespan."""
-        door = self._doors.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if door is None:
-            await self._rest(scope, receive, send)  # type: ignore[arg-type]
-            return
+        """Serve a request: the server sends neither WebSockets nor the lifespan here."""
+        has_begun = False
+
+        def send_on(message: dict[str, Any]) -> Awaitable[None]:
+            nonlocal has_begun
+            has_begun = True
+            return send(message)
+
         try:
-            await door(scope, receive, send)
-        except FrontdeskError as error:
-            await send_error(send, error, [(b"x-request-id", new_id("req_").encode())])
+            await self._serve(scope, receive, send_on)
         except ClientGone:
             return
-        except Exception:  # noqa: BLE001 - the one place that answers a bug behind a door
-            _log.exception("door_broke path=%s", scope["path"])
-            await send_error(send, FrontdeskError("Something went wrong here. It was logged; try again."), [])
+        except Exception as error:  # noqa: BLE001 - the one place that answers what is raised
+            answer, headers = _answer(error, scope["path"], has_begun=has_begun)
+            if not has_begun:
+                await send_error(send, answer, headers)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        door = self._doors.get(path)
+        if door is None:
+            await self._rest(scope, receive, send)
+        elif scope["method"] == "POST":
+            await door(scope, receive, send)
+        else:
+            raise WrongMethod(path, scope["method"], "POST")
+
+
+def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskError, Headers]:
+    """What to tell of an error; logs what is no caller's matter."""
+    request_id = new_id("req_")
+    headers = [(b"x-request-id", request_id.encode())]
+    if isinstance(error, WrongMethod):
+        headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, StorageError):
+        _log.error("store_failed path=%s request_id=%s reason=%s", path, request_id, error)
+        return store_unavailable(), headers
+    if isinstance(error, FrontdeskError) and not has_begun:
+        return error, headers
+    _log.error("route_broke path=%s request_id=%s", path, request_id, exc_info=error)
+    return FrontdeskError("Something went wrong here. It was logged; try again."), headers

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,17 +26,32 @@ _SECURITY_HEADERS = [
 ]
 
 
-def page_routes(folder: Path) -> list[BaseRoute]:
-    """The routes of the built pages in `folder`; a sentence instead where they were not built."""
-    if not (folder / "index.html").is_file():
-        return [Route("/", _not_built, methods=["GET"])]
-    return [Mount("/", _WithHeaders(StaticFiles(directory=folder, html=True)))]
+def pages(folder: Path) -> ASGIApp:
+    """Serve the built pages in `folder`; at `/` a sentence instead where they were not built.
+
+    Nothing below /v1 and /api is a page, nor what is asked by another method than GET and HEAD:
+    raises HTTPException (404) for those, as for a file that is not there.
+    """
+    files: ASGIApp = _not_built
+    if (folder / "index.html").is_file():
+        files = _WithHeaders(StaticFiles(directory=folder, html=True))
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD") or _API.match(scope["path"]):
+            raise HTTPException(404)
+        await files(scope, receive, send)
+
+    return serve
 
 
-async def _not_built(_: object) -> PlainTextResponse:
-    return PlainTextResponse(
-        "Frontdesk is running. The chat page is not built here: 'make web' builds it. The API is at /v1.\n"
-    )
+_API = re.compile(r"/(v1|api)(/|\Z)")
+
+
+async def _not_built(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] != "/":
+        raise HTTPException(404)
+    words = "Frontdesk is running. The chat page is not built here: 'make web' builds it. The API is at /v1.\n"
+    await PlainTextResponse(words)(scope, receive, send)
 
 
 class _WithHeaders:

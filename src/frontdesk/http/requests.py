@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from frontdesk.core.errors import FrontdeskError, TooLarge
+from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, TooLarge
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -16,8 +16,16 @@ class ClientGone(Exception):
     """The client hung up before its request was whole; nobody is there to be answered."""
 
 
+class WrongMethod(MethodNotAllowed):
+    """The path answers other methods; `allow` names them for the header (RFC 9110 §10.2.1)."""
+
+    def __init__(self, path: str, method: str, allow: str) -> None:
+        super().__init__(f"{path} does not answer {method}, but {allow}.")
+        self.allow = allow
+
+
 class Head:
-    """The headers that we decide by."""
+    """The headers that we decide by. Raises BadRequest where one came twice: neither counts more."""
 
     __slots__ = ("authorization", "content_length", "feature")
 
@@ -27,10 +35,14 @@ class Head:
         self.feature: bytes | None = None
         for name, value in headers:
             if name == b"authorization":
+                if self.authorization is not None:
+                    raise _duplicate("Authorization")
                 self.authorization = value
             elif name == b"content-length":
                 self.content_length = value
             elif name == b"frontdesk-feature":
+                if self.feature is not None:
+                    raise _duplicate("Frontdesk-Feature")
                 self.feature = value
 
 
@@ -63,6 +75,10 @@ async def read_body(receive: Receive, head: Head, limit_bytes: int) -> bytes:
         if size_bytes > limit_bytes:
             raise _too_large(limit_bytes)
     return b"".join(pieces)
+
+
+def _duplicate(header: str) -> FrontdeskError:
+    return BadRequest(f"The header {header} came twice. Send it once.", code="duplicate_header")
 
 
 def _too_large(limit_bytes: int) -> FrontdeskError:

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from frontdesk.http.protocol import KEEP_ALIVE_S, PatientProtocol, Patience, Sweeper
+from frontdesk.http.protocol import KEEP_ALIVE_S, Patience, PatientProtocol, Sweeper
 
 _LAST_CONNECTIONS_S = 3
 

@@ -1,78 +1,63 @@
-"""What routes served by Starlette share: JSON in, errors out, who calls."""
+"""What routes served by Starlette share: its router, and JSON in.
+
+Of Starlette only the router is used. Its middlewares would answer errors a second time, and raise
+each bug again behind its answer; Edge answers whatever is raised here.
+"""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, NotFound, TooLarge, store_unavailable
-from frontdesk.core.ids import new_id
+from frontdesk.core.errors import BadRequest, FrontdeskError, NotFound
+from frontdesk.http.requests import Head, Receive, Scope, Send, WrongMethod, read_body
 
-_log = logging.getLogger("frontdesk.http")
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _MAX_BODY_BYTES = 1024 * 1024
 
 
+class Routes:
+    """Some routes, and `pages` for what none of them serves."""
+
+    def __init__(self, routes: Sequence[BaseRoute], pages: ASGIApp) -> None:
+        self._router = Router(routes, redirect_slashes=False, default=pages)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request. Raises FrontdeskError also for what Starlette refuses."""
+        scope["app"] = self  # Starlette's sign that HTTPException is caught: else it answers in plain text
+        try:
+            await self._router(scope, receive, send)  # type: ignore[arg-type]
+        except HTTPException as error:
+            raise _told(error, scope) from None
+
+
 async def read_json(request: Request, shape: type[_Shape]) -> _Shape:
-    """Read a small JSON body; an empty one counts as an empty object. Raises BadRequest, TooLarge."""
-    pieces: list[bytes] = []
-    size_bytes = 0
-    async for piece in request.stream():
-        size_bytes += len(piece)
-        if size_bytes > _MAX_BODY_BYTES:
-            raise TooLarge("The request's body is larger than 1 MB.")
-        pieces.append(piece)
+    """Read a small JSON body; an empty one is an empty object. Raises BadRequest, TooLarge, ClientGone."""
+    head = Head(request.scope["headers"])
+    body = await read_body(request.receive, head, _MAX_BODY_BYTES)  # type: ignore[arg-type]
     try:
-        return msgspec.json.decode(b"".join(pieces) or b"{}", type=shape)
+        return msgspec.json.decode(body or b"{}", type=shape)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body is wrong: {error}.", code="invalid_value") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
 
 
-async def answer_refusal(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's shape
-    """Answer a FrontdeskError in OpenAI's shape."""
-    assert isinstance(error, FrontdeskError)
-    return _error_response(error)
-
-
-async def answer_store_failure(request: Request, error: Exception) -> Response:
-    """Log that the store failed, and answer 503."""
-    _log.error("store_failed path=%s reason=%s", request.url.path, error)
-    return _error_response(store_unavailable())
-
-
-async def answer_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what Starlette itself refuses: no such path, no such method."""
-    assert isinstance(error, HTTPException)
-    path = request.url.path
+def _told(error: HTTPException, scope: Scope) -> FrontdeskError:
+    path, method = scope["path"], scope["method"]
     if error.status_code == _NOT_FOUND:
-        return _error_response(NotFound(f"There is no {request.method} {path} here.", code="unknown_url"))
+        return NotFound(f"There is no {method} {path} here.", code="unknown_url")
     if error.status_code == _METHOD_NOT_ALLOWED:
-        response = _error_response(MethodNotAllowed(f"{path} does not answer {request.method}."))
-        response.headers.update(error.headers or {})
-        return response
-    return _error_response(BadRequest(str(error.detail), status=error.status_code))
-
-
-async def answer_bug(request: Request, error: Exception) -> Response:
-    """Log a bug once and answer 500."""
-    if not isinstance(error, ClientDisconnect):
-        _log.error("route_broke path=%s", request.url.path, exc_info=error)
-    return _error_response(FrontdeskError("Something went wrong here. It was logged; try again."))
+        allow = (error.headers or {}).get("Allow", "")  # of a set, in any order
+        return WrongMethod(path, method, ", ".join(sorted(allow.split(", "))))
+    return BadRequest(str(error.detail), status=error.status_code)
 
 
 _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
-
-
-def _error_response(error: FrontdeskError) -> Response:
-    headers = {"x-request-id": new_id("req_")}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-    return JSONResponse(error.body(), error.status, headers)

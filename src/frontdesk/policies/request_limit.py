@@ -1,16 +1,16 @@
-"""Requests a minute, by person: GCRA, which is a sliding window without a list of times.
+"""Requests a minute, by person: a full minute's allowance may come at once, then it refills evenly.
 
-`tat` is the theoretical arrival time: each request moves it on by one interval, and one that would
-move it further than a minute ahead of now is refused. A full minute's allowance may come at once;
-after that, one request an interval. In this process only.
+In this process only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import RateLimited
+from frontdesk.core.gcra import ArrivalTimes
 from frontdesk.policies.tiers import tier_of
 from frontdesk.turn.turn import Caller, Turn
 
@@ -21,52 +21,32 @@ class RequestLimit:
     """Refuses people who ask more often than their tier allows. Servers are not limited."""
 
     def __init__(self, requests_per_minute: Mapping[str, int | None], default_tier: str | None, clock: Clock) -> None:
-        self._intervals_s = {
-            tier: None if limit is None else _WINDOW_S / limit for tier, limit in requests_per_minute.items()
-        }
+        self._limits = dict(requests_per_minute)
         self._default_tier = default_tier
-        self._clock = clock
-        self._tats: dict[tuple[str, str], float] = {}
-        self._sweep_at = clock.monotonic() + _WINDOW_S
+        self._tats: ArrivalTimes[tuple[str, str]] = ArrivalTimes(clock, _WINDOW_S)
 
     def admit(self, turn: Turn) -> None:
         """Take one request, or raise RateLimited with the time until the next may come."""
-        interval_s = self._interval_s(turn.caller)
-        if interval_s is None:
+        limit = self._limit(turn.caller)
+        if limit is None:
             return
-        now = self._clock.monotonic()
-        person = _person(turn.caller)
-        tat = max(now, self._tats.get(person, now)) + interval_s
-        if tat - now > _WINDOW_S + _ROUNDING_S:
-            limit = round(_WINDOW_S / interval_s)
-            wait_s = tat - now - _WINDOW_S
+        wait_s = self._tats.take(_person(turn.caller), limit)
+        if wait_s is not None:
             raise RateLimited(
-                f"You may send {limit} messages a minute, and have. Try again in {max(1, round(wait_s))} s.",
+                f"You may send {limit} messages a minute, and have. Try again in {math.ceil(wait_s)} s.",
                 retry_after_s=wait_s,
             )
-        if now >= self._sweep_at:
-            self._sweep(now)
-        self._tats[person] = tat
 
     def settle(self, turn: Turn) -> None:
         """A turn that was refused before any provider was asked has used nothing."""
-        interval_s = self._interval_s(turn.caller)
-        person = _person(turn.caller)
-        if turn.status == "refused" and not turn.attempts and interval_s is not None and person in self._tats:
-            self._tats[person] -= interval_s
+        limit = self._limit(turn.caller)
+        if turn.status == "refused" and not turn.attempts and limit is not None:
+            self._tats.give_back(_person(turn.caller), limit)
 
-    def _interval_s(self, caller: Caller) -> float | None:
+    def _limit(self, caller: Caller) -> int | None:
         if caller.kind == "server":
             return None
-        return self._intervals_s.get(tier_of(caller, self._intervals_s, self._default_tier))
-
-    def _sweep(self, now: float) -> None:
-        """Forget who has their whole allowance again."""
-        self._tats = {person: tat for person, tat in self._tats.items() if tat > now}
-        self._sweep_at = now + _WINDOW_S
-
-
-_ROUNDING_S = 1e-6
+        return self._limits.get(tier_of(caller, self._limits, self._default_tier))
 
 
 def _person(caller: Caller) -> tuple[str, str]:

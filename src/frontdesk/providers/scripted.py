@@ -11,7 +11,7 @@ For tests, for trying an app without a model, and for showing failures on purpos
     length          stops for its length; refusal declines; thinking thinks aloud first
 
 It is obedient: with a JSON schema the answer fits it, with tools that must be called it calls the
-one that is demanded, or the first. It embeds texts by their letters, in 64 dimensions.
+one that is demanded, or the first. It embeds texts by their letters, in 64 dimensions or as many as asked for.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from frontdesk.turn.items import EmbeddingRequest, Message, Prompt, Request, Tex
 _MODEL = re.compile(r"(?P<script>[a-z]+)(?:-(?P<number>\d+))?")
 _DEFAULT_PAUSE_MS = 50
 _DIMENSIONS = 64
+_MAX_DIMENSIONS = 4096
 
 
 class ScriptedProvider:
@@ -162,7 +163,7 @@ def _answer(prompt: Prompt) -> Iterator[list[Event]]:
         yield from _call(prompt, *call)
     elif prompt.format is not None:
         schema = prompt.format.definition.get("schema", {"type": "object"})
-        yield from _message(prompt, _pieces(json.dumps(sample(cast("dict[str, Any]", schema)))))
+        yield from _message(prompt, _pieces(json.dumps(sample(schema))))
     else:
         yield from _message(prompt, _pieces(_last_words(prompt)))
 
@@ -236,14 +237,22 @@ def _usage(prompt: Prompt, output_tokens: int) -> UsageReported:
 
 async def _embed(request: EmbeddingRequest) -> AsyncGenerator[list[Event], None]:
     dimensions = request.dimensions or _DIMENSIONS
+    if dimensions > _MAX_DIMENSIONS:
+        raise BadRequest(
+            f"'dimensions' is {dimensions}. The scripted provider has at most {_MAX_DIMENSIONS}.", param="dimensions"
+        )
     vectors = [_vector(str(given), dimensions) for given in request.inputs]
     usage = Usage(input_tokens=sum(len(str(given).split()) for given in request.inputs), output_tokens=0)
     yield [EmbeddingsProduced(vectors), UsageReported(usage), TurnCompleted()]
 
 
 def _vector(text: str, dimensions: int) -> bytes:
-    counts = [0.0] * dimensions
+    counts: dict[int, int] = {}
     for place, byte in enumerate(text.encode()):
-        counts[(byte * 31 + place) % dimensions] += 1.0
-    length = math.sqrt(sum(count * count for count in counts)) or 1.0
-    return array("f", [count / length for count in counts]).tobytes()
+        letter = (byte * 31 + place) % dimensions
+        counts[letter] = counts.get(letter, 0) + 1
+    length = math.sqrt(sum(count * count for count in counts.values())) or 1.0
+    vector = array("f", bytes(4 * dimensions))
+    for letter, count in counts.items():
+        vector[letter] = count / length
+    return vector.tobytes()

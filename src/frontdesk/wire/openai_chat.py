@@ -29,7 +29,7 @@ from frontdesk.turn.events import (
 )
 from frontdesk.turn.items import Format, Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
 from frontdesk.turn.turn import Turn
-from frontdesk.wire.reading import read_object, unsupported, view, wrong
+from frontdesk.wire.reading import read_content, read_object, required_text, unsupported, view, wrong
 
 _encode = msgspec.json.Encoder().encode
 
@@ -127,8 +127,8 @@ def _read_message(message: dict[str, Any], where: str, items: list[Item]) -> Non
     if role == "tool":
         items.append(
             ToolOutput(
-                call_id=_required_text(message, "tool_call_id", where),
-                output=_read_content(message.get("content"), f"{where}.content"),
+                call_id=required_text(message, "tool_call_id", where),
+                output=read_content(message.get("content"), f"{where}.content", _read_part),
             )
         )
     elif role == "function":
@@ -136,7 +136,9 @@ def _read_message(message: dict[str, Any], where: str, items: list[Item]) -> Non
     elif role == "assistant":
         _read_answer(message, where, items)
     elif role in _ROLES:
-        items.append(Message(role, _read_content(message.get("content"), f"{where}.content"), _extra(message)))
+        items.append(
+            Message(role, read_content(message.get("content"), f"{where}.content", _read_part), _extra(message))
+        )
     else:
         raise wrong(f"{where}.role", f"{where}.role is {role!r}. It must be one of {', '.join(_ALL_ROLES)}.")
 
@@ -151,7 +153,7 @@ def _read_answer(message: dict[str, Any], where: str, items: list[Item]) -> None
     calls = message.get("tool_calls")
     extra = _extra(message)
     if content is not None or extra is not None or not calls:
-        text = "" if content is None else _read_content(content, f"{where}.content")
+        text = "" if content is None else read_content(content, f"{where}.content", _read_part)
         items.append(Message("assistant", text, extra))
     if calls is None:
         return
@@ -165,21 +167,13 @@ def _read_tool_call(call: Any, where: str) -> Item:
     if not isinstance(call, dict):
         raise wrong(where, f"{where} must be an object.", "invalid_type")
     fields = cast("dict[str, Any]", call)
-    call_id = _required_text(fields, "id", where)
+    call_id = required_text(fields, "id", where)
     kind = fields.get("type", "function")
     inner = fields.get(kind) if isinstance(kind, str) else None
     if kind not in ("function", "custom") or not isinstance(inner, dict):
         raise wrong(f"{where}.type", f"{where} must be a function or a custom tool call.")
-    text = _required_text(inner, "arguments" if kind == "function" else "input", f"{where}.{kind}")  # type: ignore[arg-type]
-    return ToolCall(call_id, _required_text(inner, "name", f"{where}.{kind}"), text, kind)  # type: ignore[arg-type]
-
-
-def _read_content(content: Any, where: str) -> str | list[Part]:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise wrong(where, f"{where} must be a text or a list of parts.", "invalid_type")
-    return [_read_part(part, f"{where}[{position}]") for position, part in enumerate(cast("list[Any]", content))]
+    text = required_text(inner, "arguments" if kind == "function" else "input", f"{where}.{kind}")  # type: ignore[arg-type]
+    return ToolCall(call_id, required_text(inner, "name", f"{where}.{kind}"), text, kind)  # type: ignore[arg-type]
 
 
 def _read_part(part: Any, where: str) -> Part:
@@ -189,12 +183,12 @@ def _read_part(part: Any, where: str) -> Part:
     kind = fields.get("type")
     if kind == "text":
         extra = {name: value for name, value in fields.items() if name not in ("type", "text")}
-        return Text(_required_text(fields, "text", where), extra or None)
+        return Text(required_text(fields, "text", where), extra or None)
     if kind == "image_url":
         image = fields.get("image_url")
         if not isinstance(image, dict):
             raise wrong(f"{where}.image_url", f"{where}.image_url must be an object with a url.", "invalid_type")
-        return Image(_required_text(image, "url", f"{where}.image_url"), image.get("detail"))  # type: ignore[arg-type]
+        return Image(required_text(image, "url", f"{where}.image_url"), image.get("detail"))  # type: ignore[arg-type]
     if not isinstance(kind, str):
         raise wrong(f"{where}.type", f"{where}.type must be a text such as 'text' or 'image_url'.", "invalid_type")
     return Unknown(fields, "chat")
@@ -206,7 +200,7 @@ def _read_tool(tool: dict[str, Any], where: str) -> Tool:
     if kind not in ("function", "custom") or not isinstance(inner, dict):
         raise wrong(f"{where}.type", f"{where} must have the type 'function' or 'custom' and that object.")
     definition = cast("dict[str, Any]", inner)
-    _required_text(definition, "name", f"{where}.{kind}")
+    required_text(definition, "name", f"{where}.{kind}")
     return Tool(cast("str", kind), _flat_format(definition) if kind == "custom" else definition)
 
 
@@ -232,7 +226,7 @@ def _read_tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, An
     if kind == "allowed_tools":
         flat["tools"] = [_flat_reference(tool) for tool in _list_of_objects(flat.get("tools"), "tool_choice")]
     else:
-        _required_text(flat, "name", f"tool_choice.{kind}")
+        required_text(flat, "name", f"tool_choice.{kind}")
     return flat
 
 
@@ -256,16 +250,8 @@ def _read_format(fields: dict[str, Any] | None) -> Format | None:
     inner = fields.get("json_schema")
     if fields.get("type") != "json_schema" or not isinstance(inner, dict):
         raise wrong("response_format", "'response_format.type' must be text, json_object or json_schema.")
-    _required_text(inner, "name", "response_format.json_schema")  # type: ignore[arg-type]
+    required_text(inner, "name", "response_format.json_schema")  # type: ignore[arg-type]
     return Format("json_schema", inner)  # type: ignore[arg-type]
-
-
-def _required_text(fields: dict[str, Any], name: str, where: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        code = "missing_required_parameter" if value is None else "invalid_type"
-        raise wrong(f"{where}.{name}", f"{where}.{name} must be a text.", code)
-    return value
 
 
 def _extra(message: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from frontdesk.turn.items import Format, Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
-from frontdesk.wire.reading import read_object, unsupported, view, wrong
+from frontdesk.wire.reading import read_content, read_object, required_text, unsupported, view, wrong
 
 
 class _Reasoning(msgspec.Struct):
@@ -148,15 +148,15 @@ def _read_item(item: dict[str, Any], where: str) -> Item:
     if kind in ("function_call", "custom_tool_call"):
         text_name = "arguments" if kind == "function_call" else "input"
         return ToolCall(
-            _required_text(item, "call_id", where),
-            _required_text(item, "name", where),
-            _required_text(item, text_name, where),
+            required_text(item, "call_id", where),
+            required_text(item, "name", where),
+            required_text(item, text_name, where),
             "function" if kind == "function_call" else "custom",
         )
     if kind in ("function_call_output", "custom_tool_call_output"):
-        output = _read_content(item.get("output"), f"{where}.output")
+        output = read_content(item.get("output"), f"{where}.output", _read_part)
         return ToolOutput(
-            _required_text(item, "call_id", where),
+            required_text(item, "call_id", where),
             output,
             "function" if kind == "function_call_output" else "custom",
         )
@@ -174,15 +174,7 @@ def _read_message(item: dict[str, Any], where: str) -> Message:
     role = item.get("role")
     if role not in _ROLES:
         raise wrong(f"{where}.role", f"{where}.role is {role!r}. It must be one of {', '.join(sorted(_ROLES))}.")
-    return Message(cast("str", role), _read_content(item.get("content"), f"{where}.content"))
-
-
-def _read_content(content: Any, where: str) -> str | list[Part]:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise wrong(where, f"{where} must be a text or a list of parts.", "invalid_type")
-    return [_read_part(part, f"{where}[{position}]") for position, part in enumerate(cast("list[Any]", content))]
+    return Message(cast("str", role), read_content(item.get("content"), f"{where}.content", _read_part))
 
 
 def _read_part(part: Any, where: str) -> Part:
@@ -191,7 +183,7 @@ def _read_part(part: Any, where: str) -> Part:
     fields = cast("dict[str, Any]", part)
     kind = fields.get("type")
     if kind in ("input_text", "output_text", "text"):
-        return Text(_required_text(fields, "text", where))
+        return Text(required_text(fields, "text", where))
     if kind == "input_image" and isinstance(fields.get("image_url"), str):
         return Image(fields["image_url"], fields.get("detail"))
     if not isinstance(kind, str):
@@ -204,7 +196,7 @@ def _read_tool(tool: dict[str, Any], where: str) -> Tool:
     if not isinstance(kind, str):
         raise wrong(f"{where}.type", f"{where}.type must be a text such as 'function'.", "invalid_type")
     if kind in ("function", "custom"):
-        _required_text(tool, "name", where)
+        required_text(tool, "name", where)
     return Tool(kind, {name: value for name, value in tool.items() if name != "type"})
 
 
@@ -212,9 +204,9 @@ def _read_tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, An
     if isinstance(choice, str) and choice not in ("none", "auto", "required"):
         raise wrong("tool_choice", f"'tool_choice' is {choice!r}. It must be none, auto, required or a tool.")
     if isinstance(choice, dict):
-        kind = _required_text(choice, "type", "tool_choice")
+        kind = required_text(choice, "type", "tool_choice")
         if kind in ("function", "custom"):
-            _required_text(choice, "name", "tool_choice")
+            required_text(choice, "name", "tool_choice")
         elif kind == "allowed_tools":
             _check_allowed_tools(choice)
     return choice
@@ -227,7 +219,7 @@ def _check_allowed_tools(choice: dict[str, Any]) -> None:
     for position, tool in enumerate(cast("list[Any]", tools)):
         if not isinstance(tool, dict):
             raise wrong(f"tool_choice.tools[{position}]", "A tool must be an object with a type.", "invalid_type")
-        _required_text(cast("dict[str, Any]", tool), "type", f"tool_choice.tools[{position}]")
+        required_text(cast("dict[str, Any]", tool), "type", f"tool_choice.tools[{position}]")
 
 
 def _read_format(fields: dict[str, Any] | None) -> Format | None:
@@ -237,16 +229,8 @@ def _read_format(fields: dict[str, Any] | None) -> Format | None:
         return Format("json_object", {})
     if fields.get("type") != "json_schema":
         raise wrong("text.format", "'text.format.type' must be text, json_object or json_schema.")
-    _required_text(fields, "name", "text.format")
+    required_text(fields, "name", "text.format")
     return Format("json_schema", {name: value for name, value in fields.items() if name != "type"})
-
-
-def _required_text(fields: dict[str, Any], name: str, where: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        code = "missing_required_parameter" if value is None else "invalid_type"
-        raise wrong(f"{where}.{name}", f"{where}.{name} must be a text.", code)
-    return value
 
 
 def _echo(raw: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""One request to an ASGI application, by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Answer:
+    """What an application sent."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        return self.messages[0]["status"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
+
+    @property
+    def body(self) -> Any:
+        return json.loads(b"".join(message.get("body", b"") for message in self.messages[1:]))
+
+    @property
+    def code(self) -> str:
+        return self.body["error"]["code"]
+
+
+async def ask(
+    application: Any,
+    method: str,
+    path: str,
+    *,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    messages: Sequence[dict[str, Any]] = ({"type": "http.request", "body": b""},),
+    client: tuple[str, int] | None = ("192.0.2.1", 5000),
+) -> Answer:
+    """Send one request. `messages` are what `receive` returns, in order; then nothing comes any more."""
+    answer = Answer()
+    coming = iter(messages)
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": list(headers),
+        "client": client,
+        "server": ("127.0.0.1", 80),
+    }
+
+    async def receive() -> dict[str, Any]:
+        for message in coming:
+            return message
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: dict[str, Any]) -> None:
+        answer.messages.append(message)
+
+    await application(scope, receive, send)
+    return answer
