@@ -143,7 +143,7 @@ def _settings(folder: Path, upstream_url: str) -> dict[str, object]:
         "database": f"sqlite:///{folder / 'bench.db'}",
         "providers": {"up": {"kind": "openai-compatible", "base_url": upstream_url, "api_key": "test"}},
         "models": {"bench": {"route": ["up/bench"]}},
-        "tiers": {"free": {"models": ["bench"], "requests_per_minute": 1_000_000_000}},
+        "tiers": {"free": {"models": ["bench"], "requests_per_minute": 1_000_000}},
         "default_tier": "free",
     }
 
