@@ -51,7 +51,7 @@ class Desk:
             "providers": {"scripted": {"kind": "scripted"}},
             "models": {name: {"route": [f"scripted/{script}"]} for name, script in models.items()},
             "default_model": next(iter(models)),
-            "auth": {"anonymous": anonymous},
+            "auth": {"anonymous": anonymous, "anonymous_sessions_per_hour": 1000},
             "shutdown_grace_s": 0.5,
         }
         self._config.write_text(json.dumps(config))  # JSON is YAML

@@ -9,6 +9,11 @@ is written again.
                        ▼                                 ▼
                     the same group ◄── aborted ── pg_xact_status(name) ── committed ─► next group
 
+One gap is left. A server that crashes, rather than losing a connection, gives the numbers of transactions
+of which it had not written a trace again, and then says "committed" of ours for another's sake: an entry whose
+COMMIT was under way at that moment can be lost, one a lane. What must not be is written with `write`,
+which tells its waiter that the outcome is unknown.
+
 Entries of MONEY each get a transaction of their own: two of them in one would hold locks in an
 order that another process may not share, and deadlock.
 """
