@@ -27,7 +27,7 @@ FORBIDDEN = [
 ALLOWED = [
     '    "resolved": "chat",',
     "GET https://api.example/home/rooms",
-    "../work/notes.md and ~/work/notes.md and src/home/page.ts",
+    "../home/notes.md and ~/home/notes.md and src/home/page.ts",
     "/usr/share/fonts",
     "api_key: ${OPENAI_API_KEY}",
     "sk-test",
