@@ -74,6 +74,8 @@ async def test_malformed_bodies(served: Served, door: str, body: bytes, code: st
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0].type"),
         ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
         ("/v1/chat/completions", {"model": 7}, "model"),
+        ("/v1/chat/completions", {"model": "x\n2026-01-01 ERROR forged"}, "model"),
+        ("/v1/chat/completions", {"model": "x" * 201}, "model"),
         ("/v1/chat/completions", {"stream": "yes"}, "stream"),
         ("/v1/chat/completions", {"n": 0}, "n"),
         ("/v1/chat/completions", {"max_tokens": 0}, "max_tokens"),

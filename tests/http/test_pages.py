@@ -56,4 +56,4 @@ async def test_pages_that_were_not_built_are_told_at_the_root_alone(tmp_path: Pa
     root, other = await ask(edge, "GET", "/"), await ask(edge, "GET", "/index.html")
 
     assert (root.status, other.status, other.code) == (200, 404, "unknown_url")
-    assert b"make web" in root.messages[1]["body"]
+    assert b"make run" in root.messages[1]["body"]

@@ -50,7 +50,7 @@ _API = re.compile(r"/(v1|api)(/|\Z)")
 async def _not_built(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] != "/":
         raise HTTPException(404)
-    words = "Frontdesk is running. The chat page is not built here: 'make web' builds it. The API is at /v1.\n"
+    words = "Frontdesk is running. The chat page is not built here: 'make run' builds it. The API is at /v1.\n"
     await PlainTextResponse(words)(scope, receive, send)
 
 
