@@ -13,12 +13,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from frontdesk.core.errors import FrontdeskError, NotFound, ProviderError, Refused
-from frontdesk.turn.events import TERMINAL_TYPES, Event, MessageStarted, ReasoningStarted, ToolCallStarted
+from frontdesk.turn.events import (
+    TERMINAL_TYPES,
+    AnswerDescribed,
+    Event,
+    MessageStarted,
+    ReasoningStarted,
+    ToolCallStarted,
+)
 from frontdesk.turn.seams import Provider, Push
 from frontdesk.turn.turn import Attempt, Turn
 
 _log = logging.getLogger("frontdesk.providers")
-_BEGINNINGS = frozenset({MessageStarted, ReasoningStarted, ToolCallStarted})
+_BEGINNINGS = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ToolCallStarted})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A provider yields lists of these, one list an upstream read. An answer is
 
-    (ItemStarted Delta* ItemFinished)*  ChoiceFinished*  UsageReported?  Terminal
+    AnswerDescribed?  (ItemStarted Delta* ItemFinished)*  ChoiceFinished*  UsageReported?  Terminal
 
 where items may overlap (parallel tool calls) and are told apart by `output`, their place in the
 answer, counted from 0. Exactly one terminal event ends it. A failure is no event but an error: a
@@ -17,12 +17,20 @@ from typing import Any, Literal
 import msgspec
 
 
+class AnswerDescribed(msgspec.Struct, frozen=True, gc=False):
+    """What the provider says of the answer as a whole; a later one replaces it."""
+
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
 class MessageStarted(msgspec.Struct, frozen=True, gc=False):
-    """A message of the assistant begins."""
+    """A message of the assistant begins. `phase` is OpenAI's: commentary, final_answer or absent."""
 
     output: int
     item_id: str
     choice: int = 0
+    phase: str | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True):
@@ -33,11 +41,12 @@ class TextDelta(msgspec.Struct, frozen=True):
     logprobs: list[Any] | None = None
 
 
-class RefusalDelta(msgspec.Struct, frozen=True, gc=False):
-    """More of the words with which the model declines."""
+class RefusalDelta(msgspec.Struct, frozen=True):
+    """More of the words with which the model declines. `logprobs` as in TextDelta."""
 
     output: int
     text: str
+    logprobs: list[Any] | None = None
 
 
 class ReasoningStarted(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +62,26 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
 
     output: int
     text: str
+
+
+class ReasoningSummaryStarted(msgspec.Struct, frozen=True, gc=False):
+    """A part of the summary of what the model thinks begins; a part before it ends there."""
+
+    output: int
+
+
+class ReasoningSummaryDelta(msgspec.Struct, frozen=True, gc=False):
+    """More of the summary's newest part."""
+
+    output: int
+    text: str
+
+
+class ReasoningEncrypted(msgspec.Struct, frozen=True, gc=False):
+    """What the model thinks, sealed by its provider, to be sent back with the next request."""
+
+    output: int
+    content: str
 
 
 class ToolCallStarted(msgspec.Struct, frozen=True, gc=False):
@@ -95,8 +124,8 @@ class EmbeddingsProduced(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True):
     """What an attempt used, in tokens. None means that the provider did not say.
 
-    `cached_tokens` and `cache_write_tokens` are part of `input_tokens`, `reasoning_tokens` of
-    `output_tokens`. `source` tells a provider's figure from our own count. `raw` is what came.
+    `cached_tokens` and `cache_write_tokens` are part of `input_tokens`, `reasoning_tokens` and the
+    two of a prediction of `output_tokens`. `source` tells a provider's figure from our own count. `raw` is what came.
     """
 
     input_tokens: int
@@ -104,6 +133,8 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
     source: Literal["reported", "counted"] = "reported"
     raw: dict[str, Any] | None = None
 
@@ -130,7 +161,18 @@ class TurnCancelled(msgspec.Struct, frozen=True, gc=False):
 
 Terminal = TurnCompleted | TurnIncomplete | TurnCancelled
 Started = MessageStarted | ReasoningStarted | ToolCallStarted
-Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolArgumentsDelta
-Event = Started | Delta | ItemFinished | ChoiceFinished | EmbeddingsProduced | UsageReported | Terminal
+Delta = TextDelta | RefusalDelta | ReasoningDelta | ReasoningSummaryDelta | ToolArgumentsDelta
+Event = (
+    AnswerDescribed
+    | Started
+    | Delta
+    | ReasoningSummaryStarted
+    | ReasoningEncrypted
+    | ItemFinished
+    | ChoiceFinished
+    | EmbeddingsProduced
+    | UsageReported
+    | Terminal
+)
 
 TERMINAL_TYPES = frozenset({TurnCompleted, TurnIncomplete, TurnCancelled})

@@ -81,9 +81,11 @@ class Format(msgspec.Struct, frozen=True):
 class Prompt(msgspec.Struct, frozen=True):
     """A request for an answer.
 
+    `dialect` is what the caller spoke: a provider that speaks both answers in the same one.
     `items` are in order of the conversation. `tool_choice` is "none", "auto", "required" or
     {"type": ..., "name": ...} as in Responses. `parameters` hold all that we do not decide
     about, in the spelling of Chat Completions; a provider maps it, carries it or refuses it by name.
+    `include` and `truncation` are Responses' own.
     """
 
     items: list[Item]
@@ -93,18 +95,23 @@ class Prompt(msgspec.Struct, frozen=True):
     format: Format | None = None
     max_output_tokens: int | None = None
     reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
     verbosity: str | None = None
     choices: int = 1
     stream: bool = False
+    include: frozenset[str] = frozenset()
+    truncation: str | None = None
     parameters: dict[str, Any] = {}
+    dialect: Literal["chat", "responses"] = "chat"
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
-    """A request for vectors: texts, or lists of token ids, in order."""
+    """A request for vectors: texts, or lists of token ids, in order. `parameters` are carried, as a prompt's."""
 
     inputs: list[str] | list[list[int]]
     dimensions: int | None = None
     stream: bool = False
+    parameters: dict[str, Any] = {}
 
 
 Request = Prompt | EmbeddingRequest

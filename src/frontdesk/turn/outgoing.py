@@ -18,6 +18,8 @@ from frontdesk.turn.events import (
     Event,
     ItemFinished,
     ReasoningDelta,
+    ReasoningSummaryDelta,
+    ReasoningSummaryStarted,
     RefusalDelta,
     TextDelta,
     ToolArgumentsDelta,
@@ -31,7 +33,9 @@ from frontdesk.turn.screening import screened_request
 from frontdesk.turn.seams import Filter, Guard, Sink
 from frontdesk.turn.turn import Status, Turn
 
-_DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ToolArgumentsDelta})
+_DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ReasoningSummaryDelta, ToolArgumentsDelta})
+# Where a text ends and what was held of it is due.
+_TEXT_ENDS = frozenset({ItemFinished, ReasoningSummaryStarted})
 _STATUS: dict[type[Event], Status] = {
     TurnCompleted: "completed",
     TurnIncomplete: "incomplete",
@@ -123,7 +127,7 @@ class Outgoing:
                 if text:
                     released.append(kind(event.output, text))  # type: ignore[union-attr,call-arg]
                 continue
-            if kind is ItemFinished:
+            if kind in _TEXT_ENDS:
                 released.extend(self._flush_item(event.output))  # type: ignore[union-attr]
             elif kind in TERMINAL_TYPES:
                 released.extend(self._flush_all())

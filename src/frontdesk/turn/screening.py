@@ -31,7 +31,8 @@ Screen = Callable[[str], str]
 def screened_request(request: Request, screen: Screen) -> Request:
     """Return the request with every text replaced by what `screen` makes of it."""
     if isinstance(request, EmbeddingRequest):
-        return _screened_inputs(request, screen)
+        request = _screened_inputs(request, screen)
+        return msgspec.structs.replace(request, parameters=_screened_value(request.parameters, screen))
     return msgspec.structs.replace(
         request,
         items=[_screened_item(item, screen) for item in request.items],
