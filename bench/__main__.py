@@ -1,166 +1,134 @@
-"""All benchmarks: `python -m bench` prints a table, `--json FILE` writes the figures as well."""
+"""All benchmarks: `python -m bench` prints what it measures, `--json FILE` writes it as well.
+
+    python -m bench [NAME...] [--quick] [--rounds N] [--of TREE] [--against TREE] [--json FILE]
+    python -m bench soak [--minutes N] ...
+
+NAME is a figure or how its name begins: `cpu` is three of them. `soak` runs only where it is named.
+See README.md.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
+import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvloop
-import yaml
+import msgspec
 
-from bench.load import Load, send
-from bench.processes import Server, free_port
-from bench.sessions import begin_session
+from bench import machine
+from bench.contenders import DIRECT, FRONTDESK, OTHER
+from bench.figures import FIGURES, Figure
+from bench.metric import measure
+from bench.processes import ROOT
+from bench.report import Report, conditions, lines
+from bench.rounds import play
+from bench.soak import NAME as SOAK
+from bench.soak import Soak, run_soak
+from bench.source_tree import NoSuchTree, copy_tree
 
-ADMIN_KEY = "fd_sk_bench-key-that-opens-nothing-real"
-_ROUNDS = 7
-_AT_ONCE = 16
-_LOADED_STREAMS = 512
+_SPARE_FILES = 512
+_FILES_A_STREAM = 2
+_SOAK_MINUTES = 20
+_QUICK_MINUTES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One comparison: medians over the rounds, and the median of the rounds' ratios."""
+class Options:
+    """The command line, read."""
 
-    name: str
-    frontdesk_us: float
-    passthrough_us: float
-    ratio: float
-    rounds: list[float]
+    figures: Sequence[Figure]
+    soak: Soak | None
+    of: str
+    against: str | None
+    json: Path | None
 
 
-def main() -> None:
-    """Run all, one after the other."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
-    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="counted rounds (default: %(default)s)")
-    options = parser.parse_args()
-    with servers() as (frontdesk, passthrough, token):
-        idle_mb = frontdesk.memory_mb()
-        unary = compare(
-            "a whole answer", frontdesk, passthrough, token, options.rounds, is_streaming=False, requests=2000
-        )
-        stream = compare(
-            "a stream of 100 chunks", frontdesk, passthrough, token, options.rounds, is_streaming=True, requests=600
-        )
-        after_mb = frontdesk.memory_mb()
-        peak_mb = memory_under_streams(frontdesk, token)
-    figures = [unary, stream]
-    _print(figures, idle_mb, after_mb, peak_mb)
+def main() -> int:
+    """Measure, print and write. Returns 1 where a target is missed."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="frontdesk-trees-") as folder:
+        try:
+            trees = _copy_trees(options, Path(folder))
+        except NoSuchTree as error:
+            sys.exit(f"bench: {error}")
+        reports: list[Report] = []
+        for report in _measure_all(options, trees):
+            print("\n" + "\n".join(lines(report)), flush=True)
+            reports.append(report)
     if options.json is not None:
-        report = {
-            "machine": {
-                "cpu_count": os.cpu_count(),
-                "python": platform.python_version(),
-                "system": platform.platform(),
-            },
-            "cpu": [asdict(figure) for figure in figures],
-            "memory_mb": {"idle": idle_mb, "after_load": after_mb, f"during_{_LOADED_STREAMS}_streams": peak_mb},
-        }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        options.json.write_bytes(_encode(_all_of(options, reports)))
+    missed = [f"{each.name}: {metric.name}" for each in reports for metric in each.metrics if metric.is_met is False]
+    print(f"\nTargets missed: {', '.join(missed)}" if missed else "\nNo target missed.")
+    return 1 if missed else 0
 
 
-@contextmanager
-def servers() -> Generator[tuple[Server, Server, str]]:
-    """Frontdesk and the pass-through before one upstream, and a session token of Frontdesk's."""
-    upstream_port, passthrough_port, frontdesk_port = free_port(), free_port(), free_port()
-    upstream_url = f"http://127.0.0.1:{upstream_port}"
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        config = folder / "frontdesk.yaml"
-        config.write_text(yaml.safe_dump(_settings(folder, f"{upstream_url}/v1")))
-        enter = stack.enter_context
-        enter(Server("upstream", upstream_port, "-m", "bench.upstream", str(upstream_port)))
-        passthrough = enter(
-            Server("passthrough", passthrough_port, "-m", "bench.passthrough", str(passthrough_port), upstream_url)
-        )
-        frontdesk = enter(
-            Server(
-                "frontdesk",
-                frontdesk_port,
-                *("-m", "frontdesk", "serve", "--config", str(config), "--port", str(frontdesk_port)),
-                env={"FRONTDESK_ADMIN_KEY": ADMIN_KEY},
-            )
-        )
-        yield frontdesk, passthrough, begin_session(frontdesk_port, ADMIN_KEY)
+def run_figure(figure: Figure, trees: Mapping[str, Path]) -> Report:
+    """Measure one figure of each tree."""
+    load = figure.load
+    machine.allow_files(load.at_once * _FILES_A_STREAM + _SPARE_FILES)
+    laps = list(play(load, figure.rounds, figure.laps, trees, (DIRECT,) if figure.skips_direct else ()))
+    measured = [measure(metric, laps) for metric in figure.metrics]
+    return Report(figure.name, figure.title, len(laps), [load], measured, conditions(laps))
 
 
-def compare(
-    name: str,
-    frontdesk: Server,
-    passthrough: Server,
-    token: str,
-    rounds: int,
-    *,
-    is_streaming: bool,
-    requests: int,
-) -> Figure:
-    """CPU of the server's process a request, in turn, after a round that is not counted."""
-    measured: list[tuple[float, float]] = []
-    for number in range(rounds + 1):
-        pair = tuple(
-            _cpu_us(server, Load(server.port, token, is_streaming, requests, _AT_ONCE))
-            for server in (frontdesk, passthrough)
-        )
-        if number:
-            measured.append((pair[0], pair[1]))
-    ratios = [ours / theirs for ours, theirs in measured]
-    return Figure(
-        name,
-        statistics.median(ours for ours, _ in measured),
-        statistics.median(theirs for _, theirs in measured),
-        statistics.median(ratios),
-        ratios,
+def _measure_all(options: Options, trees: Mapping[str, Path]) -> Iterator[Report]:
+    for figure in options.figures:
+        yield run_figure(figure, trees)
+    if options.soak is not None:
+        yield run_soak(options.soak, trees)
+
+
+def _copy_trees(options: Options, folder: Path) -> dict[str, Path]:
+    names = {FRONTDESK: options.of}
+    if options.against is not None:
+        names[OTHER] = options.against
+    for name, tree in names.items():
+        print(f"{name}: {tree}", flush=True)
+    return {name: copy_tree(tree, folder / name) for name, tree in names.items()}
+
+
+def _options() -> Options:
+    names = ", ".join((*(figure.name for figure in FIGURES), SOAK))
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Frontdesk beside others.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure (default: all but {SOAK}): {names}")
+    parser.add_argument("--quick", action="store_true", help="less of everything: to see that it runs, not to quote")
+    parser.add_argument("--rounds", type=_positive, help="rounds (default: each figure's own)")
+    parser.add_argument("--minutes", type=_positive, default=_SOAK_MINUTES, help=f"of {SOAK} (default: %(default)s)")
+    parser.add_argument(
+        "--of", metavar="TREE", default=str(ROOT), help="which Frontdesk: a checkout, its src, a commit"
     )
+    parser.add_argument("--against", metavar="TREE", help="a second Frontdesk, measured in the same rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it here")
+    given = parser.parse_args()
+    for name in given.names:
+        if not any(each.startswith(name) for each in names.split(", ")):
+            parser.error(f"no figure begins with {name!r}; there are {names}")
+    chosen = [figure for figure in FIGURES if not given.names or figure.name.startswith(tuple(given.names))]
+    if given.quick:
+        chosen = [figure.quick() for figure in chosen]
+    if given.rounds:
+        chosen = [replace(figure, rounds=given.rounds) for figure in chosen]
+    soak = Soak(_QUICK_MINUTES if given.quick else given.minutes) if SOAK in given.names else None
+    return Options(chosen, soak, given.of, given.against, given.json)
 
 
-def memory_under_streams(frontdesk: Server, token: str) -> float:
-    """Resident memory right after many streams at once, in MB; the pages they touched are still there."""
-    _send(Load(frontdesk.port, token, is_streaming=True, requests=_LOADED_STREAMS * 2, at_once=_LOADED_STREAMS))
-    return frontdesk.memory_mb()
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
 
 
-def _cpu_us(server: Server, load: Load) -> float:
-    before = server.cpu_s()
-    _send(load)
-    return (server.cpu_s() - before) / load.requests * 1e6
+def _all_of(options: Options, reports: Sequence[Report]) -> dict[str, object]:
+    trees = {FRONTDESK: options.of, OTHER: options.against}
+    return {"machine": machine.describe(), "trees": trees, "figures": reports}
 
 
-def _send(load: Load) -> None:
-    uvloop.run(send(load))
-
-
-def _settings(folder: Path, upstream_url: str) -> dict[str, object]:
-    return {
-        "database": f"sqlite:///{folder / 'bench.db'}",
-        "providers": {"up": {"kind": "openai-compatible", "base_url": upstream_url, "api_key": "test"}},
-        "models": {"bench": {"route": ["up/bench"]}},
-        "tiers": {"free": {"models": ["bench"], "requests_per_minute": 1_000_000}},
-        "default_tier": "free",
-    }
-
-
-def _print(figures: list[Figure], idle_mb: float, after_mb: float, peak_mb: float) -> None:
-    print(f"\n{'CPU of the server process':28} {'frontdesk':>12} {'pass-through':>13} {'ratio':>7}   rounds")
-    for figure in figures:
-        rounds = f"{min(figure.rounds):.2f} to {max(figure.rounds):.2f}"
-        print(
-            f"{figure.name:28} {figure.frontdesk_us:9.0f} µs {figure.passthrough_us:10.0f} µs "
-            f"{figure.ratio:7.2f}   {rounds}"
-        )
-    print(
-        f"\nMemory: {idle_mb:.0f} MB idle, {after_mb:.0f} MB after the load, "
-        f"{peak_mb:.0f} MB after {_LOADED_STREAMS} streams at once"
-    )
+def _encode(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
