@@ -27,6 +27,12 @@ test-slow: ## Run the slow tests
 	@$(PYTHON) tools/setup.py test
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
+.PHONY: peers
+peers: ## Run the clients and suites of others against a served Frontdesk
+	@$(PYTHON) tools/setup.py test
+	@$(BIN)/python -m tests.peers.run js $(ARGS)
+	@$(BIN)/python -m tests.peers.run python $(ARGS)
+
 .PHONY: check
 check: lint types imports unused docs tree web-check ## Lint, types, import rules, dead code, documents
 
@@ -44,6 +50,7 @@ wheel: ## Build the wheel with the web pages inside, and try it in an environmen
 format: ready ## Put the code into the shape that check asks for
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+	@$(BIN)/python -m tools.openapi --write
 	@$(NPM) run format
 
 .PHONY: lock
@@ -53,7 +60,7 @@ lock: ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade for newer 
 
 .PHONY: clean
 clean: ## Remove everything that make brought or built; databases and models stay
-	rm -rf .venv dist web/node_modules web/*/node_modules src/frontdesk/web
+	rm -rf .venv .venv-peers dist web/node_modules web/*/node_modules tests/peers/js/node_modules src/frontdesk/web
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,6 +95,7 @@ unused: ready
 .PHONY: docs
 docs: ready
 	@$(BIN)/python -m tools.check_docs
+	@$(BIN)/python -m tools.openapi
 
 .PHONY: tree
 tree: ready

@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     same_as_dev = ["--constraint=requirements/dev.txt", *arguments]
     lock("node", ["--group=node", *same_as_dev])
     lock("lock", ["--group=lock", *same_as_dev])
+    lock("peers", ["--group=peers", *arguments])
     lock("build", ["-", *same_as_dev], given="\n".join(project["build-system"]["requires"]))
     return 0
 

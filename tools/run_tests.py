@@ -61,6 +61,7 @@ class Outcome:
 
 
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "--junitxml=REPORT")
+_PEERS = (sys.executable, "-m", "tests.peers.run", "--junit=REPORT")
 PARTS = (
     Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),
     Part("Python tests", (*_PYTEST, "-m", "not slow and not journey")),
@@ -77,6 +78,8 @@ PARTS = (
         ),
         folder="web",
     ),
+    Part("web peers", (*_PEERS, "js"), may_skip=False),
+    Part("Python peers", (*_PEERS, "python")),
     Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),
     Part("wheel", (sys.executable, "-m", "tools.check_wheel")),
 )

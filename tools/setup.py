@@ -2,8 +2,8 @@
 
 Runs before anything is installed, so it needs Python and its standard library only. A step says in
 one line what it does; it leaves a stamp in .venv/stamps with a hash of the files that it read, and
-takes nothing while they stay the same. Everything lands in .venv, web/node_modules and
-src/frontdesk/web, but for the models (where `frontdesk models` keeps them) and Debian's packages.
+takes nothing while they stay the same. Everything lands in .venv, .venv-peers, the folders
+node_modules and src/frontdesk/web, but for the models (where `frontdesk models` keeps them) and Debian's packages.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Machine:
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self.root = root
         self.venv = root / ".venv"
+        self.peers = root / ".venv-peers"
         self.environment = {
             **environment,
             "PATH": f"{self.venv / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}",
@@ -100,13 +101,14 @@ class Machine:
             raise SetupError(f"This failed: {' '.join(command)}\n{shortened(done.stdout)}")
         return done.stdout
 
-    def pip(self, *arguments: str) -> None:
-        """Install with the virtual environment's pip."""
-        self.call(str(self.venv / "bin" / "python"), "-m", "pip", "install", "--quiet", *arguments)
+    def pip(self, *arguments: str, into: Path | None = None) -> None:
+        """Install with the virtual environment's pip, into itself or into another one."""
+        python = str(self.venv / "bin" / "python")
+        self.call(python, "-m", "pip", f"--python={into or python}", "install", "--quiet", *arguments)
 
-    def pip_locked(self, requirements: str) -> None:
+    def pip_locked(self, requirements: str, into: Path | None = None) -> None:
         """Install what a lock file lists: by hash, nothing else, nothing that needs a compiler."""
-        self.pip("--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", requirements)
+        self.pip("--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", requirements, into=into)
 
     def _stamp(self, step: Step) -> Path:
         return self.venv / "stamps" / step.name
@@ -209,6 +211,8 @@ def steps_to_test(machine: Machine) -> list[Step]:
         PROJECT,
         *steps_to_build(machine),
         *steps_for_models(machine),
+        PEERS,
+        WEB_PEERS,
     ]
 
 
@@ -399,8 +403,14 @@ def _pull(model: str) -> Callable[[Machine], object]:
     return lambda machine: machine.call(str(machine.venv / "bin" / "frontdesk"), "models", "pull", model)
 
 
-def _install_web_packages(machine: Machine) -> None:
-    machine.call("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", folder="web")
+def _install_peers(machine: Machine) -> None:
+    machine.call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(machine.peers))
+    machine.pip_locked("requirements/peers.txt", into=machine.peers)
+
+
+def _install_node_packages(folder: str) -> Callable[[Machine], object]:
+    options = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+    return lambda machine: machine.call("npm", "ci", *options, folder=folder)
 
 
 def _build_web_pages(machine: Machine) -> None:
@@ -461,7 +471,7 @@ WEB_PACKAGES = Step(
     megabytes=100,
     reads=("web/package-lock.json",),
     makes=("web/node_modules",),
-    work=_install_web_packages,
+    work=_install_node_packages("web"),
 )
 WEB_PAGES = Step(
     name="web-pages",
@@ -469,6 +479,22 @@ WEB_PAGES = Step(
     reads=("web",),
     makes=("src/frontdesk/web/chat/index.html",),
     work=_build_web_pages,
+)
+PEERS = Step(
+    name="peers",
+    says="Installing the Python packages of requirements/peers.txt into .venv-peers",
+    megabytes=52,
+    reads=("requirements/peers.txt",),
+    makes=(".venv-peers/bin/python",),
+    work=_install_peers,
+)
+WEB_PEERS = Step(
+    name="web-peers",
+    says="Installing the web packages of tests/peers/js/package-lock.json",
+    megabytes=21,
+    reads=("tests/peers/js/package-lock.json",),
+    makes=("tests/peers/js/node_modules",),
+    work=_install_node_packages("tests/peers/js"),
 )
 GOALS: dict[str, Callable[[Machine], list[Step]]] = {
     "run": steps_to_run,

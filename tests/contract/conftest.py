@@ -1,4 +1,4 @@
-"""One server for all contract tests, and official clients of it."""
+"""One server for all contract tests, and official clients of it. OpenAI's document and ours check its answers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,28 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from tests.contract.own_document import OwnDocument
+from tests.peers.conflicts import unknown
+from tests.peers.document import Answer, Document, Finding, official_document
+from tests.peers.tap import tapped
 from tests.serving import ADMIN_KEY, Served, serving
 
 
 @pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("contract")) as server:
+    document, own_document = Document(official_document()), OwnDocument()
+    findings: list[Finding] = []
+    own_findings: list[str] = []
+
+    def check(answer: Answer) -> None:
+        findings.extend(document.check(answer))
+        own_findings.extend(own_document.check(answer))
+
+    with serving(tmp_path_factory.mktemp("contract")) as server, tapped(server.port, check) as port:
+        server.port = port
         yield server
+    assert not unknown(findings), "\n".join(map(str, unknown(findings)))
+    assert own_findings == []
 
 
 @pytest.fixture

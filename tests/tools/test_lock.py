@@ -60,6 +60,7 @@ def test_locks_have_what_the_project_asks_for() -> None:
         ("dev", run | named(groups["dev"]) | named(groups["node"])),
         ("node", named(groups["node"])),
         ("lock", named(groups["lock"])),
+        ("peers", named(groups["peers"])),
         ("build", named(project()["build-system"]["requires"])),
     ):
         locked = pins(name)

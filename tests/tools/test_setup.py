@@ -157,6 +157,27 @@ def test_files_of_a_folder_come_in_order_and_without_what_was_installed(tmp_path
     assert found == ["web/b.ts", "web/a/c.ts", "lock.txt"]
 
 
+class Told(Machine):
+    """Keeps what it would run."""
+
+    def call(self, *command: str, folder: str = ".") -> str:
+        self.commands = [*getattr(self, "commands", []), (folder, command)]
+        return ""
+
+
+def test_peers_land_in_an_environment_of_their_own_by_hash(tmp_path: Path) -> None:
+    machine = Told(tmp_path, {})
+
+    setup.PEERS.work(machine)
+    setup.WEB_PEERS.work(machine)
+
+    (_, making), (_, installing), (folder, npm) = machine.commands
+    assert making[1:] == ("-m", "venv", "--clear", "--without-pip", str(tmp_path / ".venv-peers"))
+    assert installing[0] == str(tmp_path / ".venv" / "bin" / "python")
+    assert {f"--python={tmp_path / '.venv-peers'}", "--require-hashes", "requirements/peers.txt"} <= set(installing)
+    assert (folder, npm[:2]) == ("tests/peers/js", ("npm", "ci"))
+
+
 def missing(*, is_needed: bool) -> Debian:
     return Debian("nowhere", programs=("no-such-program",), megabytes=7, is_needed=is_needed)
 
