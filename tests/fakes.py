@@ -64,15 +64,21 @@ class PlayedProvider:
 class ListSink:
     """Keeps all events."""
 
-    __slots__ = ("error", "events", "is_complete")
+    __slots__ = ("error", "events", "has_written", "is_complete", "keep_alives")
     renderer = None
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.error: FrontdeskError | None = None
+        self.has_written = False
         self.is_complete = False
+        self.keep_alives = 0
+
+    async def keep_alive(self) -> None:
+        self.keep_alives += 1
 
     async def write(self, events: list[Event]) -> None:
+        self.has_written = True
         self.events.extend(events)
         if events and type(events[-1]) in TERMINAL_TYPES:
             self.is_complete = True

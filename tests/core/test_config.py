@@ -38,6 +38,7 @@ def test_a_good_file_is_read_with_its_environment() -> None:
 
     assert config.providers["openai"].api_key == "sk-test"
     assert config.providers["vllm"].base_url == "http://127.0.0.1:9000/v1"
+    assert [provider.api for provider in config.providers.values()] == ["auto", "chat", None]
     assert config.models["fast"].route[1] == "vllm/meta/llama"
     assert config.tiers["free"].requests_per_minute == 20
     assert config.hangup_drain_s == 5
@@ -82,7 +83,9 @@ def test_an_empty_file_is_the_defaults_without_models() -> None:
         (("hangup_drain_s: 5", "limits: {body_mb: .nan}"), "limits.body_mb is nan"),
         (("hangup_drain_s: 5", "limits: {body_mb: 1.0e-9}"), "limits.body_mb is 1e-09"),
         (("hangup_drain_s: 5", "limits: {slow_reader_s: .inf}"), "limits.slow_reader_s is inf"),
+        (("hangup_drain_s: 5", "limits: {keep_alive_s: 60}"), "limits.keep_alive_s is 60. It must be from 0.001 to 30"),
         (("hangup_drain_s: 5", "hangup_drain_s: .nan"), "hangup_drain_s is nan. It must be from 0 to 86400"),
+        (("kind: openai,", "kind: openai, api: completions,"), "completions"),
         (("kind: local,", "kind: local, threads: 0,"), "providers.local.threads is 0"),
         (("kind: local,", "kind: local, context_tokens: -1,"), "providers.local.context_tokens is -1"),
         (("models: [fast]", "models: []"), "tiers.free.models is empty"),
@@ -114,6 +117,8 @@ def test_what_is_wrong_is_named_with_its_remedy(change: tuple[str, str], words: 
         ("kind: openai, api_key: x, path: y", "path"),
         ("kind: openai-compatible, base_url: http://h/v1, context_tokens: 5", "context_tokens"),
         ("kind: local, model: x, idle_timeout_s: 5", "idle_timeout_s"),
+        ("kind: local, model: x, api: chat", "api"),
+        ("kind: scripted, api: responses", "api"),
         ('kind: "${KIND}", threads: 2', "threads"),
     ],
 )

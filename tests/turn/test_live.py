@@ -12,7 +12,7 @@ from frontdesk.core.errors import Unavailable
 from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled
 from frontdesk.turn.items import Request
-from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Provider
 from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
@@ -62,9 +62,11 @@ class NotifyingSink(ListSink):
             self._reader.gone.set()
 
 
-def live_turns(provider: Provider, diary: list[str], drain_s: float = 60) -> LiveTurns:
+def live_turns(
+    provider: Provider, diary: list[str], drain_s: float = 60, turn_timeout_s: float = 600, keep_alive_s: float = 600
+) -> LiveTurns:
     line = Line([DiaryPolicy("x", diary)], [], FallbackRouter({"fast": [Route("p", provider, "m")]}))
-    return LiveTurns(line, drain_s)
+    return LiveTurns(line, TurnTimes(turn_timeout_s, keep_alive_s, drain_s))
 
 
 async def test_an_answer_ends_its_visit() -> None:
@@ -158,3 +160,37 @@ async def test_a_turn_that_ends_without_an_end_for_its_reader_closes_the_connect
     await live.carry(make_turn(), Broken(), reader.receive, reader.gone.set)
 
     assert len(live) == 0
+
+
+async def test_a_turn_that_takes_too_long_ends_with_an_error() -> None:
+    diary: list[str] = []
+    provider, reader, turn, sink = Gate(), Reader(), make_turn(), ListSink()
+    live = live_turns(provider, diary, turn_timeout_s=0.02)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive, reader.gone.set))
+
+    await provider.has_begun.wait()
+    while not sink.is_complete:
+        await asyncio.sleep(0.005)
+
+    assert sink.error is not None
+    assert (sink.error.status, sink.error.code) == (504, "turn_timeout")
+    assert provider.open_answers == 0
+    reader.gone.set()
+    await visit
+    await live.close(5)
+    assert (turn.status, diary[-1]) == ("failed", "settle x failed")
+
+
+async def test_a_silent_stream_is_kept_alive_until_it_speaks() -> None:
+    provider, reader, sink = Gate(), Reader(), ListSink()
+    live = live_turns(provider, [], keep_alive_s=0.02)
+    visit = asyncio.ensure_future(live.carry(make_turn(), sink, reader.receive))
+
+    while sink.keep_alives < 3:
+        await asyncio.sleep(0.005)
+    provider.may_end.set()
+    await live.close(5)
+
+    assert sink.is_complete
+    reader.gone.set()
+    await visit

@@ -15,7 +15,7 @@ from frontdesk.turn.run import Line, run_turn
 from frontdesk.turn.seams import Policy
 from frontdesk.turn.sinks import BodySink, StreamSink
 from frontdesk.turn.turn import Interruption, Turn
-from frontdesk.wire.openai_chat import ChatBody, ChatStream
+from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
 from frontdesk.wire.openai_responses_render import ResponsesStream
 from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
 

@@ -39,6 +39,7 @@ class Provider(msgspec.Struct, forbid_unknown_fields=True):
     base_url: str | None = None
     api_key: str | None = None
     idle_timeout_s: float = 120.0
+    api: Literal["auto", "chat", "responses"] | None = None
     model: str | None = None
     path: str | None = None
     threads: int | None = None
@@ -77,6 +78,8 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     header_timeout_s: float = 10.0
     body_timeout_s: float = 20.0
     slow_reader_s: float = 30.0
+    turn_timeout_s: float = 1800.0
+    keep_alive_s: float = 10.0
 
 
 class Guards(msgspec.Struct, forbid_unknown_fields=True):
@@ -246,7 +249,7 @@ def _unknown_key(key: str, known: tuple[str, ...], where: str) -> str:
     return f"The setting {place!r} is unknown. {remedy}"
 
 
-_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s")
+_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s", "api")
 FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
     "openai": _OVER_HTTP,
     "openai-compatible": _OVER_HTTP,
@@ -345,6 +348,8 @@ def _check_provider(name: str, provider: Provider) -> None:
         raise ConfigError(f"{place}.api_key is missing. A provider of this kind needs it.")
     if provider.kind == "local" and not provider.model:
         raise ConfigError(f"{place}.model is missing. Name a local model, such as smollm2-135m.")
+    if provider.api is None and provider.kind in ("openai", "openai-compatible"):
+        provider.api = "auto" if provider.kind == "openai" else "chat"
     _check_number(f"{place}.idle_timeout_s", provider.idle_timeout_s, _MOMENT_S, _DAY_S)
     _check_number(f"{place}.threads", provider.threads, 1, 1024)
     _check_number(f"{place}.context_tokens", provider.context_tokens, 1, 10_000_000)
@@ -458,10 +463,13 @@ _DAY_S = 86_400.0
 def _check_numbers(config: Config) -> None:
     limits = config.limits
     _check_number("limits.body_mb", limits.body_mb, 0.001, 10_000)
+    # Clients take half a minute of silence for a lost connection.
+    _check_number("limits.keep_alive_s", limits.keep_alive_s, _MOMENT_S, 30)
     for place, value, least in (
         ("limits.header_timeout_s", limits.header_timeout_s, _MOMENT_S),
         ("limits.body_timeout_s", limits.body_timeout_s, _MOMENT_S),
         ("limits.slow_reader_s", limits.slow_reader_s, _MOMENT_S),
+        ("limits.turn_timeout_s", limits.turn_timeout_s, _MOMENT_S),
         ("hangup_drain_s", config.hangup_drain_s, 0),
         ("shutdown_grace_s", config.shutdown_grace_s, 0),
     ):

@@ -22,8 +22,7 @@ class Tasks:
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start work that this owner answers for. A failure that nobody awaits is logged."""
-        task = asyncio.get_running_loop().create_task(work)
-        task.set_name(f"{self._owner}:{name}")
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -47,4 +46,4 @@ class Tasks:
             return
         error = task.exception()
         if error is not None:
-            _log.error("task_failed name=%s", task.get_name(), exc_info=error)
+            _log.error("task_failed owner=%s name=%s", self._owner, task.get_name(), exc_info=error)

@@ -1,84 +1,170 @@
 """The one seam to providers over HTTP: post a body, get status, headers and a reader.
 
-aiohttp stands behind it. It is told to time out by silence, never by total length (an answer may
-take minutes), to follow no redirect (it would carry the key elsewhere), and to read no proxy or
-netrc from the environment.
+Our own client on httptools, since a general one cost more than all else of a turn. It speaks HTTP/1.1
+over TCP or TLS to one server, follows no redirect (it would carry the key elsewhere), reads no proxy or
+netrc from the environment, asks for no compression, and keeps connections that were read to their end.
+One sweep for all connections watches over silence, so no read sets a timer of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 from yarl import URL
 
 from frontdesk.core.errors import ProviderError
+from frontdesk.providers.connection import Connection, ConnectionFailed, ConnectionSilent, ConnectionStale
 
 _CONNECT_TIMEOUT_S = 10.0
-_END_OF_STREAM_WAIT_S = 0.25
+_KEEP_ALIVE_S = 15.0  # below what servers grant: some close after 20 s without a word
+_SWEEP_EVERY_S = 1.0
+_LAST_BYTES_S = 1.0  # for the end of a body whose last event was read
 
 
 class Upstream:
-    """A pool of connections to one provider. `close()` it when the server ends."""
+    """A pool of connections to one server. `close()` it when the server ends.
 
-    def __init__(self, idle_timeout_s: float) -> None:
+    `headers` go with every request. `idle_timeout_s` is how long the server may be silent, before
+    its answer and within it.
+    """
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], idle_timeout_s: float) -> None:
+        self._base = URL(base_url.rstrip("/"), encoded=True)
+        self._host, self._port = self._base.host or "", self._base.port or 80
         self._idle_timeout_s = idle_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._heads: dict[str, bytes] = {}
+        self._headers = _head_lines(self._base, headers)
+        self._tls = _tls_context() if self._base.scheme == "https" else None
+        self._connections: set[Connection] = set()
+        self._free: list[Connection] = []
+        self._ending: dict[Connection, float] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
-    async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> UpstreamResponse:
-        """Send a request and return when the response's headers are here.
+    async def post(self, path: str, body: bytes) -> UpstreamResponse:
+        """Send a request to `path` below the base, return when the headers of its answer are here.
 
         Raises ProviderError for all that goes wrong before: 504 for a time-out, else 502.
         """
-        session = self._session or self._open()
+        head = self._heads.get(path) or self._head(path)
+        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
         try:
-            return UpstreamResponse(await self._send(session, url, headers, body))
-        except TimeoutError:
+            return UpstreamResponse(await self._send(request), self)
+        except (ConnectionSilent, TimeoutError):
             raise ProviderError("no answer within the time-out", status=504, code="provider_timeout") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise ProviderError(f"the provider cannot be reached: {type(error).__name__}") from None
+        except (ConnectionFailed, OSError) as error:
+            reason = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
+            raise ProviderError(f"the provider cannot be reached: {reason}") from None
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        self._is_closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._connections):
+            connection.close()
+        if self._connections:
+            await asyncio.sleep(0)  # transports tell their end in the loop's next round
 
-    def _open(self) -> aiohttp.ClientSession:
-        timeout = aiohttp.ClientTimeout(
-            total=None, connect=_CONNECT_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S, sock_read=self._idle_timeout_s
-        )
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
-            timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        )
-        return self._session
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back after its answer; one that still sends the end of it, when that has come."""
+        self._ending.pop(connection, None)
+        if connection.is_whole:
+            if connection.give_back() and not self._is_closed:
+                self._free.append(connection)
+        else:
+            connection.close()
 
-    async def _send(
-        self, session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], body: bytes
-    ) -> aiohttp.ClientResponse:
+    def give_back_soon(self, connection: Connection) -> None:
+        """Take a connection back whose answer's last event was read, and whose last bytes may be on their way."""
+        if connection.is_whole:
+            self.give_back(connection)
+        else:
+            connection.on_whole = self.give_back
+            self._ending[connection] = asyncio.get_running_loop().time()
+
+    async def _send(self, request: bytes) -> Connection:
+        connection = self._take_free()
+        if connection is not None:
+            try:
+                return await self._try(connection, request)
+            except ConnectionStale:
+                pass  # the server had closed it meanwhile, and answered nothing: once more, on a new one
+        return await self._try(await self._connect(), request)
+
+    async def _try(self, connection: Connection, request: bytes) -> Connection:
         try:
-            return await session.post(url, headers=headers, data=body, allow_redirects=False)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
-            # A kept-alive connection that the provider had closed meanwhile: not a byte of an
-            # answer came. Once more, on a connection that is new or closed likewise.
-            return await session.post(url, headers=headers, data=body, allow_redirects=False)
+            await connection.send(request)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _take_free(self) -> Connection | None:
+        while self._free:
+            connection = self._free.pop()
+            if connection.is_alive:
+                return connection
+        return None
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            _, connection = await loop.create_connection(
+                lambda: Connection(loop, self._forget), self._host, self._port, ssl=self._tls
+            )
+        if self._is_closed:
+            connection.close()
+            raise ConnectionFailed("closed here")
+        self._connections.add(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(self._sweep_every_s(), self._look_at_all)
+        return connection
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._ending.pop(connection, None)
+        if connection in self._free:
+            self._free.remove(connection)
+
+    def _look_at_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._connections):
+            connection.check(now, self._idle_timeout_s)
+        for connection in [each for each in self._free if now - (each.free_since or now) > _KEEP_ALIVE_S]:
+            self._free.remove(connection)
+            connection.close()
+        for connection in [each for each, since in self._ending.items() if now - since > _LAST_BYTES_S]:
+            self.give_back(connection)
+        self._sweep = loop.call_later(self._sweep_every_s(), self._look_at_all) if self._connections else None
+
+    def _sweep_every_s(self) -> float:
+        return min(_SWEEP_EVERY_S, self._idle_timeout_s / 4)
+
+    def _head(self, path: str) -> bytes:
+        url = self._base.joinpath(*path.strip("/").split("/"))
+        head = self._heads[path] = b"POST %b HTTP/1.1\r\n%bContent-Length: " % (
+            url.raw_path_qs.encode("ascii"),
+            self._headers,
+        )
+        return head
 
 
 class UpstreamResponse:
     """A response whose body is read piece by piece. Used as a context: its exit frees the connection."""
 
-    __slots__ = ("_response", "status")
+    __slots__ = ("_connection", "_upstream", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
+    def __init__(self, connection: Connection, upstream: Upstream) -> None:
+        self._connection: Connection | None = connection
+        self._upstream = upstream
+        self.status = connection.status
 
     def __enter__(self) -> Self:
         return self
@@ -86,22 +172,23 @@ class UpstreamResponse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # close() drops the connection unless the body was read to its end, where it went back
-        # to the pool by itself.
-        self._response.close()
+        if self._connection is not None:
+            self._upstream.give_back(self._connection)
+            self._connection = None
 
     def header(self, name: str) -> str | None:
         """Return a header's value."""
-        return self._response.headers.get(name)
+        value = self._held().header(name.lower().encode())
+        return None if value is None else value.decode("latin-1")
 
     async def read(self) -> bytes:
         """Return what has arrived, at least a byte; empty at the end. Raises ProviderError."""
         try:
-            return await self._response.content.readany()
-        except TimeoutError:
+            return await self._held().read()
+        except ConnectionSilent:
             raise ProviderError("the provider fell silent", status=504, code="provider_timeout") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise ProviderError(f"the provider's answer broke off: {type(error).__name__}") from None
+        except ConnectionFailed as failure:
+            raise ProviderError(f"the provider's answer broke off: {failure}") from None
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """Return the rest of the body. Raises ProviderError, also where it is longer than the limit."""
@@ -112,18 +199,30 @@ class UpstreamResponse:
             if size_bytes > limit_bytes:
                 raise ProviderError(f"the provider's answer is larger than {limit_bytes} bytes")
             pieces.append(piece)
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def skip_rest(self) -> None:
-        """Wait a moment for the end of a body whose last event was read, so that its connection
-        can be used again.
-        """
-        content = self._response.content
-        if content.at_eof():
-            return
-        try:
-            async with asyncio.timeout(_END_OF_STREAM_WAIT_S):
-                while await self.read():
-                    pass
-        except (TimeoutError, ProviderError):
-            return
+    def skip_rest(self) -> None:
+        """Read no more: the last event was read. The connection can be used again once its body has ended."""
+        self._upstream.give_back_soon(self._held())
+        self._connection = None
+
+    def _held(self) -> Connection:
+        assert self._connection is not None, "the response was given back"
+        return self._connection
+
+
+def _head_lines(base: URL, headers: Mapping[str, str]) -> bytes:
+    lines = {"Host": base.host_port_subcomponent or "", **headers}
+    if base.user is not None:
+        credential = f"{base.user}:{base.password or ''}".encode()
+        lines["Authorization"] = f"Basic {base64.b64encode(credential).decode()}"
+    for name, value in lines.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"the header {name} has a character that no header has")
+    return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("ascii")
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -8,13 +8,15 @@
 
 A hang-up is the connection's matter and only starts a bounded drain. `cancel` ends a turn at
 once, `shutdown` ends all that are left after the grace time, each with an error that the caller
-can read.
+can read. One look at all of them, about once a second, ends those that take too long and keeps the
+silent ones' connections alive.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from frontdesk.core.errors import Unavailable
@@ -26,12 +28,23 @@ from frontdesk.turn.turn import Interruption, Turn
 Receive = Callable[[], Awaitable[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class TurnTimes:
+    """How long a turn may take in all, how long its stream may be silent, and its rest be read after a hang-up."""
+
+    turn_timeout_s: float
+    keep_alive_s: float
+    hangup_drain_s: float
+
+
 class LiveTurns:
     """All turns that this process carries now."""
 
-    def __init__(self, line: Line, hangup_drain_s: float) -> None:
+    def __init__(self, line: Line, times: TurnTimes) -> None:
         self._line = line
-        self._hangup_drain_s = hangup_drain_s
+        self._times = times
+        self._look_every_s = min(_LOOK_EVERY_S, times.keep_alive_s / 4, times.turn_timeout_s / 4)
+        self._next_look: asyncio.TimerHandle | None = None
         self._tasks = Tasks("turn")
         self._running: dict[str, Running] = {}
         self._is_closing = False
@@ -82,17 +95,33 @@ class LiveTurns:
         task = self._tasks.start(turn.id, run_turn(turn, self._line, sink))
         running = self._running[turn.id] = Running(turn, sink, task)
         running.abort = abort
+        if self._next_look is None:
+            self._next_look = asyncio.get_running_loop().call_later(self._look_every_s, self._look_at_all)
         task.add_done_callback(lambda _: self._forget(turn.id))
         return running
 
     def _hang_up(self, running: Running) -> None:
         running.sink.leave()
-        if self._hangup_drain_s <= 0:
+        if self._times.hangup_drain_s <= 0:
             running.interrupt(Interruption.HANGUP)
             return
         running.drain = asyncio.get_running_loop().call_later(
-            self._hangup_drain_s, running.interrupt, Interruption.HANGUP
+            self._times.hangup_drain_s, running.interrupt, Interruption.HANGUP
         )
+
+    def _look_at_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for running in list(self._running.values()):
+            if now - running.since > self._times.turn_timeout_s:
+                running.interrupt(Interruption.TIMEOUT)
+            elif running.sink.has_written:
+                running.sink.has_written = False
+                running.quiet_since = now
+            elif now - running.quiet_since >= self._times.keep_alive_s - self._look_every_s:
+                running.quiet_since = now
+                self._tasks.start("keep-alive", running.sink.keep_alive())
+        self._next_look = loop.call_later(self._look_every_s, self._look_at_all) if self._running else None
 
     def _forget(self, turn_id: str) -> None:
         running = self._running.pop(turn_id)
@@ -103,12 +132,13 @@ class LiveTurns:
 
 
 _LAST_WORDS_S = 2.0
+_LOOK_EVERY_S = 1.0
 
 
 class Running:
     """A turn under way."""
 
-    __slots__ = ("abort", "drain", "sink", "task", "turn")
+    __slots__ = ("abort", "drain", "quiet_since", "since", "sink", "task", "turn")
 
     def __init__(self, turn: Turn, sink: Sink, task: asyncio.Task[None]) -> None:
         self.turn = turn
@@ -116,6 +146,7 @@ class Running:
         self.task = task
         self.drain: asyncio.TimerHandle | None = None
         self.abort: Callable[[], None] | None = None
+        self.since = self.quiet_since = task.get_loop().time()
 
     def interrupt(self, why: Interruption) -> bool:
         """End it before its answer does; False where that has ended, if only its last write waits."""

@@ -92,6 +92,13 @@ async def _end_interrupted(turn: Turn, outgoing: Outgoing) -> None:
     match turn.interruption:
         case Interruption.CANCEL:
             await outgoing.push([TurnCancelled()])
+        case Interruption.TIMEOUT:
+            error = Unavailable(
+                "This answer took longer than the server allows. What came of it is above; ask for less at once.",
+                code="turn_timeout",
+                status=504,
+            )
+            await outgoing.fail(error, "failed")
         case Interruption.SHUTDOWN:
             error = Unavailable(
                 "The server is restarting. Nothing more of this answer will come; send it again.",

@@ -68,7 +68,12 @@ class Provider(Protocol):
 
 
 class Sink(Protocol):
-    """Where events end: a stream, a body, a log, a list."""
+    """Where events end: a stream, a body, a log, a list.
+
+    `has_written` is set with every write; who watches over silence takes it back.
+    """
+
+    has_written: bool
 
     @property
     def renderer(self) -> object:
@@ -82,6 +87,10 @@ class Sink(Protocol):
 
     async def write(self, events: list[Event]) -> None:
         """Take a list of events; the last list ends with the terminal event."""
+        ...
+
+    async def keep_alive(self) -> None:
+        """Write what no reader sees, where the sink has a connection that silence would cost."""
         ...
 
     async def fail(self, error: FrontdeskError) -> None:

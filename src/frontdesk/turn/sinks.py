@@ -24,6 +24,8 @@ _STREAM_HEADERS: Headers = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+# A comment of its own event (WHATWG HTML §9.2.6): parsers of OpenAI's SDKs ignore it.
+_KEEP_ALIVE = b": keep-alive\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,7 +56,16 @@ class BodyRenderer(Protocol):
 class StreamSink:
     """Server-sent events over ASGI."""
 
-    __slots__ = ("_has_left", "_has_started", "_headers", "_send", "is_complete", "renderer")
+    __slots__ = (
+        "_has_left",
+        "_has_started",
+        "_headers",
+        "_is_sending",
+        "_send",
+        "has_written",
+        "is_complete",
+        "renderer",
+    )
 
     def __init__(self, renderer: StreamRenderer, send: Send, headers: Headers) -> None:
         self.renderer = renderer
@@ -62,6 +73,8 @@ class StreamSink:
         self._headers = headers
         self._has_started = False
         self._has_left = False
+        self._is_sending = False
+        self.has_written = False
         self.is_complete = False
 
     async def write(self, events: list[Event]) -> None:
@@ -70,6 +83,14 @@ class StreamSink:
             return
         body = self.renderer.render(events)
         await self._write(body, is_last=bool(events) and type(events[-1]) in TERMINAL_TYPES)
+
+    async def keep_alive(self) -> None:
+        """Send a comment: proxies and phones close what is silent, and readers pass it over.
+
+        Before the first event it takes the headers along, so what goes wrong later is told inside the stream.
+        """
+        if not (self._has_left or self._is_sending or self.is_complete):
+            await self._write(_KEEP_ALIVE, is_last=False)
 
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error's status, or end the stream with it."""
@@ -86,26 +107,28 @@ class StreamSink:
         self._has_left = True
 
     async def _write(self, body: bytes, *, is_last: bool) -> None:
+        if not body and not is_last:
+            return
+        self._is_sending = self.has_written = True
         if not self._has_started:
-            if not body and not is_last:
-                return
             self._has_started = True
             await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers})
-        if body or is_last:
-            await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+        await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+        self._is_sending = False
         self.is_complete = is_last
 
 
 class BodySink:
     """One JSON body over ASGI."""
 
-    __slots__ = ("_has_left", "_headers", "_send", "is_complete", "renderer")
+    __slots__ = ("_has_left", "_headers", "_send", "has_written", "is_complete", "renderer")
 
     def __init__(self, renderer: BodyRenderer, send: Send, headers: Headers) -> None:
         self.renderer = renderer
         self._send = send
         self._headers = headers
         self._has_left = False
+        self.has_written = False
         self.is_complete = False
 
     async def write(self, events: list[Event]) -> None:
@@ -116,6 +139,9 @@ class BodySink:
         if events and type(events[-1]) in TERMINAL_TYPES:
             await send_json(self._send, 200, self.renderer.body(), self._headers)
             self.is_complete = True
+
+    async def keep_alive(self) -> None:
+        """Nothing: a body is sent at once, with a status that is not known before."""
 
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error; what was collected is dropped."""

@@ -22,6 +22,7 @@ class Interruption(enum.Enum):
 
     HANGUP = "hangup"
     CANCEL = "cancel"
+    TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
 
 

@@ -19,8 +19,8 @@ export interface InputMessage {
   readonly content: string;
 }
 
-/** A phone’s dead socket says nothing, for ever. The server gives up on a silent provider after 120 s. */
-const silence_ms = 130_000;
+/** A phone’s dead socket says nothing, for ever. The server sends a comment at least every 10 s. */
+const silence_ms = 35_000;
 const short_ms = 10_000;
 
 export class Client {
