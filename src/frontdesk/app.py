@@ -43,10 +43,9 @@ from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.providers.scripted import ScriptedProvider
-from frontdesk.providers.upstream import Upstream
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageError
-from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Guard, Policy, Provider
 from frontdesk.usage.recorder import TurnRecorder
@@ -79,7 +78,10 @@ class Frontdesk:
             {name: None if tier.models is None else frozenset(tier.models) for name, tier in config.tiers.items()},
             config.default_tier,
         )
-        self.live = LiveTurns(self._line(access), config.hangup_drain_s)
+        self.live = LiveTurns(
+            self._line(access),
+            TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
+        )
         self.asgi: ASGIApp = self._application(access)
 
     def allows_anonymous(self, request: Request) -> bool:
@@ -198,7 +200,7 @@ class _Providers:
 
     def __init__(self, config: Config, environment: Environment) -> None:
         self._models = config.models
-        self._upstreams: list[Upstream] = []
+        self._remotes: list[OpenAIProvider] = []
         self._locals: dict[str, LocalProvider] = {}
         self._by_name: dict[str, Provider] = {
             name: self._open(name, settings, environment) for name, settings in config.providers.items()
@@ -223,8 +225,8 @@ class _Providers:
 
     async def close(self) -> None:
         """Close connections and end local models."""
-        for upstream in self._upstreams:
-            await upstream.close()
+        for remote in self._remotes:
+            await remote.close()
         for local in self._locals.values():
             await local.close()
 
@@ -235,10 +237,15 @@ class _Providers:
     def _open(self, name: str, settings: ProviderConfig, environment: Environment) -> Provider:
         match settings.kind:
             case "openai" | "openai-compatible":
-                upstream = Upstream(settings.idle_timeout_s)
-                self._upstreams.append(upstream)
-                profile = OPENAI if settings.kind == "openai" else COMPATIBLE
-                return OpenAIProvider(upstream, settings.base_url or _OPENAI_URL, settings.api_key, profile)
+                remote = OpenAIProvider(
+                    settings.base_url or _OPENAI_URL,
+                    settings.api_key,
+                    OPENAI if settings.kind == "openai" else COMPATIBLE,
+                    settings.api or "auto",
+                    settings.idle_timeout_s,
+                )
+                self._remotes.append(remote)
+                return remote
             case "scripted":
                 return ScriptedProvider()
             case "local":

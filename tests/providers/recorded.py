@@ -96,3 +96,243 @@ BAD_UTF8 = chunk({"content": "Half"}) + chunk({"content": "XY"}).replace(b"XY", 
 WRONG_TYPE = chunk({"content": "Half"}) + chunk({"content": 7}) + DONE
 EMPTY = DONE
 SILENT_END = b""
+
+
+def raw(*chunks: dict[str, Any]) -> bytes:
+    """Chunks of a server that sends other fields than OpenAI, as compact as most do."""
+    return b"".join(
+        b"data: " + json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n" for each in chunks
+    )
+
+
+def _choice(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> list[dict[str, Any]]:
+    return [{"index": 0, **({} if delta is None else {"delta": delta}), "finish_reason": reason, **more}]
+
+
+def _head(name: str, **more: Any) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{name}", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m", **more}
+
+
+TOTALS = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+# Azure: what its filter found of the prompt, before any choice; of the answer, with each of its chunks and after them.
+_SAFE = {"hate": {"filtered": False, "severity": "safe"}}
+AZURE = (
+    raw(
+        {
+            "choices": [],
+            "created": 0,
+            "id": "",
+            "model": "",
+            "object": "",
+            "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _SAFE}],
+        },
+        {
+            **_head("AzB1", system_fingerprint="fp_az", obfuscation="x1"),
+            "choices": _choice({"content": "", "refusal": None, "role": "assistant"}, content_filter_results={}),
+        },
+        {
+            **_head("AzB1", system_fingerprint="fp_az"),
+            "choices": _choice({"content": "Hi."}, content_filter_results=_SAFE, logprobs=None),
+        },
+        {**_head("AzB1", system_fingerprint="fp_az"), "choices": _choice({}, "stop", content_filter_results={})},
+        {
+            **_head("", system_fingerprint=None),
+            "choices": _choice(
+                None,
+                content_filter_results=_SAFE,
+                content_filter_offsets={"check_offset": 44, "start_offset": 44, "end_offset": 47},
+            ),
+        },
+        {**_head("AzB1", system_fingerprint="fp_az"), "choices": [], "usage": TOTALS},
+    )
+    + DONE
+)
+# vLLM: nulls for what it did not find; the whole of a call's arguments in pieces without a type.
+VLLM = (
+    raw(
+        {
+            **_head("v1"),
+            "choices": _choice({"role": "assistant", "content": ""}, logprobs=None),
+            "prompt_token_ids": None,
+        },
+        {
+            **_head("v1"),
+            "choices": _choice({"reasoning_content": "Hm.", "reasoning": "Hm."}, logprobs=None, token_ids=None),
+        },
+        {
+            **_head("v1"),
+            "choices": _choice(
+                {
+                    "tool_calls": [
+                        {
+                            "id": "chatcmpl-tool-1",
+                            "type": "function",
+                            "index": 0,
+                            "function": {"name": "f", "arguments": ""},
+                        }
+                    ]
+                },
+                logprobs=None,
+            ),
+        },
+        {**_head("v1"), "choices": _choice({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})},
+        {**_head("v1"), "choices": _choice({"content": ""}, "tool_calls", stop_reason=None)},
+        {**_head("v1"), "choices": [], "usage": {**TOTALS, "prompt_tokens_details": None}},
+    )
+    + DONE
+)
+# Ollama: a fingerprint that is always the same; a role in every delta; whole calls, and "stop" after them.
+OLLAMA = (
+    raw(
+        {
+            **_head("1", system_fingerprint="fp_ollama"),
+            "choices": _choice({"role": "assistant", "content": "", "reasoning": "Hm."}),
+        },
+        {**_head("1", system_fingerprint="fp_ollama"), "choices": _choice({"role": "assistant", "content": "Hi."})},
+        {
+            **_head("1", system_fingerprint="fp_ollama"),
+            "choices": _choice(
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [
+                        {"id": "call_1", "index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+                    ],
+                }
+            ),
+        },
+        {
+            **_head("1", system_fingerprint="fp_ollama"),
+            "choices": _choice({"role": "assistant", "content": ""}, "tool_calls"),
+        },
+        {**_head("1", system_fingerprint="fp_ollama"), "choices": [], "usage": TOTALS},
+    )
+    + DONE
+)
+# llama.cpp: its build as the fingerprint, fields in its own order, timings at the end.
+LLAMA_CPP = (
+    raw(
+        {"choices": _choice({"role": "assistant", "content": None}), **_head("l1", system_fingerprint="b6123-abcdef")},
+        {"choices": _choice({"content": "Hi."}), **_head("l1", system_fingerprint="b6123-abcdef")},
+        {"choices": _choice({}, "stop"), **_head("l1", system_fingerprint="b6123-abcdef")},
+        {
+            "choices": [],
+            **_head("l1", system_fingerprint="b6123-abcdef"),
+            "usage": TOTALS,
+            "timings": {"prompt_n": 5, "prompt_ms": 12.5, "predicted_n": 2},
+        },
+    )
+    + DONE
+)
+# Mistral: the content of its reasoning models in parts; usage with the last choice; its own reasons.
+MISTRAL = (
+    raw(
+        {**_head("m1"), "choices": _choice({"role": "assistant", "content": ""})},
+        {
+            **_head("m1"),
+            "choices": _choice(
+                {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": True}]}
+            ),
+        },
+        {
+            **_head("m1"),
+            "choices": _choice(
+                {"content": [{"type": "text", "text": "Hi."}, {"type": "reference", "reference_ids": [1]}]}
+            ),
+        },
+        {**_head("m1"), "choices": _choice({"content": ""}, "model_length"), "usage": TOTALS},
+    )
+    + DONE
+)
+# Groq: usage in a field of its own.
+GROQ = (
+    raw(
+        {
+            **_head("g1", system_fingerprint="fp_g"),
+            "choices": _choice({"role": "assistant", "content": ""}, logprobs=None),
+            "x_groq": {"id": "req_1"},
+        },
+        {**_head("g1", system_fingerprint="fp_g"), "choices": _choice({"content": "Hi."}, logprobs=None)},
+        {
+            **_head("g1", system_fingerprint="fp_g"),
+            "choices": _choice({}, "stop", logprobs=None),
+            "x_groq": {"id": "req_1", "usage": {"queue_time": 0.01, **TOTALS, "total_time": 0.1}},
+        },
+    )
+    + DONE
+)
+# DeepSeek: null where it only thinks, its own counts of its cache.
+DEEPSEEK_USAGE = {
+    **TOTALS,
+    "prompt_tokens_details": {"cached_tokens": 4},
+    "completion_tokens_details": {"reasoning_tokens": 1},
+    "prompt_cache_hit_tokens": 4,
+    "prompt_cache_miss_tokens": 1,
+}
+DEEPSEEK = (
+    b": keep-alive\n\n"
+    + raw(
+        {
+            **_head("d1", system_fingerprint="fp_d"),
+            "choices": _choice({"role": "assistant", "content": None, "reasoning_content": ""}, logprobs=None),
+        },
+        {
+            **_head("d1", system_fingerprint="fp_d"),
+            "choices": _choice({"content": None, "reasoning_content": "Hm."}, logprobs=None),
+        },
+        {
+            **_head("d1", system_fingerprint="fp_d"),
+            "choices": _choice({"content": "Hi.", "reasoning_content": None}, logprobs=None),
+        },
+        {
+            **_head("d1", system_fingerprint="fp_d"),
+            "choices": _choice({"content": "", "reasoning_content": None}, "stop", logprobs=None),
+            "usage": DEEPSEEK_USAGE,
+        },
+    )
+    + DONE
+)
+# OpenRouter: comments, thoughts twice, a choice with the usage after the choice's end.
+OPENROUTER = (
+    b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n"
+    + raw(
+        {
+            **_head("gen-1", provider="X"),
+            "choices": _choice(
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "reasoning": "Hm.",
+                    "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}],
+                },
+                native_finish_reason=None,
+            ),
+        },
+        {**_head("gen-1", provider="X"), "choices": _choice({"role": "assistant", "content": "Hi."})},
+        {
+            **_head("gen-1", provider="X"),
+            "choices": _choice({"role": "assistant", "content": ""}, "stop", native_finish_reason="stop"),
+        },
+        {
+            **_head("gen-1", provider="X"),
+            "choices": _choice({"role": "assistant", "content": ""}),
+            "usage": {**TOTALS, "cost": 0.00001},
+        },
+    )
+    + DONE
+)
+_OPENROUTER_BEGUN = raw({**_head("gen-1"), "choices": _choice({"role": "assistant", "content": "Half"})})
+OPENROUTER_ERROR = _OPENROUTER_BEGUN + raw(
+    {
+        **_head("gen-1"),
+        "error": {"code": "server_error", "message": "Provider disconnected unexpectedly"},
+        "choices": _choice({"content": ""}, "error"),
+    }
+)
+OPENROUTER_ERROR_IN_CHOICE = (
+    _OPENROUTER_BEGUN
+    + raw({**_head("gen-1"), "choices": _choice({"content": ""}, "stop", error={"code": 502, "message": "x"})})
+    + DONE
+)
+UNKNOWN_PART = _OPENROUTER_BEGUN + raw({**_head("m1"), "choices": _choice({"content": [{"type": "image_url"}]})}) + DONE

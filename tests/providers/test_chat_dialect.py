@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.turn.events import (
+    AnswerDescribed,
     ChoiceFinished,
     Event,
     ItemFinished,
@@ -57,10 +59,26 @@ def without_ids(events: list[Event]) -> list[Event]:
     return plain
 
 
+DESCRIBED = AnswerDescribed("default", "fp_1")
+
+
+def thought(text: str) -> list[Event]:
+    return [ReasoningStarted(0, ""), ReasoningDelta(0, text), ItemFinished(0)]
+
+
+def message(text: str, output: int) -> list[Event]:
+    return [MessageStarted(output, ""), TextDelta(output, text), ItemFinished(output)]
+
+
+def stopped(usage: dict[str, Any] = recorded.TOTALS) -> list[Event]:
+    return [ChoiceFinished(0, "stop"), UsageReported(Usage(5, 2, raw=usage)), TurnCompleted()]
+
+
 WHOLE: dict[str, tuple[bytes, list[Event]]] = {
     "text": (
         recorded.TEXT,
         [
+            DESCRIBED,
             MessageStarted(0, ""),
             TextDelta(0, "Grüße"),
             TextDelta(0, ", 世界 "),
@@ -74,6 +92,7 @@ WHOLE: dict[str, tuple[bytes, list[Event]]] = {
     "tools": (
         recorded.TOOLS,
         [
+            DESCRIBED,
             ToolCallStarted(0, "", "call_a", "weather"),
             ToolArgumentsDelta(0, '{"city":'),
             ToolCallStarted(1, "", "call_b", "time"),
@@ -89,6 +108,7 @@ WHOLE: dict[str, tuple[bytes, list[Event]]] = {
     "thinking": (
         recorded.THINKING,
         [
+            DESCRIBED,
             ReasoningStarted(0, ""),
             ReasoningDelta(0, "Hm… "),
             ReasoningDelta(0, "so."),
@@ -102,11 +122,12 @@ WHOLE: dict[str, tuple[bytes, list[Event]]] = {
     ),
     "without done": (
         recorded.WITHOUT_DONE,
-        [MessageStarted(0, ""), TextDelta(0, "whole"), ItemFinished(0), ChoiceFinished(0, "stop"), TurnCompleted()],
+        [DESCRIBED, *message("whole", output=0), ChoiceFinished(0, "stop"), TurnCompleted()],
     ),
     "refusal": (
         recorded.REFUSAL,
         [
+            DESCRIBED,
             MessageStarted(0, ""),
             RefusalDelta(0, "I cannot "),
             RefusalDelta(0, "do that."),
@@ -114,6 +135,74 @@ WHOLE: dict[str, tuple[bytes, list[Event]]] = {
             ChoiceFinished(0, "stop"),
             TurnCompleted(),
         ],
+    ),
+    "azure": (
+        recorded.AZURE,
+        [AnswerDescribed(system_fingerprint="fp_az"), *message("Hi.", output=0), *stopped()],
+    ),
+    "vllm": (
+        recorded.VLLM,
+        [
+            *thought("Hm."),
+            ToolCallStarted(1, "", "chatcmpl-tool-1", "f"),
+            ToolArgumentsDelta(1, "{}"),
+            ItemFinished(1),
+            ChoiceFinished(0, "tool_calls"),
+            UsageReported(Usage(5, 2, raw={**recorded.TOTALS, "prompt_tokens_details": None})),
+            TurnCompleted(),
+        ],
+    ),
+    "ollama": (
+        recorded.OLLAMA,
+        [
+            AnswerDescribed(system_fingerprint="fp_ollama"),
+            *thought("Hm."),
+            *message("Hi.", output=1),
+            ToolCallStarted(2, "", "call_1", "f"),
+            ToolArgumentsDelta(2, "{}"),
+            ItemFinished(2),
+            ChoiceFinished(0, "tool_calls"),
+            UsageReported(Usage(5, 2, raw=recorded.TOTALS)),
+            TurnCompleted(),
+        ],
+    ),
+    "llama.cpp": (
+        recorded.LLAMA_CPP,
+        [AnswerDescribed(system_fingerprint="b6123-abcdef"), *message("Hi.", output=0), *stopped()],
+    ),
+    "mistral": (
+        recorded.MISTRAL,
+        [
+            *thought("Hm."),
+            MessageStarted(1, ""),
+            TextDelta(1, "Hi."),
+            ChoiceFinished(0, "length"),
+            UsageReported(Usage(5, 2, raw=recorded.TOTALS)),
+            TurnIncomplete("max_output_tokens"),
+        ],
+    ),
+    "groq": (
+        recorded.GROQ,
+        [
+            AnswerDescribed(system_fingerprint="fp_g"),
+            *message("Hi.", output=0),
+            *stopped({"queue_time": 0.01, **recorded.TOTALS, "total_time": 0.1}),
+        ],
+    ),
+    "deepseek": (
+        recorded.DEEPSEEK,
+        [
+            AnswerDescribed(system_fingerprint="fp_d"),
+            *thought("Hm."),
+            *message("Hi.", output=1),
+            ChoiceFinished(0, "stop"),
+            UsageReported(Usage(5, 2, cached_tokens=4, reasoning_tokens=1, raw=recorded.DEEPSEEK_USAGE)),
+            TurnCompleted(),
+        ],
+    ),
+    "openrouter": (
+        recorded.OPENROUTER,
+        [*thought("Hm."), *message("Hi.", output=1), *stopped({**recorded.TOTALS, "cost": 0.00001})],
     ),
 }
 
@@ -147,9 +236,10 @@ def test_byte_by_byte_changes_nothing(name: str) -> None:
 def test_an_end_at_every_position_is_whole_or_an_error(name: str) -> None:
     """No answer ends cleanly before its choice said that it was finished."""
     sent, expected = WHOLE[name]
-    said = sent.find(b'"finish_reason": "')
+    said = re.search(rb'"finish_reason": ?"', sent)
+    assert said is not None
 
-    for place in range(said):
+    for place in range(said.start()):
         events, error = decode(sent[:place])
         assert error is not None, place
         assert events == expected[: len(events)]
@@ -164,6 +254,9 @@ BROKEN = {
     "empty": (recorded.EMPTY, []),
     "nothing": (recorded.SILENT_END, []),
     "done too early": (recorded.chunk({"content": "Half"}) + recorded.DONE, ["Half"]),
+    "openrouter's error": (recorded.OPENROUTER_ERROR, ["Half"]),
+    "an error in its choice": (recorded.OPENROUTER_ERROR_IN_CHOICE, ["Half"]),
+    "a part of an unknown type": (recorded.UNKNOWN_PART, ["Half"]),
     "aborted": (recorded.chunk({"content": "Half"}) + recorded.chunk({}, "abort") + recorded.DONE, ["Half"]),
 }
 
@@ -311,6 +404,89 @@ def test_a_prompt_is_written_as_chat_completions() -> None:
 def test_what_the_dialect_cannot_say_is_refused_by_name(prompt: Prompt) -> None:
     with pytest.raises(BadRequest, match=r"web_search|input_video|computer_call"):
         encode_chat(prompt, "m", OPENAI)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "param"),
+    [
+        (Prompt([Message("user", "x")], reasoning_summary="auto", dialect="responses"), "reasoning.summary"),
+        (Prompt([Message("user", "x")], truncation="auto", dialect="responses"), "truncation"),
+        (Prompt([Message("user", "x")], parameters={"reasoning": {"mode": "pro"}}, dialect="responses"), "reasoning"),
+        (Prompt([Message("user", "x")], parameters={"image": {}}, dialect="responses"), "image"),
+    ],
+)
+def test_what_only_responses_says_is_refused_by_name(prompt: Prompt, param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        encode_chat(prompt, "m", OPENAI)
+
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", param)
+    assert param in caught.value.message
+
+
+def test_what_responses_asks_for_and_chat_completions_has_not_is_left_out() -> None:
+    prompt = Prompt(
+        [
+            Unknown({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}, "responses"),
+            Message("assistant", [Text("Hi.")], {"phase": "final_answer"}),
+            Message("user", "x"),
+        ],
+        truncation="disabled",
+        include=frozenset({"reasoning.encrypted_content", "message.output_text.logprobs"}),
+        dialect="responses",
+    )
+
+    assert encode_chat(prompt, "m", OPENAI) == {
+        "model": "m",
+        "messages": [
+            {"role": "assistant", "content": [{"type": "text", "text": "Hi."}]},
+            {"role": "user", "content": "x"},
+        ],
+        "logprobs": True,
+    }
+
+
+def test_log_probabilities_of_words_and_refusals_are_carried() -> None:
+    word = {"token": "x", "logprob": -0.5, "bytes": [120], "top_logprobs": []}
+
+    def said(delta: dict[str, Any], logprobs: dict[str, Any]) -> bytes:
+        return recorded.raw({"choices": [{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": None}]})
+
+    events, error = decode(
+        said({"content": "x"}, {"content": [word], "refusal": None}),
+        said({"refusal": "x"}, {"content": None, "refusal": [word]}),
+        recorded.chunk({}, "stop") + recorded.DONE,
+    )
+
+    assert error is None
+    assert events[1:3] == [TextDelta(0, "x", [word]), RefusalDelta(0, "x", [word])]
+
+
+def test_the_tokens_of_a_prediction_are_told() -> None:
+    details = {"accepted_prediction_tokens": 3, "rejected_prediction_tokens": 1}
+    usage = {**recorded.TOTALS, "completion_tokens_details": details}
+
+    events, error = decode(recorded.chunk({"content": "x"}, "stop", usage=usage) + recorded.DONE)
+
+    assert error is None
+    assert events[-2] == UsageReported(
+        Usage(5, 2, accepted_prediction_tokens=3, rejected_prediction_tokens=1, raw=usage)
+    )
+
+
+def test_a_whole_body_tells_its_tier_and_fingerprint_first() -> None:
+    body = (
+        b'{"service_tier":"flex","system_fingerprint":"fp_2","choices":[{"message":{"content":"x"},'
+        b'"finish_reason":"stop"}]}'
+    )
+
+    assert decode_chat(body)[0] == AnswerDescribed("flex", "fp_2")
+
+
+def test_a_tier_of_a_strange_kind_is_left_out() -> None:
+    events, error = decode(recorded.chunk({"content": "x"}, "stop", service_tier=7, system_fingerprint={}))
+
+    assert error is None
+    assert not any(isinstance(event, AnswerDescribed) for event in events)
 
 
 def test_all_choices_that_were_asked_for_must_end() -> None:

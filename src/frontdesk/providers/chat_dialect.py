@@ -18,9 +18,11 @@ import msgspec
 
 from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.core.ids import new_id
-from frontdesk.providers.profiles import ChatProfile
+from frontdesk.providers.profiles import Profile
 from frontdesk.providers.sse import SseDecoder
+from frontdesk.providers.usage import read_chat_usage
 from frontdesk.turn.events import (
+    AnswerDescribed,
     ChoiceFinished,
     Event,
     ItemFinished,
@@ -41,8 +43,10 @@ from frontdesk.turn.items import Image, Message, Part, Prompt, Text, Tool, ToolC
 # --- encoding -----------------------------------------------------------------------------------
 
 
-def encode_chat(prompt: Prompt, model: str, profile: ChatProfile) -> dict[str, Any]:
+def encode_chat(prompt: Prompt, model: str, profile: Profile) -> dict[str, Any]:
     """Return the body of a Chat Completions request. Raises BadRequest for what it cannot say."""
+    if prompt.dialect == "responses":
+        _refuse_what_only_responses_says(prompt)
     body: dict[str, Any] = {**prompt.parameters, "model": model, "messages": _messages(prompt, profile)}
     if prompt.stream:
         body["stream"] = True
@@ -65,10 +69,27 @@ def encode_chat(prompt: Prompt, model: str, profile: ChatProfile) -> dict[str, A
         body["reasoning_effort"] = prompt.reasoning_effort
     if prompt.verbosity is not None:
         body["verbosity"] = prompt.verbosity
+    if "message.output_text.logprobs" in prompt.include:
+        body["logprobs"] = True
     return body
 
 
-def _messages(prompt: Prompt, profile: ChatProfile) -> list[dict[str, Any]]:
+def _refuse_what_only_responses_says(prompt: Prompt) -> None:
+    """Refuse what would be lost. What `include` may ask for besides log probabilities exists in no answer here."""
+    asked = {
+        "reasoning.summary": prompt.reasoning_summary,
+        "truncation": None if prompt.truncation == "disabled" else prompt.truncation,
+        "reasoning": prompt.parameters.get("reasoning"),  # how, and with what of it before
+        "image": prompt.parameters.get("image"),
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise BadRequest(
+                f"{name!r} is not supported by this model. Leave it out.", code="unsupported_parameter", param=name
+            )
+
+
+def _messages(prompt: Prompt, profile: Profile) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     instructions_role = "developer" if profile.has_developer_role else "system"
     if prompt.instructions is not None:
@@ -78,6 +99,7 @@ def _messages(prompt: Prompt, profile: ChatProfile) -> list[dict[str, Any]]:
             case Message():
                 role = instructions_role if item.role == "developer" else item.role
                 messages.append({"role": role, "content": _content(item.content), **(item.extra or {})})
+                messages[-1].pop("phase", None)  # Responses' own, and only a label
             case ToolCall():
                 _add_tool_call(item, messages)
             case ToolOutput():
@@ -173,13 +195,13 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
 # --- decoding -----------------------------------------------------------------------------------
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
     input: str | None = None
 
 
-class _CallDelta(msgspec.Struct):
+class _CallDelta(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     type: str | None = None
@@ -187,31 +209,53 @@ class _CallDelta(msgspec.Struct):
     custom: _Function | None = None
 
 
-class _Words(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
+    """Mistral's reasoning models send their content in parts."""
+
+    type: str = ""
+    text: str | None = None
+    thinking: list[_Part] | None = None
+
+
+class _Words(msgspec.Struct, gc=False):
     """A delta, or a whole message: they have the same fields."""
 
-    content: str | None = None
+    content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
     tool_calls: list[_CallDelta] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: _Words | None = None
     message: _Words | None = None
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
     error: Any = None
 
 
+class _Groq(msgspec.Struct, gc=False):
+    usage: dict[str, Any] | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    x_groq: _Groq | None = None
+    error: Any = None
+
+
+class _DescribedChunk(_Chunk, gc=False):
+    """A chunk with what every chunk repeats, read until the first choice. Also a whole body."""
+
+    service_tier: Any = None
+    system_fingerprint: Any = None
+
+
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_described = msgspec.json.Decoder(_DescribedChunk).decode
 
 
 class ChatStreamDecoder:
@@ -221,11 +265,12 @@ class ChatStreamDecoder:
     events returned so far are good and the answer breaks off there.
     """
 
-    __slots__ = ("_answer", "_sse", "error", "is_done")
+    __slots__ = ("_answer", "_is_described", "_sse", "error", "is_done")
 
     def __init__(self, choices: int = 1) -> None:
         self._sse = SseDecoder()
         self._answer = _Answer(choices)
+        self._is_described = False
         self.error: ProviderError | None = None
         self.is_done = False
 
@@ -257,12 +302,19 @@ class ChatStreamDecoder:
                 events.extend(self._end())
                 break
             try:
-                self._answer.take(_decode_chunk(payload), events)
+                if self._is_described:
+                    self._answer.take(_decode_chunk(payload), events)
+                else:
+                    self._take_first(_decode_described(payload), events)
             except ProviderError as error:
                 self.error = error
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 self.error = ProviderError(f"a chunk of the stream cannot be read: {type(error).__name__}")
         return events
+
+    def _take_first(self, chunk: _DescribedChunk, events: list[Event]) -> None:
+        self._is_described = _describe(chunk, events) or bool(chunk.choices)
+        self._answer.take(chunk, events)
 
     def _end(self) -> list[Event]:
         try:
@@ -279,11 +331,24 @@ def decode_chat(body: bytes, choices: int = 1) -> list[Event]:
     answer = _Answer(choices)
     events: list[Event] = []
     try:
-        answer.take(_decode_chunk(body), events)
+        chunk = _decode_described(body)
+        _describe(chunk, events)
+        answer.take(chunk, events)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"the body cannot be read: {type(error).__name__}") from None
     events.extend(answer.end())
     return events
+
+
+def _describe(chunk: _DescribedChunk, events: list[Event]) -> bool:
+    """Tell what the chunk says of the whole answer, and whether it said anything."""
+    tier, fingerprint = (
+        said if isinstance(said, str) else None for said in (chunk.service_tier, chunk.system_fingerprint)
+    )
+    if tier is None and fingerprint is None:
+        return False
+    events.append(AnswerDescribed(tier, fingerprint))
+    return True
 
 
 _Reason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -323,7 +388,7 @@ class _Answer:
         if chunk.error is not None:
             raise ProviderError(f"the provider reports an error inside its answer: {_error_code(chunk.error)}")
         if chunk.usage is not None:
-            self._usage = read_usage(chunk.usage) or self._usage
+            self._usage = read_chat_usage(chunk.usage) or self._usage
         for choice in chunk.choices or ():
             state = self._choices.get(choice.index)
             if state is None:
@@ -332,6 +397,10 @@ class _Answer:
             if words is not None and state.reason is None:
                 self._take_words(state, words, choice.logprobs, events)
             if choice.finish_reason is not None and state.reason is None:
+                if chunk.x_groq is not None and chunk.x_groq.usage is not None:
+                    self._usage = read_chat_usage(chunk.x_groq.usage) or self._usage
+                if choice.error is not None:  # OpenRouter's
+                    raise ProviderError(f"the provider reports an error with its answer: {_error_code(choice.error)}")
                 self._finish(state, choice.finish_reason, events)
 
     def end(self) -> list[Event]:
@@ -354,26 +423,49 @@ class _Answer:
     ) -> None:
         thought = words.reasoning_content or words.reasoning
         if thought and isinstance(thought, str):
-            if state.open_kind != "reasoning":
-                self._close(state, events)
-                state.open_kind, state.open_output = "reasoning", self._next_output()
-                events.append(ReasoningStarted(state.open_output, new_id("rs_"), state.index))
-            events.append(ReasoningDelta(state.open_output, thought))
-        if words.content:
-            self._open_message(state, events)
-            tokens = None if logprobs is None else cast("list[Any] | None", logprobs.get("content"))
-            events.append(TextDelta(state.open_output, words.content, tokens))
+            self._think(state, thought, events)
+        content = words.content
+        if content:
+            if not isinstance(content, str):
+                content = self._take_parts(state, content, events)
+            if content:
+                if state.open_kind != "message":
+                    self._open_message(state, events)
+                tokens = None if logprobs is None else cast("list[Any] | None", logprobs.get("content"))
+                events.append(TextDelta(state.open_output, content, tokens))
         if words.refusal:
-            self._open_message(state, events)
-            events.append(RefusalDelta(state.open_output, words.refusal))
+            if state.open_kind != "message":
+                self._open_message(state, events)
+            tokens = None if logprobs is None else cast("list[Any] | None", logprobs.get("refusal"))
+            events.append(RefusalDelta(state.open_output, words.refusal, tokens))
         for position, call in enumerate(words.tool_calls or ()):
             self._take_call(state, call, position if call.index is None else call.index, events)
 
-    def _open_message(self, state: _ChoiceState, events: list[Event]) -> None:
-        if state.open_kind != "message":
+    def _take_parts(self, state: _ChoiceState, parts: list[_Part], events: list[Event]) -> str:
+        """Tell the thoughts among parts, and return their words."""
+        words: list[str] = []
+        for part in parts:
+            if part.type == "text":
+                words.append(part.text or "")
+            elif part.type == "thinking":
+                thought = "".join(each.text or "" for each in part.thinking or ())
+                if thought:
+                    self._think(state, thought, events)
+            elif part.type != "reference":  # a citation: the words are whole without it
+                raise ProviderError(f"the answer has a part of a type that cannot be told: {part.type[:80]!r}")
+        return "".join(words)
+
+    def _think(self, state: _ChoiceState, thought: str, events: list[Event]) -> None:
+        if state.open_kind != "reasoning":
             self._close(state, events)
-            state.open_kind, state.open_output = "message", self._next_output()
-            events.append(MessageStarted(state.open_output, new_id("msg_"), state.index))
+            state.open_kind, state.open_output = "reasoning", self._next_output()
+            events.append(ReasoningStarted(state.open_output, new_id("rs_"), state.index))
+        events.append(ReasoningDelta(state.open_output, thought))
+
+    def _open_message(self, state: _ChoiceState, events: list[Event]) -> None:
+        self._close(state, events)
+        state.open_kind, state.open_output = "message", self._next_output()
+        events.append(MessageStarted(state.open_output, new_id("msg_"), state.index))
 
     def _take_call(self, state: _ChoiceState, call: _CallDelta, index: int, events: list[Event]) -> None:
         inner = call.function or call.custom or _Function()
@@ -420,34 +512,6 @@ class _ChoiceState:
         self.open_output = 0
         self.calls: dict[int, int] = {}
         self.reason: _Reason | None = None
-
-
-def read_usage(raw: dict[str, Any]) -> Usage | None:
-    """Return usage as events carry it; None where its two totals are not counts."""
-    input_tokens = _count(raw.get("prompt_tokens"))
-    if input_tokens is None:
-        return None
-    output_tokens = _count(raw.get("completion_tokens", 0))
-    if output_tokens is None:
-        return None
-    input_details = _details(raw, "prompt_tokens_details")
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=_count(input_details.get("cached_tokens")),
-        cache_write_tokens=_count(input_details.get("cache_write_tokens")),
-        reasoning_tokens=_count(_details(raw, "completion_tokens_details").get("reasoning_tokens")),
-        raw=raw,
-    )
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
-
-
-def _details(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    details = raw.get(name)
-    return cast("dict[str, Any]", details) if isinstance(details, dict) else {}
 
 
 def _error_code(error: Any) -> str:

@@ -34,6 +34,7 @@ from frontdesk.local.schemas import (
 from frontdesk.local.supervisor import State, Supervisor
 from frontdesk.providers.chat_dialect import ChatStreamDecoder
 from frontdesk.turn.events import (
+    AnswerDescribed,
     ChoiceFinished,
     EmbeddingsProduced,
     Event,
@@ -479,7 +480,11 @@ class _WordsReader:
                 decoded = self._decoder.feed(b"data: [DONE]\n\n")
                 self.is_done = True
         self.error = self._decoder.error
-        events.extend(_without_cache(event) if isinstance(event, UsageReported) else event for event in decoded)
+        for event in decoded:
+            if isinstance(event, UsageReported):
+                events.append(_without_cache(event))
+            elif not isinstance(event, AnswerDescribed):  # the wheel's fingerprint is the same for every build
+                events.append(event)
 
 
 class _EnvelopeReader:

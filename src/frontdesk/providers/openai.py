@@ -1,19 +1,22 @@
-"""OpenAI and servers that speak its dialect, through Chat Completions and Embeddings."""
+"""OpenAI and servers that speak its dialects: Chat Completions, Responses and Embeddings."""
 
 from __future__ import annotations
 
 import base64
 from array import array
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import msgspec
 from yarl import URL
 
-from frontdesk.core.errors import BadRequest, ProviderError, TooLarge, Unprocessable
-from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat, read_usage
-from frontdesk.providers.profiles import ChatProfile
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, TooLarge, Unprocessable
+from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
+from frontdesk.providers.profiles import Profile
+from frontdesk.providers.responses_dialect import ResponsesStreamDecoder, decode_responses, encode_responses
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
+from frontdesk.providers.usage import read_chat_usage
 from frontdesk.turn.events import EmbeddingsProduced, Event, TurnCompleted, UsageReported
 from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
 
@@ -22,56 +25,128 @@ _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 
 
-class OpenAIProvider:
-    """A provider that speaks OpenAI's dialect at `base_url`, which ends in /v1."""
+class _StreamDecoder(Protocol):
+    @property
+    def is_done(self) -> bool: ...
+    @property
+    def error(self) -> FrontdeskError | None: ...
+    def feed(self, chunk: bytes) -> list[Event]: ...
+    def finish(self) -> list[Event]: ...
 
-    def __init__(self, upstream: Upstream, base_url: str, api_key: str | None, profile: ChatProfile) -> None:
-        self._upstream = upstream
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """One way to ask for an answer. What takes `choices` is told how many were asked for."""
+
+    path: str
+    encode: Callable[[Prompt, str, Profile], dict[str, Any]]
+    open_stream: Callable[[int], _StreamDecoder]
+    decode_body: Callable[[bytes, int], list[Event]]
+
+
+class OpenAIProvider:
+    """A provider that speaks OpenAI's dialects at `base_url`, which ends in /v1.
+
+    With `api` "auto" a prompt is asked in the dialect that its caller spoke, so that nothing is lost
+    between the two, and in Chat Completions where the server turns out to have nothing else.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None,
+        profile: Profile,
+        api: Literal["auto", "chat", "responses"],
+        idle_timeout_s: float,
+    ) -> None:
         self._profile = profile
+        self._api = api
+        self._lacks_responses = False
         self._secrets = tuple(secret for secret in (api_key, base_url, URL(base_url).host) if secret)
-        base = URL(base_url.rstrip("/"), encoded=True)
-        self._chat_url = base / "chat" / "completions"
-        self._embeddings_url = base / "embeddings"
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "frontdesk"}
+        self._chat = _Dialect("chat/completions", encode_chat, ChatStreamDecoder, decode_chat)
+        self._responses = _Dialect(
+            "responses",
+            encode_responses,
+            lambda _choices: ResponsesStreamDecoder(),
+            lambda body, _choices: decode_responses(body),
+        )
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "frontdesk"}
         if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._upstream = Upstream(base_url, headers, idle_timeout_s)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._upstream.close()
 
     def answer(self, request: Request, model: str) -> AsyncGenerator[list[Event], None]:
         """Yield the events of one upstream read at a time."""
         if isinstance(request, EmbeddingRequest):
             return self._embed(request, model)
-        return self._chat(request, model)
+        return self._answer(request, model)
 
-    async def _chat(self, prompt: Prompt, model: str) -> AsyncGenerator[list[Event], None]:
-        body = _encode(encode_chat(prompt, model, self._profile))
-        with await self._upstream.post(self._chat_url, self._headers, body) as response:
+    async def _answer(self, prompt: Prompt, model: str) -> AsyncGenerator[list[Event], None]:
+        dialect, response = await self._ask(prompt, model)
+        with response:
             if response.status != _OK:
-                raise await self._error_of(response)
+                raise self._error_of(response, await _read_error(response))
             if not prompt.stream:
-                yield decode_chat(await response.read_all(_MAX_BODY_BYTES), prompt.choices)
+                body = await response.read_all(_MAX_BODY_BYTES)
+                try:
+                    events = dialect.decode_body(body, prompt.choices)
+                except BadRequest as error:
+                    raise self._redacted(error) from None
+                yield events
                 return
-            decoder = ChatStreamDecoder(prompt.choices)
+            decoder = dialect.open_stream(prompt.choices)
             while not decoder.is_done:
                 chunk = await response.read()
                 events = decoder.feed(chunk) if chunk else decoder.finish()
                 if events:
                     yield events
                 if decoder.error is not None:
-                    raise decoder.error
-            await response.skip_rest()
+                    raise self._redacted(decoder.error)
+            response.skip_rest()
+
+    async def _ask(self, prompt: Prompt, model: str) -> tuple[_Dialect, UpstreamResponse]:
+        """Send a prompt; returns the dialect that it is answered in."""
+        dialect = self._dialect_of(prompt)
+        response = await self._post(dialect, prompt, model)
+        if dialect is self._chat or self._api != "auto" or response.status not in _NO_SUCH_PATH:
+            return dialect, response
+        with response:
+            said = await _read_error(response)
+        if said.code == "model_not_found":
+            raise self._error_of(response, said)
+        response = await self._post(self._chat, prompt, model)
+        # Remembered only where Chat Completions has an answer: not every server gives a missing model its code.
+        self._lacks_responses = response.status == _OK
+        return self._chat, response
+
+    def _dialect_of(self, prompt: Prompt) -> _Dialect:
+        api = prompt.dialect if self._api == "auto" else self._api
+        return self._responses if api == "responses" and not self._lacks_responses else self._chat
+
+    async def _post(self, dialect: _Dialect, prompt: Prompt, model: str) -> UpstreamResponse:
+        # Nothing keeps the encoded body while the answer streams: it may be large.
+        return await self._upstream.post(dialect.path, _encode(dialect.encode(prompt, model, self._profile)))
 
     async def _embed(self, request: EmbeddingRequest, model: str) -> AsyncGenerator[list[Event], None]:
-        fields: dict[str, Any] = {"model": model, "input": request.inputs, "encoding_format": "base64"}
+        fields: dict[str, Any] = {
+            **request.parameters,
+            "model": model,
+            "input": request.inputs,
+            "encoding_format": "base64",
+        }
         if request.dimensions is not None:
             fields["dimensions"] = request.dimensions
-        with await self._upstream.post(self._embeddings_url, self._headers, _encode(fields)) as response:
+        with await self._upstream.post("embeddings", _encode(fields)) as response:
             if response.status != _OK:
-                raise await self._error_of(response)
+                raise self._error_of(response, await _read_error(response))
             yield _decode_embeddings(await response.read_all(_MAX_BODY_BYTES), len(request.inputs))
 
-    async def _error_of(self, response: UpstreamResponse) -> Exception:
+    def _error_of(self, response: UpstreamResponse, error: _UpstreamError) -> FrontdeskError:
         status = response.status
-        error = _read_error(await response.read_all(_MAX_ERROR_BYTES))
         if status in _CALLERS_MATTER:
             kind = _CALLERS_MATTER[status]
             return kind(
@@ -90,6 +165,11 @@ class OpenAIProvider:
             )
         return ProviderError(reason, upstream_status=status)
 
+    def _redacted(self, error: FrontdeskError) -> FrontdeskError:
+        if isinstance(error, BadRequest):  # it is told in the provider's words
+            return BadRequest(self._told(error.message), code=error.code, param=error.param)
+        return error
+
     def _told(self, text: str) -> str:
         """Return a provider's words without our key and without its address."""
         for secret in self._secrets:
@@ -99,6 +179,7 @@ class OpenAIProvider:
 
 _OK = 200
 _TOO_MANY = 429
+_NO_SUCH_PATH = frozenset({404, 405, 501})
 _CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
     400: BadRequest,
     413: TooLarge,
@@ -118,7 +199,15 @@ class _UpstreamError(msgspec.Struct, frozen=True):
     param: str | None = None
 
 
-def _read_error(body: bytes) -> _UpstreamError:
+async def _read_error(response: UpstreamResponse) -> _UpstreamError:
+    """What the body of a refusal says; nothing where it cannot be read, for its status says enough."""
+    try:
+        return _parsed_error(await response.read_all(_MAX_ERROR_BYTES))
+    except ProviderError:
+        return _UpstreamError()
+
+
+def _parsed_error(body: bytes) -> _UpstreamError:
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any]).get("error")
         error = msgspec.convert({"message": fields} if isinstance(fields, str) else fields, _ErrorFields)
@@ -153,7 +242,7 @@ def _decode_embeddings(body: bytes, expected: int) -> list[Event]:
     if sorted(vectors) != list(range(expected)):
         raise ProviderError(f"{len(vectors)} embeddings came for {expected} inputs")
     events: list[Event] = [EmbeddingsProduced([vectors[index] for index in range(expected)])]
-    usage = None if decoded.usage is None else read_usage(decoded.usage)
+    usage = None if decoded.usage is None else read_chat_usage(decoded.usage)
     if usage is not None:
         events.append(UsageReported(usage))
     events.append(TurnCompleted())

@@ -19,13 +19,14 @@ from frontdesk.turn.events import (
     Event,
     MessageStarted,
     ReasoningStarted,
+    ReasoningSummaryStarted,
     ToolCallStarted,
 )
 from frontdesk.turn.seams import Provider, Push
 from frontdesk.turn.turn import Attempt, Turn
 
 _log = logging.getLogger("frontdesk.providers")
-_BEGINNINGS = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ToolCallStarted})
+_BEGINNINGS = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningSummaryStarted, ToolCallStarted})
 
 
 @dataclass(frozen=True, slots=True)

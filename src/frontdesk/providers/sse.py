@@ -10,6 +10,7 @@ import codecs
 from frontdesk.core.errors import ProviderError
 
 _MAX_EVENT_BYTES = 16 * 1024 * 1024
+_LF, _CR = b"\n\r"  # as numbers: to find one in bytes takes an eighth of the time
 
 
 class SseDecoder:
@@ -28,19 +29,13 @@ class SseDecoder:
 
         Raises ProviderError where one event grows beyond 16 MB.
         """
-        if self._is_between and chunk[:6] == b"data: " and chunk[-2:] == b"\n\n":
-            # Nearly always: whole events of one line each. A quarter of what the general way costs.
-            payload = chunk[6:-2]
-            if b"\n" not in payload and b"\r" not in payload:
-                return [payload]
-            payloads = payload.split(b"\n\ndata: ")
-            if payload.count(b"\n") == 2 * (len(payloads) - 1) and b"\r" not in payload:
-                return payloads
+        if self._is_between and chunk[-2:] == b"\n\n" and _CR not in chunk:
+            return _whole_events(chunk)
         if self._is_first:
             chunk = self._without_mark(chunk)
         if not chunk:
             return []
-        if self._ends_in_cr or b"\r" in chunk:
+        if self._ends_in_cr or _CR in chunk:
             chunk = self._with_lf(chunk)
         events = self._feed_lines(chunk)
         self._is_between = not self._rest and not self._ends_in_cr
@@ -91,8 +86,27 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def _whole_events(chunk: bytes) -> list[bytes]:
+    """The data of a chunk of nothing but whole events: nearly every one. A quarter of what the general way costs."""
+    if chunk[:6] == b"data: ":  # as of Chat Completions
+        payload = chunk[6:-2]
+        if _LF not in payload:
+            return [payload]
+        payloads = payload.split(b"\n\ndata: ")
+        if payload.count(b"\n") == 2 * (len(payloads) - 1):
+            return payloads
+    else:  # with a name before it, as of Responses
+        end = chunk.find(_LF)
+        payload = chunk[end + 7 : -2]
+        if chunk[end : end + 7] == b"\ndata: " and chunk[:6] == b"event:" and _LF not in payload:
+            return [payload]
+    return [payload for block in chunk[:-2].split(b"\n\n") if (payload := _data_of(block)) is not None]
+
+
 def _data_of(block: bytes) -> bytes | None:
-    if block.startswith(b"data: ") and b"\n" not in block:
+    if block[:6] == b"event:":  # no dialect here needs it
+        block = block[block.find(_LF) + 1 :]
+    if block[:6] == b"data: " and _LF not in block:
         return block[6:]
     lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(lines) if lines else None

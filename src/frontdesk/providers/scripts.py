@@ -1,0 +1,486 @@
+"""The scripts of the scripted provider: what is said, without a clock and without a wire.
+
+A script is chosen by name, and a number may follow:
+
+    echo            the last message of the user, word by word
+    words-N         N words
+    varied-N        N words drawn by chance; the same ones for the same `seed`
+    slow            as echo, with a pause before every word (50 ms; slow-MS for another)
+    tools-all       as echo, but calls every tool that it may, not the first
+    error-STATUS    fails before the first event, as a provider with that status would
+    break-N         N words, then the connection breaks
+    silent          never answers
+    length          stops for its length; filtered for its content; refusal declines
+    thinking        thinks aloud first, or in a summary, and sealed, where these are asked for
+
+The answers are obedient: with a JSON schema the answer fits it, with tools that may be called it calls
+the one that is demanded, or the first. `n`, `stop`, the limit of tokens, `parallel_tool_calls` and log
+probabilities are heeded. A word is a token, a picture 85 of them. Texts are embedded by their letters,
+in 64 dimensions or as many as asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import math
+import random
+import re
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.ids import new_id
+from frontdesk.providers.directives import SCRIPT_NAME, unknown
+from frontdesk.providers.schema_sample import sample
+from frontdesk.turn.events import (
+    ChoiceFinished,
+    Delta,
+    EmbeddingsProduced,
+    Event,
+    ItemFinished,
+    MessageStarted,
+    ReasoningDelta,
+    ReasoningEncrypted,
+    ReasoningStarted,
+    ReasoningSummaryDelta,
+    ReasoningSummaryStarted,
+    RefusalDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    TurnCompleted,
+    TurnIncomplete,
+    Usage,
+    UsageReported,
+)
+from frontdesk.turn.items import EmbeddingRequest, Image, Message, Part, Prompt, Request, Text, ToolCall, ToolOutput
+
+DELTAS = (TextDelta, RefusalDelta, ReasoningDelta, ReasoningSummaryDelta, ToolArgumentsDelta)
+_DEFAULT_PACE_MS = 50
+_DIMENSIONS = 64
+_MAX_DIMENSIONS = 4096
+_IMAGE_TOKENS = 85  # OpenAI's for one of low detail
+
+
+class Performance(NamedTuple):
+    """A script at work. After the batches comes the failure, or silence for ever, or nothing."""
+
+    batches: Iterator[list[Event]]
+    pace_s: float = 0.0
+    failure: FrontdeskError | None = None
+    is_silent: bool = False
+
+
+def perform(request: Request, name: str, seed: int | None = None) -> Performance:
+    """Begin the script of this name; raises BadRequest where there is none, or the request is wrong.
+
+    Where the wrong only shows while the answer is made, the first batch raises.
+    """
+    match = SCRIPT_NAME.fullmatch(name)
+    kind, number = (match["script"], match["number"]) if match else ("", None)
+    count = None if number is None else int(number)
+    if isinstance(request, EmbeddingRequest):  # a model for vectors may have any name
+        return _SCRIPTS[kind](Prompt([]), count) if kind in _UNANSWERED else Performance(_embed(request))
+    if kind not in _SCRIPTS:
+        error = unknown("script", name, list(_SCRIPTS))
+        error.param = "model"
+        raise error
+    if kind == "varied":
+        return _varied(request, count, seed)
+    return _SCRIPTS[kind](request, count)
+
+
+def is_script(name: str) -> bool:
+    """Whether a script is called that."""
+    match = SCRIPT_NAME.fullmatch(name)
+    return match is not None and match["script"] in _SCRIPTS
+
+
+def script_names() -> list[str]:
+    """Return the names of all scripts, without numbers."""
+    return list(_SCRIPTS)
+
+
+def count_chunks(batch: list[Event]) -> int:
+    """Return how many tokens a batch brings; what begins and ends an answer and its items brings none."""
+    return sum(isinstance(event, DELTAS) for event in batch)
+
+
+def count_input(request: Request) -> int:
+    """Return the tokens of what is asked: a word is one."""
+    if isinstance(request, EmbeddingRequest):
+        return sum(len(str(given).split()) for given in request.inputs)
+    return len((request.instructions or "").split()) + sum(map(_tokens_of, request.items))
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def _echo(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(_speak(prompt, _answer(prompt)))
+
+
+def _words(prompt: Prompt, number: int | None) -> Performance:
+    count = 100 if number is None else number
+    return Performance(_speak(prompt, lambda _: [_text(prompt, _numbered(count))]))
+
+
+def _varied(prompt: Prompt, number: int | None, seed: int | None = None) -> Performance:
+    count = 100 if number is None else number
+    asked = prompt.parameters.get("seed", seed)
+
+    def answer(choice: int) -> list[_Said]:
+        chance = random.Random(None if asked is None else f"{asked}/{choice}")  # noqa: S311 - words, no secrets
+        return [_text(prompt, (f"{chance.choice(_VOCABULARY)} " for _ in range(count)))]
+
+    return Performance(_speak(prompt, answer))
+
+
+_VOCABULARY = (
+    "amber",
+    "brook",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "haven",
+    "inlet",
+    "jetty",
+    "knoll",
+    "larch",
+)
+
+
+def _slow(prompt: Prompt, number: int | None) -> Performance:
+    pace_s = (_DEFAULT_PACE_MS if number is None else number) / 1000
+    return Performance(_speak(prompt, _answer(prompt)), pace_s)
+
+
+def _tools_all(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    is_parallel = prompt.parameters.get("parallel_tool_calls") is not False
+    return Performance(_speak(prompt, _answer(prompt, most_calls=None if is_parallel else 1)))
+
+
+def _error(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(iter(()), failure=failure_of_status(500 if number is None else number))
+
+
+def failure_of_status(status: int) -> FrontdeskError:
+    """Return what a provider's answer with this status is to us."""
+    if status == 400:
+        return BadRequest("The scripted provider refuses this request, as asked.", code="scripted_refusal")
+    is_timeout, is_busy = status in (408, 504), status in (429, 529)
+    return ProviderError(
+        f"scripted failure with status {status}",
+        status=504 if is_timeout else 503 if is_busy else 502,
+        code="provider_timeout" if is_timeout else "provider_busy" if is_busy else None,
+        upstream_status=status,
+        retry_after_s=1 if is_busy else None,
+    )
+
+
+def _break(prompt: Prompt, number: int | None) -> Performance:
+    batches = _speak(prompt, lambda _: [_text(prompt, _numbered(5 if number is None else number))])
+    begun = itertools.takewhile(lambda batch: not any(isinstance(event, ItemFinished) for event in batch), batches)
+    return Performance(begun, failure=ProviderError("scripted break"))
+
+
+def _silent(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(iter(()), is_silent=True)
+
+
+def _length(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(_speak(prompt, lambda _: [_text(prompt, _pieces("This goes on and on"))], limit=4))
+
+
+def _filtered(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(_speak(prompt, lambda _: [_text(prompt, _pieces("This is"))], reason="content_filter"))
+
+
+def _refusal(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    return Performance(_speak(prompt, lambda _: [_Said(_message, _pieces("I cannot help with that."), RefusalDelta)]))
+
+
+def _thinking(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
+    answer = _answer(prompt)
+    return Performance(_speak(prompt, lambda choice: [_thought(prompt), *answer(choice)]))
+
+
+_SCRIPTS: dict[str, Callable[[Prompt, int | None], Performance]] = {
+    "echo": _echo,
+    "words": _words,
+    "varied": _varied,
+    "slow": _slow,
+    "tools-all": _tools_all,
+    "error": _error,
+    "break": _break,
+    "silent": _silent,
+    "length": _length,
+    "filtered": _filtered,
+    "refusal": _refusal,
+    "thinking": _thinking,
+}
+_UNANSWERED = ("error", "silent")
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+class _Said(NamedTuple):
+    """An item of an answer: how it begins, its pieces, each a token, and how it ends."""
+
+    begin: Callable[[int, int], list[Event]]  # output and choice
+    pieces: Iterable[str]
+    delta: Callable[[int, str], Delta]
+    end: Callable[[int], list[Event]] = lambda _: []
+    is_thought: bool = False
+
+
+_Answer = Callable[[int], list[_Said]]  # the items of a choice
+_Reason = Literal["stop", "content_filter"]
+
+
+def _answer(prompt: Prompt, most_calls: int | None = 1) -> _Answer:
+    """What an obedient model would say: tool calls, JSON, or the user's own words."""
+    calls = _calls(prompt)[:most_calls]
+    if calls:
+        return lambda _: [_call(prompt, *call) for call in calls]
+    if prompt.format is None:
+        return lambda _: [_text(prompt, _pieces(_last_words(prompt)))]
+    schema = prompt.format.definition.get("schema", {"type": "object"})
+    return lambda _: [_text(prompt, _pieces(json.dumps(sample(schema))))]
+
+
+def _calls(prompt: Prompt) -> list[tuple[str, str, dict[str, Any]]]:
+    """The tools to call: (kind, name, schema). Under "auto" none once there is an output."""
+    choice = prompt.tool_choice or "auto"
+    allowed: Any = None
+    if isinstance(choice, dict):
+        named = choice.get("type") in ("function", "custom")
+        allowed = [choice.get("name")] if named else [tool.get("name") for tool in choice.get("tools") or ()]
+        choice = "required" if named else choice.get("mode", "auto")
+    if choice == "none" or (choice == "auto" and prompt.items and isinstance(prompt.items[-1], ToolOutput)):
+        return []
+    callable_tools = [tool for tool in prompt.tools if tool.kind in ("function", "custom")]
+    calls = [
+        (
+            tool.kind,
+            cast("str", tool.definition["name"]),
+            cast("dict[str, Any]", tool.definition.get("parameters") or {}),
+        )
+        for tool in callable_tools
+        if not allowed or tool.definition.get("name") in allowed
+    ]
+    if allowed and not calls:
+        raise BadRequest(f"'tool_choice' names {allowed[0]!r}, which is no tool of this request.", param="tool_choice")
+    return calls
+
+
+def _call(prompt: Prompt, kind: str, name: str, schema: dict[str, Any]) -> _Said:
+    is_custom = kind == "custom"
+    text = _last_words(prompt) if is_custom else json.dumps(sample(schema))
+
+    def begin(output: int, choice: int) -> list[Event]:
+        item_id, call_id = new_id("ctc_" if is_custom else "fc_"), new_id("call_")
+        return [ToolCallStarted(output, item_id, call_id, name, "custom" if is_custom else "function", choice)]
+
+    return _Said(begin, _pieces(text), ToolArgumentsDelta)
+
+
+def _text(prompt: Prompt, pieces: Iterable[str]) -> _Said:
+    stop = prompt.parameters.get("stop")
+    if stop:
+        pieces = _pieces(_before(cast("list[str]", [stop] if isinstance(stop, str) else stop), "".join(pieces)))
+    alternatives = _alternatives(prompt)
+    if alternatives is None:
+        return _Said(_message, pieces, TextDelta)
+
+    def delta(output: int, token: str) -> Delta:
+        return TextDelta(output, token, [_logprob(token, alternatives)])
+
+    return _Said(_message, pieces, delta)
+
+
+def _message(output: int, choice: int) -> list[Event]:
+    return [MessageStarted(output, new_id("msg_"), choice)]
+
+
+def _thought(prompt: Prompt) -> _Said:
+    """Thoughts aloud, as open models send them; as a summary instead where one is asked for."""
+    has_summary = prompt.reasoning_summary is not None
+    is_sealed = "reasoning.encrypted_content" in prompt.include
+    words = "Let me think."
+
+    def begin(output: int, choice: int) -> list[Event]:
+        started: list[Event] = [ReasoningStarted(output, new_id("rs_"), choice)]
+        return [*started, ReasoningSummaryStarted(output)] if has_summary else started
+
+    def end(output: int) -> list[Event]:
+        return [ReasoningEncrypted(output, base64.b64encode(words.encode()).decode())] if is_sealed else []
+
+    delta = ReasoningSummaryDelta if has_summary else ReasoningDelta
+    return _Said(begin, _pieces(words), delta, end, is_thought=True)
+
+
+class _Count:
+    """What an answer came to."""
+
+    __slots__ = ("is_cut", "thought", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.thought = 0
+        self.is_cut = False
+
+
+def _speak(
+    prompt: Prompt, answer: _Answer, *, reason: _Reason = "stop", limit: int | None = None
+) -> Iterator[list[Event]]:
+    """Say all choices at the same time, a token each in turn, then what they came to."""
+    count, outputs = _Count(), itertools.count()
+    limits = [each for each in (prompt.max_output_tokens, limit) if each is not None]
+    limit = min(limits, default=None)
+    voices = [_voice(choice, answer(choice), limit, reason, outputs, count) for choice in range(prompt.choices)]
+    while voices:
+        for voice in list(voices):
+            batch = next(voice, None)
+            if batch is None:
+                voices.remove(voice)
+            else:
+                yield batch
+    usage = Usage(count_input(prompt), count.tokens, cached_tokens=0, reasoning_tokens=count.thought)
+    end = TurnCompleted()
+    if count.is_cut:
+        end = TurnIncomplete("max_output_tokens")
+    elif reason == "content_filter":
+        end = TurnIncomplete("content_filter")
+    yield [UsageReported(usage), end]
+
+
+def _voice(
+    choice: int, items: list[_Said], limit: int | None, reason: _Reason, outputs: Iterator[int], count: _Count
+) -> Iterator[list[Event]]:
+    said = 0
+    ended: list[Event] = []  # of the item before; it leaves with what comes next
+    has_called = False
+    for item in items:
+        output = next(outputs)
+        begun = item.begin(output, choice)
+        has_called = has_called or isinstance(begun[0], ToolCallStarted)
+        yield [*ended, *begun]
+        for piece in item.pieces:
+            if said == limit:
+                count.is_cut = True
+                yield [ChoiceFinished(choice, "length")]
+                return
+            said += 1
+            count.tokens += 1
+            count.thought += item.is_thought
+            yield [item.delta(output, piece)]
+        ended = [*item.end(output), ItemFinished(output)] if reason == "stop" else []
+    yield [*ended, ChoiceFinished(choice, "tool_calls" if has_called else reason)]
+
+
+def _numbered(count: int) -> Iterator[str]:
+    return (f"word{place} " for place in range(count))
+
+
+def _pieces(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+$", text)
+
+
+def _before(stops: Sequence[str], text: str) -> str:
+    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return text[: min(places)] if places else text
+
+
+def _last_words(prompt: Prompt) -> str:
+    """What was said last to the model; of pictures and the like it says that they came."""
+    for item in reversed(prompt.items):
+        content = item.content if isinstance(item, Message) else item.output if isinstance(item, ToolOutput) else None
+        if isinstance(content, str):
+            return content
+        if content is not None:
+            return " ".join(_words_of(part) for part in content)
+    return ""
+
+
+def _words_of(part: Part) -> str:
+    match part:
+        case Text():
+            return part.text
+        case Image():
+            return "[image]"
+        case _:
+            return f"[{part.raw.get('type')}]"
+
+
+def _tokens_of(item: object) -> int:
+    match item:
+        case Message():
+            return _tokens_in(item.content)
+        case ToolOutput():
+            return _tokens_in(item.output)
+        case ToolCall():
+            return len(item.arguments.split())
+        case _:
+            return 0
+
+
+def _tokens_in(content: str | list[Part]) -> int:
+    if isinstance(content, str):
+        return len(content.split())
+    return sum(_IMAGE_TOKENS if isinstance(part, Image) else len(_words_of(part).split()) for part in content)
+
+
+# --- log probabilities --------------------------------------------------------------------------
+
+
+def _alternatives(prompt: Prompt) -> int | None:
+    """How many alternatives of each token are asked for; None where log probabilities are not."""
+    top = prompt.parameters.get("top_logprobs")
+    is_asked = prompt.parameters.get("logprobs") or top or "message.output_text.logprobs" in prompt.include
+    return int(top or 0) if is_asked else None
+
+
+def _logprob(token: str, alternatives: int) -> dict[str, Any]:
+    """Invented, and always the same for a token: between -0.01 and -1, each alternative a whole less likely."""
+    first = -(1 + zlib.crc32(token.encode()) % 100) / 100
+    tokens = [token, *(f"{token}{place}" for place in range(1, alternatives))][:alternatives]
+    tops = [_one_logprob(each, first - place) for place, each in enumerate(tokens)]
+    return {**_one_logprob(token, first), "top_logprobs": tops}
+
+
+def _one_logprob(token: str, logprob: float) -> dict[str, Any]:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+
+
+# --- embeddings ---------------------------------------------------------------------------------
+
+
+def _embed(request: EmbeddingRequest) -> Iterator[list[Event]]:
+    dimensions = request.dimensions or _DIMENSIONS
+    if dimensions > _MAX_DIMENSIONS:
+        raise BadRequest(
+            f"'dimensions' is {dimensions}. The scripted provider has at most {_MAX_DIMENSIONS}.", param="dimensions"
+        )
+    vectors = [_vector(str(given), dimensions) for given in request.inputs]
+    usage = Usage(input_tokens=count_input(request), output_tokens=0)
+    yield [EmbeddingsProduced(vectors), UsageReported(usage), TurnCompleted()]
+
+
+def _vector(text: str, dimensions: int) -> bytes:
+    counts: dict[int, int] = {}
+    for place, byte in enumerate(text.encode()):
+        letter = (byte * 31 + place) % dimensions
+        counts[letter] = counts.get(letter, 0) + 1
+    length = math.sqrt(sum(count * count for count in counts.values())) or 1.0
+    vector = array("f", bytes(4 * dimensions))
+    for letter, count in counts.items():
+        vector[letter] = count / length
+    return vector.tobytes()

@@ -1,0 +1,258 @@
+"""OpenAI's provider: which dialect it asks in, what becomes of refusals, and what it tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.providers.openai import OpenAIProvider
+from frontdesk.providers.profiles import OPENAI
+from frontdesk.turn.events import EmbeddingsProduced, Event, TextDelta, TurnCompleted
+from frontdesk.turn.items import EmbeddingRequest, Message, Prompt, Request
+from tests.providers import recorded, recorded_responses
+
+Api = Literal["auto", "chat", "responses"]
+KEY = "sk-test-very-secret"
+CHAT = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
+
+
+class Server:
+    """A provider on a socket: each path has its answers, the last one for ever; all others are not found."""
+
+    def __init__(self, answers: dict[str, list[tuple[int, bytes]]]) -> None:
+        self._answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.port = 0
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.asked]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ")[1].decode()
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        self.asked.append((path, json.loads(await reader.readexactly(length))))
+        answers = self._answers.get(path, [(404, b'{"detail":"Not Found"}')])
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        writer.write(b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def provider(
+    answers: dict[str, list[tuple[int, bytes]]], api: Api = "auto"
+) -> AsyncIterator[tuple[OpenAIProvider, Server]]:
+    served = Server(answers)
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    asked = OpenAIProvider(f"http://127.0.0.1:{served.port}/v1", KEY, OPENAI, api, idle_timeout_s=5)
+    try:
+        yield asked, served
+    finally:
+        await asked.close()
+        server.close()
+
+
+async def collect(asked: OpenAIProvider, request: Request, events: list[Event]) -> None:
+    async with aclosing(asked.answer(request, "m")) as batches:
+        async for batch in batches:
+            events.extend(batch)
+
+
+async def events_of(asked: OpenAIProvider, request: Request) -> list[Event]:
+    events: list[Event] = []
+    await collect(asked, request, events)
+    return events
+
+
+async def text_of(asked: OpenAIProvider, request: Request) -> str:
+    return "".join(event.text for event in await events_of(asked, request) if isinstance(event, TextDelta))
+
+
+def prompt(dialect: Literal["chat", "responses"], *, stream: bool = True, **more: Any) -> Prompt:
+    return Prompt([Message("user", "x")], stream=stream, dialect=dialect, **more)
+
+
+def error_body(**fields: Any) -> bytes:
+    return json.dumps({"error": {"message": "m", "type": "invalid_request_error", "param": None, **fields}}).encode()
+
+
+BOTH = {CHAT: [(200, recorded.TEXT)], RESPONSES: [(200, recorded_responses.TEXT)]}
+WORDS = "Grüße, 世界 🛎️\n"  # of both
+
+
+@pytest.mark.parametrize(
+    ("api", "spoken", "path"),
+    [
+        ("auto", "chat", CHAT),
+        ("auto", "responses", RESPONSES),
+        ("chat", "responses", CHAT),
+        ("responses", "chat", RESPONSES),
+    ],
+)
+async def test_a_prompt_is_asked_in_the_dialect_of_its_caller_or_of_the_setting(
+    api: Api, spoken: Literal["chat", "responses"], path: str
+) -> None:
+    async with provider(BOTH, api) as (asked, server):
+        assert await text_of(asked, prompt(spoken)) == WORDS
+
+        assert server.paths == [path]
+
+
+async def test_a_whole_body_is_read_in_both_dialects() -> None:
+    chat = {"choices": [{"message": {"content": "by chat"}, "finish_reason": "stop"}]}
+    responses = recorded_responses.response("completed", [recorded_responses.message("by responses")])
+    answers = {CHAT: [(200, json.dumps(chat).encode())], RESPONSES: [(200, json.dumps(responses).encode())]}
+
+    async with provider(answers) as (asked, server):
+        assert await text_of(asked, prompt("chat", stream=False)) == "by chat"
+        assert await text_of(asked, prompt("responses", stream=False)) == "by responses"
+
+    assert ["stream" in body for _, body in server.asked] == [False, False]
+    assert server.asked[1][1]["store"] is False
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_server_without_responses_is_asked_by_chat_from_then_on(status: int) -> None:
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [(status, b"<html>nothing here</html>")]}
+
+    async with provider(answers) as (asked, server):
+        assert await text_of(asked, prompt("responses")) == WORDS
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert server.paths == [RESPONSES, CHAT, CHAT]
+
+
+async def test_a_page_of_any_size_says_that_there_is_no_such_path() -> None:
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [(404, b"<html>" + b"x" * 200_000)]}
+
+    async with provider(answers) as (asked, _):
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+
+async def test_a_missing_model_does_not_prove_that_responses_is_missing() -> None:
+    missing = (404, error_body(code="model_not_found"))
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [missing, (200, recorded_responses.TEXT)]}
+
+    async with provider(answers) as (asked, server):
+        with pytest.raises(ProviderError) as caught:
+            await text_of(asked, prompt("responses"))
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert caught.value.upstream_status == 404
+    assert server.paths == [RESPONSES, RESPONSES]
+
+
+@pytest.mark.parametrize("status", [404, 401, 500])
+async def test_what_neither_path_answers_proves_nothing(status: int) -> None:
+    """Not every server gives a missing model its code; the next request may name another model."""
+    answers = {CHAT: [(status, error_body(code=None))], RESPONSES: [(404, error_body(code=None)), BOTH[RESPONSES][0]]}
+
+    async with provider(answers) as (asked, server):
+        with pytest.raises(ProviderError):
+            await text_of(asked, prompt("responses"))
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert server.paths == [RESPONSES, CHAT, RESPONSES]
+
+
+async def test_a_server_that_was_told_to_have_responses_is_not_asked_by_chat() -> None:
+    async with provider({CHAT: [(200, recorded.TEXT)]}, "responses") as (asked, server):
+        with pytest.raises(ProviderError):
+            await text_of(asked, prompt("responses"))
+
+    assert server.paths == [RESPONSES]
+
+
+async def test_what_chat_cannot_say_is_refused_where_a_server_has_nothing_else() -> None:
+    async with provider({CHAT: [(200, recorded.TEXT)]}) as (asked, server):
+        with pytest.raises(BadRequest) as caught:
+            await text_of(asked, prompt("responses", reasoning_summary="auto"))
+
+    assert caught.value.param == "reasoning.summary"
+    assert server.paths == [RESPONSES]
+
+
+async def failure(answers: dict[str, list[tuple[int, bytes]]], request: Request) -> FrontdeskError:
+    async with provider(answers) as (asked, _):
+        with pytest.raises(FrontdeskError) as caught:
+            await events_of(asked, request)
+    return caught.value
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (400, (400, "bad_thing")),
+        (413, (413, "bad_thing")),
+        (422, (422, "bad_thing")),
+        (401, (502, "provider_error")),
+        (403, (502, "provider_error")),
+        (429, (503, "provider_busy")),
+        (500, (502, "provider_error")),
+        (503, (502, "provider_error")),
+    ],
+)
+async def test_a_refusal_is_the_callers_matter_or_the_providers(path: str, status: int, told: tuple[int, str]) -> None:
+    spoken = "chat" if path == CHAT else "responses"
+
+    error = await failure({path: [(status, error_body(code="bad_thing"))]}, prompt(spoken))
+
+    assert (error.status, error.code) == told
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_neither_key_nor_address_is_told(stream: bool) -> None:
+    """A refusal inside the answer says no more than one before it."""
+    words = f"Flagged: {KEY} at http://127.0.0.1:1/v1"
+    failed = recorded_responses.response("failed", error={"code": "invalid_prompt", "message": words})
+    body = json.dumps(failed).encode()
+    if stream:
+        body = recorded_responses.stream(recorded_responses.event("response.failed", response=failed))
+
+    inside = await failure({RESPONSES: [(200, body)]}, prompt("responses", stream=stream))
+    before = await failure({RESPONSES: [(400, error_body(message=words))]}, prompt("responses", stream=stream))
+
+    for error in (inside, before):
+        assert error.status == 400
+        assert error.message.startswith("Flagged: ")
+        assert KEY not in error.message
+        assert "127.0.0.1" not in error.message
+
+
+async def test_a_stream_that_breaks_is_an_error_after_its_words() -> None:
+    sent = recorded_responses.stream(*recorded_responses.HALF)
+    told: list[Event] = []
+
+    async with provider({RESPONSES: [(200, sent)]}) as (asked, _):
+        with pytest.raises(ProviderError):
+            await collect(asked, prompt("responses"), told)
+
+    assert [event.text for event in told if isinstance(event, TextDelta)] == ["Half", " an"]
+
+
+async def test_embeddings_pass_their_parameters() -> None:
+    body = b'{"data":[{"index":0,"embedding":"AACAPw=="}],"usage":{"prompt_tokens":1,"total_tokens":1}}'
+
+    async with provider({"/v1/embeddings": [(200, body)]}) as (asked, server):
+        events = await events_of(asked, EmbeddingRequest(["x"], dimensions=1, parameters={"user": "u1"}))
+
+    assert isinstance(events[0], EmbeddingsProduced)
+    assert isinstance(events[-1], TurnCompleted)
+    assert server.asked[0][1] == {
+        "user": "u1",
+        "model": "m",
+        "input": ["x"],
+        "encoding_format": "base64",
+        "dimensions": 1,
+    }
