@@ -94,7 +94,7 @@ def test_chat_with_a_picture(client: OpenAI) -> None:
         ],
     )
 
-    assert answer.choices[0].message.content == "Look here"
+    assert answer.choices[0].message.content == "Look here [image]"
 
 
 @pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "function": {"name": "weather"}}])
@@ -218,7 +218,7 @@ def test_responses_with_items_and_a_picture(client: OpenAI) -> None:
         ],
     )
 
-    assert response.output_text == "second"
+    assert response.output_text == "second [image]"
 
 
 def test_responses_incomplete(client: OpenAI) -> None:

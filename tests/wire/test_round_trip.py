@@ -111,7 +111,7 @@ def test_parameters(fields: dict[str, Any]) -> None:
     assert sent({"messages": messages, **fields}) == {"messages": messages, "model": "m", **fields}
 
 
-@pytest.mark.parametrize("fields", [{"store": True}, {"metadata": {"feature": "x"}}, {"temperature": None}])
+@pytest.mark.parametrize("fields", [{"store": False}, {"metadata": {"feature": "x"}}, {"temperature": None}])
 def test_what_stays_here(fields: dict[str, Any]) -> None:
     """What to store and what a request is for are ours to know; null is nothing said."""
     messages = [{"role": "user", "content": "x"}]
@@ -138,9 +138,12 @@ def sent(body: dict[str, Any]) -> dict[str, Any]:
         ({"web_search_options": {}}, "web_search_options"),
         ({"max_completion_tokens": 0}, "max_completion_tokens"),
         ({"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
-        ({"tool_choice": {"type": "function"}}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"type": ["x"]}}}, "tool_choice.function.name"),
-        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [7]}}}, "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": {"type": ["x"]}}}, "tool_choice.function.type"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [7]}}},
+            "tool_choice.allowed_tools.tools[0]",
+        ),
     ],
 )
 def test_what_would_be_lost_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
@@ -159,11 +162,11 @@ def test_what_would_be_lost_is_refused_by_name(fields: dict[str, Any], param: st
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"functions": []}, "functions"),
         ({"messages": []}, "messages"),
-        ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        ({"reasoning": {"summary": "long"}}, "reasoning.summary"),
         ({"tool_choice": {}}, "tool_choice.type"),
         ({"tool_choice": {"type": ["x"]}}, "tool_choice.type"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
-        ({"tool_choice": {"type": "allowed_tools", "tools": [{}]}}, "tool_choice.tools[0].type"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{}]}}, "tool_choice.tools[0].type"),
     ],
 )
 def test_responses_takes_no_names_of_chat_completions(fields: dict[str, Any], param: str) -> None:

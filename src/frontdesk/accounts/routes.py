@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Callable, Set
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,10 +25,13 @@ _DEFAULT_EXPIRES_IN_S = 3600
 _HOUR_S = 3600.0
 
 
-class _SessionBody(msgspec.Struct, forbid_unknown_fields=True):
-    user: str | None = None
+class SessionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A session that shall begin. `expires_in` is in seconds."""
+
+    # The store's own limits, told here for the OpenAPI document; `Accounts` checks them in its own words.
+    user: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 128})] | None = None
     tier: str | None = None
-    expires_in: int = _DEFAULT_EXPIRES_IN_S
+    expires_in: Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": 31_622_400})] = _DEFAULT_EXPIRES_IN_S
 
 
 class AnonymousLimit:
@@ -79,7 +84,7 @@ class SessionRoutes:
 
     async def create(self, request: Request) -> Response:
         """Begin a session."""
-        asked = await read_json(request, _SessionBody)
+        asked = await read_json(request, SessionBody)
         if Head(request.scope["headers"]).authorization is None and self._allows_anonymous(request):
             if asked.user is not None or asked.tier is not None:
                 raise Forbidden("An anonymous session cannot choose its user or tier. Send a secret key.")

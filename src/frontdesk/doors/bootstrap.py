@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -32,6 +34,7 @@ class BootstrapRoutes:
         self._allows_anonymous = allows_anonymous
         self._health = health
         self._is_development = is_development
+        self._openapi: bytes | None = None
 
     def routes(self) -> list[Route]:
         """The routes, for Starlette."""
@@ -39,6 +42,7 @@ class BootstrapRoutes:
             Route("/api/bootstrap", self.bootstrap, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
             Route("/readyz", self.readyz, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
         ]
 
     async def bootstrap(self, request: Request) -> Response:
@@ -69,3 +73,15 @@ class BootstrapRoutes:
         parts = self._health()
         is_ready = parts["store"] == "ok"
         return JSONResponse({"status": "ok" if is_ready else "failing", **parts}, status_code=200 if is_ready else 503)
+
+    async def openapi(self, _: Request) -> Response:
+        """The OpenAPI document. It is made when it is first asked for, beside the loop."""
+        if self._openapi is None:
+            self._openapi = await asyncio.to_thread(_openapi)
+        return Response(self._openapi, media_type="application/json")
+
+
+def _openapi() -> bytes:
+    from frontdesk.doors.openapi import document  # noqa: PLC0415 - servers start without it
+
+    return msgspec.json.encode(document())

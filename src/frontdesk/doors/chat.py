@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from frontdesk.doors.desk import Desk
 from frontdesk.http.requests import Receive, Scope, Send
-from frontdesk.wire.openai_chat import ChatBody, ChatStream, read_chat
+from frontdesk.wire.openai_chat import read_chat
+from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
 
 
 class ChatDoor:
@@ -16,9 +17,11 @@ class ChatDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         visit = await self._desk.open(scope, receive, send)
-        chat = read_chat(visit.body)
+        chat = read_chat(visit.take_body())
         turn = self._desk.begin("chat", visit, chat.model, chat.prompt, chat.feature)
         if chat.prompt.stream:
-            await self._desk.stream(turn, ChatStream(turn, includes_usage=chat.includes_usage), visit)
+            await self._desk.stream(
+                turn, ChatStream(turn, includes_usage=chat.includes_usage, obfuscates=chat.obfuscates), visit
+            )
         else:
             await self._desk.collect(turn, ChatBody(turn), visit)

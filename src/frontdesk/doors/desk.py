@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
@@ -26,6 +27,11 @@ class Visit:
     scope: Scope
     receive: Receive
     send: Send
+
+    def take_body(self) -> bytes:
+        """Return the body and forget it: it may be large, and an answer long."""
+        body, self.body = self.body, b""
+        return body
 
 
 class Desk:
@@ -55,16 +61,16 @@ class Desk:
             raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
         return Turn(door, visit.caller, model, request, self._clock, _feature(visit.head.feature, feature))
 
-    async def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> None:
+    def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with an event stream."""
-        await self._carry(turn, StreamSink(renderer, visit.send, _headers(turn)), visit)
+        return self._carry(turn, StreamSink(renderer, visit.send, _headers(turn)), visit)
 
-    async def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> None:
+    def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with one body."""
-        await self._carry(turn, BodySink(renderer, visit.send, _headers(turn)), visit)
+        return self._carry(turn, BodySink(renderer, visit.send, _headers(turn)), visit)
 
-    async def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> None:
-        await self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
+    def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> Awaitable[None]:
+        return self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
 
 
 def _headers(turn: Turn) -> Headers:

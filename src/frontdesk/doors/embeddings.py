@@ -16,6 +16,6 @@ class EmbeddingsDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         visit = await self._desk.open(scope, receive, send)
-        asked = read_embeddings(visit.body)
+        asked = read_embeddings(visit.take_body())
         turn = self._desk.begin("embeddings", visit, asked.model, asked.request, None)
         await self._desk.collect(turn, EmbeddingsBody(turn, is_base64=asked.is_base64), visit)

@@ -17,9 +17,9 @@ class ResponsesDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         visit = await self._desk.open(scope, receive, send)
-        asked = read_responses(visit.body)
+        asked = read_responses(visit.take_body())
         turn = self._desk.begin("responses", visit, asked.model, asked.prompt, asked.feature)
         if asked.prompt.stream:
-            await self._desk.stream(turn, ResponsesStream(turn, asked.echo), visit)
+            await self._desk.stream(turn, ResponsesStream(turn, asked.echo, obfuscates=asked.obfuscates), visit)
         else:
             await self._desk.collect(turn, ResponsesBody(turn, asked.echo), visit)

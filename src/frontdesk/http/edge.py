@@ -23,7 +23,7 @@ _log = logging.getLogger("frontdesk.http")
 class Door(Protocol):
     """What serves requests."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request, or raise before anything was sent."""
         ...
 
@@ -53,15 +53,14 @@ class Edge:
             if not has_begun:
                 await send_error(send, answer, headers)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = scope["path"]
         door = self._doors.get(path)
         if door is None:
-            await self._rest(scope, receive, send)
-        elif scope["method"] == "POST":
-            await door(scope, receive, send)
-        else:
+            return self._rest(scope, receive, send)
+        if scope["method"] != "POST":
             raise WrongMethod(path, scope["method"], "POST")
+        return door(scope, receive, send)
 
 
 def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskError, Headers]:

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import base64
 from array import array
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from frontdesk.turn.events import EmbeddingsProduced, Event, Usage, UsageReported
 from frontdesk.turn.items import EmbeddingRequest
 from frontdesk.turn.turn import Turn
-from frontdesk.wire.reading import read_object, view, wrong
+from frontdesk.wire.reading import names_of, read_object, view
+from frontdesk.wire.refusing import wrong
 
 _encode = msgspec.json.Encoder().encode
 _MAX_INPUTS = 2048  # OpenAI's own limit
+_Text = Annotated[str, Meta(min_length=1)]
+_Token = Annotated[int, Meta(ge=0)]
+_Tokens = Annotated[list[_Token], Meta(min_length=1)]
+# What `_read_inputs` checks: msgspec has no union of lists.
+_ONE_KIND: dict[str, Any] = {
+    "anyOf": [
+        {"items": {"type": "string", "minLength": 1}},
+        {"items": {"type": "integer", "minimum": 0}},
+        {"items": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}},
+    ]
+}
+_Inputs = Annotated[list[Any], Meta(min_length=1, max_length=_MAX_INPUTS, extra_json_schema=_ONE_KIND)]
 
 
-class _EmbeddingsBody(msgspec.Struct):
-    input: str | list[Any]
+class EmbeddingsPassed(msgspec.Struct):
+    """What embeddings pass on."""
+
+    user: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class EmbeddingsAsked(EmbeddingsPassed, kw_only=True):
+    """A request for embeddings: of a text, of texts, of token ids, or of lists of them."""
+
+    input: _Text | _Inputs
     model: str | None = None
-    dimensions: int | None = None
-    encoding_format: str | None = None
-    user: str | None = None
+    dimensions: Annotated[int, Meta(ge=1)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+
+
+_READ = names_of(EmbeddingsAsked) - names_of(EmbeddingsPassed)
 
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
@@ -35,32 +59,26 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True):
 
 def read_embeddings(body: bytes) -> EmbeddingsRequest:
     """Read a request body; raises BadRequest naming the field."""
-    fields = view(read_object(body), _EmbeddingsBody)
-    if fields.encoding_format not in (None, "float", "base64"):
-        raise wrong("encoding_format", f"'encoding_format' is {fields.encoding_format!r}. It must be float or base64.")
-    if fields.dimensions is not None and fields.dimensions < 1:
-        raise wrong("dimensions", f"'dimensions' is {fields.dimensions}. It must be at least 1.")
+    raw = read_object(body)
+    fields = view(raw, EmbeddingsAsked)
+    parameters = {name: value for name, value in raw.items() if name not in _READ and value is not None}
     return EmbeddingsRequest(
-        EmbeddingRequest(_read_inputs(fields.input), fields.dimensions),
+        EmbeddingRequest(_read_inputs(fields.input), fields.dimensions, parameters=parameters),
         fields.model,
         fields.encoding_format == "base64",
     )
 
 
 def _read_inputs(given: str | list[Any]) -> list[str] | list[list[int]]:
-    if isinstance(given, str) or (given and all(type(each) is int for each in given)):
+    if isinstance(given, str):
+        return [given]
+    if type(given[0]) is int:
         given = [given]
-    if not 1 <= len(given) <= _MAX_INPUTS:
-        raise wrong("input", f"'input' has {len(given)} entries. It must have 1 to {_MAX_INPUTS}.")
-    if all(isinstance(each, str) and each for each in given):
-        return given
     try:
-        tokens = msgspec.convert(given, list[list[int]])
+        return msgspec.convert(given, list[_Text] if isinstance(given[0], str) else list[_Tokens])
     except msgspec.ValidationError:
-        tokens = []
-    if not tokens or not all(tokens):
-        raise wrong("input", "'input' must be a text, a list of texts, or lists of token ids, none of them empty.")
-    return tokens
+        words = "'input' must be a text, a list of texts, or lists of token ids, none of them empty."
+        raise wrong("input", words) from None
 
 
 class EmbeddingsBody:

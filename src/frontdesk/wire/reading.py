@@ -1,19 +1,20 @@
 """Bytes of a request become a dict and a typed view of it, or a clear 400.
 
-A body is parsed once. The dict is kept for what we carry untouched; the struct holds the fields
-that we read. Messages say which field, which value's type, and what would be right.
+A body is parsed once. The dict is kept for what we carry untouched; the struct says which fields we
+know, and of which types. Each field of OpenAI's is read, passed on to the provider, or refused by
+name. Messages name the field by its path, what it holds, and what would be right.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from frontdesk.core.errors import BadRequest
 from frontdesk.turn.items import Part
+from frontdesk.wire.refusing import explained, told, unsupported, wrong
 
 # Parsing holds the event loop, and the cost lies in the number of values, not in their size: 1.5 million
 # keys in 18 MB take 0.5 s, one picture of 20 MB takes 4 ms. At these caps it is 25 ms.
@@ -28,7 +29,71 @@ _SMALL_BYTES = 4096  # up to here counting brackets is cheaper than walking thro
 
 _decode = msgspec.json.Decoder().decode
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
-_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A field that is not served, and what to do instead. Of `harmless` values it says nothing."""
+
+    remedy: str
+    harmless: tuple[Any, ...] = (None,)
+
+
+class Kinds:
+    """Objects that one of their fields tells apart, as messages by their role.
+
+    `shapes` are read. `refused` are not served: for each the remedy. Others are strangers: carried
+    on for providers that may know them where `carries`, else wrong. `default` is the kind of an object
+    that names none.
+    """
+
+    __slots__ = ("carries", "default", "field", "refused", "shapes")
+
+    def __init__(
+        self,
+        field: str,
+        shapes: Mapping[str, type[msgspec.Struct]],
+        *,
+        refused: Mapping[str, str] | None = None,
+        carries: bool = False,
+        default: str | None = None,
+    ) -> None:
+        self.field = field
+        self.shapes = shapes
+        self.refused = refused or {}
+        self.carries = carries
+        self.default = default
+
+    def typed(self, value: Any, where: str) -> msgspec.Struct | None:
+        """Return the object at `where` by its shape; None for a stranger. Raises BadRequest."""
+        if type(value) is not dict:
+            raise wrong(where, f"'{where}' must be an object, not {told(value)}.", "invalid_type")
+        fields = cast("dict[str, Any]", value)
+        kind = fields.get(self.field)
+        if kind is None:
+            kind = self.default
+        shape = self.shapes.get(kind) if type(kind) is str else None  # a list is no key
+        if shape is None:
+            self._check_stranger(kind, f"{where}.{self.field}")
+            return None
+        try:
+            return msgspec.convert(fields, shape)
+        except msgspec.ValidationError as error:
+            raise explained(error, fields, shape, where) from None
+
+    def _check_stranger(self, kind: Any, where: str) -> None:
+        if type(kind) is str:
+            if kind in self.refused:
+                raise BadRequest(
+                    f"{kind!r} in '{where}' is not supported here. {self.refused[kind]}",
+                    code="unsupported_parameter",
+                    param=where,
+                )
+            if self.carries:
+                return
+        known = ", ".join(self.shapes)
+        if kind is None:
+            raise wrong(where, f"Missing required parameter: '{where}', one of {known}.", "missing_required_parameter")
+        raise wrong(where, f"'{where}' is {told(kind)}. It must be one of {known}.")
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -58,35 +123,33 @@ def view(raw: dict[str, Any], shape: type[_Shape]) -> _Shape:
     try:
         return msgspec.convert(raw, shape)
     except msgspec.ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, raw, shape, "") from None
 
 
-def required_text(fields: dict[str, Any], name: str, where: str) -> str:
-    """Return a field that must be a text; raises BadRequest naming it by its place, as `messages[0].role`."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        code = "missing_required_parameter" if value is None else "invalid_type"
-        raise wrong(f"{where}.{name}", f"{where}.{name} must be a text.", code)
-    return value
+def refuse(raw: dict[str, Any], refused: Mapping[str, Refused], where: str = "") -> None:
+    """Raise BadRequest for the first field that is not served; `where` names the object, as `reasoning.`."""
+    for name, value in raw.items():
+        if name in refused and value not in refused[name].harmless:
+            raise unsupported(f"{where}{name}", refused[name].remedy)
 
 
-def read_content(content: Any, where: str, read_part: Callable[[Any, str], Part]) -> str | list[Part]:
+def others(raw: dict[str, Any], known: frozenset[str]) -> dict[str, Any] | None:
+    """Return the fields that are not known and say something; None where there are none."""
+    return {name: value for name, value in raw.items() if name not in known and value is not None} or None
+
+
+def names_of(shape: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the names that a shape's fields have on the wire."""
+    return frozenset(shape.__struct_encode_fields__)
+
+
+def read_content(
+    content: str | list[dict[str, Any]], where: str, read_part: Callable[[Any, str], Part]
+) -> str | list[Part]:
     """Return a message's content: plain text, or parts as the wire's own `read_part` reads them."""
     if isinstance(content, str):
         return content
-    if not isinstance(content, list):
-        raise wrong(where, f"{where} must be a text or a list of parts.", "invalid_type")
-    return [read_part(part, f"{where}[{position}]") for position, part in enumerate(cast("list[Any]", content))]
-
-
-def wrong(param: str, message: str, code: str = "invalid_value") -> BadRequest:
-    """Make the error for a field that is there and cannot be used."""
-    return BadRequest(message, code=code, param=param)
-
-
-def unsupported(param: str, remedy: str) -> BadRequest:
-    """Make the error for a field that this version does not serve."""
-    return BadRequest(f"{param!r} is not supported here. {remedy}", code="unsupported_parameter", param=param)
+    return [read_part(part, f"{where}[{position}]") for position, part in enumerate(content)]
 
 
 def _may_be_too_complex(body: bytes) -> bool:
@@ -137,23 +200,3 @@ def _too_deep() -> BadRequest:
 
 def _too_complex(limit: int, what: str) -> BadRequest:
     return BadRequest(f"The body has more than {limit:,} {what}. Send fewer, larger parts.", code="too_complex")
-
-
-def _explained(error: msgspec.ValidationError) -> BadRequest:
-    text = str(error)
-    match = _PATH.search(text)
-    if match is None:
-        missing = re.search(r"missing required field `([^`]+)`", text)
-        param = missing.group(1) if missing else None
-        code = "missing_required_parameter" if missing else "invalid_type"
-        if missing:
-            text = f"Missing required parameter: '{param}'"
-        return BadRequest(f"{text}.", code=code, param=param)
-    param = match["path"].removeprefix("$").removeprefix(".")
-    return BadRequest(
-        f"Invalid value for '{param}': {_lowered(text[: match.start()])}.", code="invalid_type", param=param or None
-    )
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:].replace("`", "'")

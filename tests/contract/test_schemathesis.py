@@ -1,0 +1,126 @@
+"""Requests that schemathesis makes of our own OpenAPI document, good ones and bad ones, on every route.
+
+Nothing they say is a 500, a status, a header or a body that is not described, or a good answer to what the
+document forbids. The same requests are made each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    ignored_auth,
+    missing_required_header,
+    negative_data_rejection,
+    response_headers_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from tests.contract.own_document import COMMITTED, OwnDocument
+from tests.peers.document import Answer
+from tests.serving import ADMIN_KEY, SCRIPTED, Served, serving
+
+MODELS = ("fast", "thinking", "short", "declining", "cut", "rescued", "embed")
+OWN = OwnDocument()
+ALWAYS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    allow_header_conformance,
+    missing_required_header,
+    ignored_auth,
+    unsupported_method,
+]
+
+
+def operations(*, users: dict[str, Any]) -> list[Any]:
+    """The operations of our document, where a model is one that answers: else almost no request came far."""
+    content = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    schemas = content["components"]["schemas"]
+    for name in ("ChatCompletionRequest", "ResponseRequest"):
+        schemas[name]["properties"]["model"] = {"enum": [*MODELS[:-1], None]}
+    schemas["EmbeddingsAsked"]["properties"]["model"] = {"const": "embed"}
+    schemas["EmbeddingsAsked"]["required"].append("model")
+    schemas["SessionBody"]["properties"] |= {"tier": {"enum": ["free", "paid", None]}, "user": users}
+    schemas["SessionBody"]["required"] = ["user"]
+    content["paths"]["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = {"enum": list(MODELS)}
+    read: Any = schemathesis.openapi.from_dict(content)
+    return [result.ok() for result in read.get_all_operations()]
+
+
+# Printable, of which a schema knows no word: most texts are not.
+GOOD = operations(users={"type": "string", "pattern": "^[a-z]{1,9}$"})
+BAD = [
+    operation for operation in operations(users={"type": "string", "minLength": 1, "maxLength": 128}) if operation.body
+]
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of its own, without the pauses of slow models, that must not have seen a bug at its end."""
+    models = {name: SCRIPTED["models"][name] for name in MODELS}
+    with serving(
+        tmp_path_factory.mktemp("fuzzed"), {**SCRIPTED, "models": models, "tiers": {"free": {}, "paid": {}}}
+    ) as served:
+        yield served
+        assert "route_broke" not in served.log
+
+
+def tried(examples: int) -> Any:
+    """Settings for so many requests, the same each time."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+
+
+@pytest.mark.parametrize("operation", GOOD, ids=lambda operation: operation.label)
+def test_good_requests(fuzzed: Served, operation: Any) -> None:
+    statuses: Counter[int] = Counter()
+
+    @tried(120 if operation.body else 8)
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def check(case: Any) -> None:
+        statuses[say(fuzzed, case)] += 1
+
+    check()
+    assert not operation.body or statuses[200] > 60, f"too few came far: {statuses}"
+
+
+@pytest.mark.parametrize("operation", BAD, ids=lambda operation: operation.label)
+def test_bad_requests(fuzzed: Served, operation: Any) -> None:
+    statuses: Counter[int] = Counter()
+
+    @tried(120)
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    def check(case: Any) -> None:
+        statuses[say(fuzzed, case, negative_data_rejection)] += 1
+
+    check()
+    assert statuses[400] > 60, f"too few were refused: {statuses}"
+
+
+def say(served: Served, case: Any, *more: Any) -> int:
+    """Make a request with a secret key, and hold what is answered against the document."""
+    answer = case.call_and_validate(
+        base_url=served.url, headers={"Authorization": f"Bearer {ADMIN_KEY}"}, checks=[*ALWAYS, *more], timeout=30
+    )
+    assert answer.status_code != 500
+    content_type = answer.headers["content-type"][0]
+    seen = Answer(case.method, case.formatted_path, answer.status_code, content_type, answer.content)
+    assert OWN.check(seen) == []
+    return answer.status_code

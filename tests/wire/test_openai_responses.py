@@ -1,0 +1,213 @@
+"""Responses, read: what is wrong is named by its path, with its value and the remedy."""
+
+from __future__ import annotations
+
+import json
+import typing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.core.errors import BadRequest
+from frontdesk.turn.items import Format, Image, Message, Text, Tool, ToolCall, ToolOutput, Unknown
+from frontdesk.wire.openai_responses import ResponsesRequest, read_responses
+from frontdesk.wire.openai_responses_shapes import Includable
+from tests.wire.test_openai_chat import JSON, refusal_of
+
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
+def read(**fields: Any) -> ResponsesRequest:
+    return read_responses(json.dumps({"input": "x", **fields}).encode())
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": "x"}, fields]}
+
+
+def part(**fields: Any) -> dict[str, Any]:
+    return item(role="user", content=[fields])
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code", "words"),
+    [
+        ({"input": 7}, "input", "invalid_type", "expected a text or a list, not 7"),
+        ({"input": None}, "input", "invalid_type", "not null"),
+        ({"input": []}, "input", "invalid_value", "length >= 1"),
+        ({"input": ["x"]}, "input[0]", "invalid_type", "expected an object, not 'x'"),
+        ({"instructions": ["x"]}, "instructions", "invalid_type", "expected a text or null"),
+        ({"temperature": 3}, "temperature", "invalid_value", "<= 2.0, not 3"),
+        ({"top_logprobs": 21}, "top_logprobs", "invalid_value", "<= 20, not 21"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "invalid_value", ">= 1, not 0"),
+        ({"include": ["everything"]}, "include[0]", "invalid_value", "'reasoning.encrypted_content'"),
+        ({"include": "x"}, "include", "invalid_type", "expected a list or null"),
+        ({"truncation": "some"}, "truncation", "invalid_value", "'auto', 'disabled'"),
+        ({"service_tier": "scenic"}, "service_tier", "invalid_value", "'ultrafast'"),
+        ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value", "'xhigh', 'max'"),
+        ({"reasoning": {"summary": "long"}}, "reasoning.summary", "invalid_value", "'auto', 'concise', 'detailed'"),
+        ({"reasoning": {"generate_summary": "x"}}, "reasoning.generate_summary", "invalid_value", "'auto'"),
+        ({"reasoning": {"context": "none"}}, "reasoning.context", "invalid_value", "'all_turns'"),
+        ({"text": {"verbosity": "loud"}}, "text.verbosity", "invalid_value", "'low'"),
+        ({"text": {"format": {"type": "xml"}}}, "text.format.type", "invalid_value", "'json_object'"),
+        ({"text": {"format": {"type": "json_schema"}}}, "text.format.name", "missing_required_parameter", ""),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "x"}}},
+            "text.format.schema",
+            "missing_required_parameter",
+            "",
+        ),
+        ({"text": {"tone": "warm"}}, "text.tone", "unsupported_parameter", ""),
+        ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter", ""),
+        ({"tools": [{"type": "function", "name": "a" * 129}]}, "tools[0].name", "invalid_value", "{1,128}"),
+        ({"tools": [{"name": "f"}]}, "tools[0].type", "missing_required_parameter", "one of function, custom"),
+        ({"tools": [{"type": 7}]}, "tools[0].type", "invalid_value", "one of function, custom"),
+        ({"tool_choice": "perhaps"}, "tool_choice", "invalid_value", "'none', 'auto', 'required'"),
+        ({"tool_choice": {}}, "tool_choice.type", "missing_required_parameter", ""),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.name", "missing_required_parameter", ""),
+        ({"prompt_cache_options": {"ttl": "1h"}}, "prompt_cache_options.ttl", "invalid_value", "'30m', '12h'"),
+        ({"image": {"context_compression": "x"}}, "image.context_compression", "invalid_value", "'enabled'"),
+        ({"stream": True, "stream_options": {"include_usage": True}}, "stream_options.include_usage",
+         "unsupported_parameter", ""),
+        ({"stream_options": {"include_obfuscation": True}}, "stream_options", "invalid_value", "'stream': true"),
+        (item(role="king", content="x"), "input[1].role", "invalid_value", "'king'"),
+        (item(role="user"), "input[1].content", "missing_required_parameter", ""),
+        (item(role="user", content=[7]), "input[1].content[0]", "invalid_type", "expected an object"),
+        (item(role="assistant", content="x", phase="middle"), "input[1].phase", "invalid_value", "'commentary'"),
+        (item(type="function_call", name="f"), "input[1].call_id", "missing_required_parameter", ""),
+        (item(**{**CALL, "arguments": {}}), "input[1].arguments", "invalid_type", "expected a text, not an object"),
+        (item(type="function_call_output", call_id="c"), "input[1].output", "missing_required_parameter", ""),
+        (item(type="custom_tool_call", call_id="c", name="f"), "input[1].input", "missing_required_parameter", ""),
+        (item(type="reasoning", summary="x"), "input[1].summary", "invalid_type", "expected a list"),
+        (item(type="reasoning", summary=[{"type": "text", "text": "x"}]), "input[1].summary[0].type", "invalid_value",
+         "'summary_text'"),
+        (item(type=7), "input[1].type", "invalid_value", "one of message"),
+        (part(type="input_image"), "input[1].content[0].image_url", "missing_required_parameter", ""),
+        (part(type="input_image", detail="sharp"), "input[1].content[0].detail", "invalid_value", "'original'"),
+        (part(type="input_text"), "input[1].content[0].text", "missing_required_parameter", ""),
+        (part(text="x"), "input[1].content[0].type", "missing_required_parameter", "one of input_text"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(fields: dict[str, Any], param: str, code: str, words: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read(**fields)
+
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, param, code)
+    assert words in caught.value.message
+    assert param in caught.value.message
+
+
+def test_items_are_in_order_and_whole() -> None:
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
+    output = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "sunny"}]}
+    prompt = read(
+        input=[
+            {"role": "user", "content": [{"type": "input_image", "image_url": "https://x.example/a", "detail": "low"}]},
+            sealed,
+            {**CALL, "id": "fc_1", "status": "completed"},
+            output,
+            {
+                "type": "message",
+                "id": "msg_1",
+                "role": "assistant",
+                "status": "completed",
+                "phase": "final_answer",
+                "content": [{"type": "output_text", "text": "well", "annotations": [], "logprobs": []}],
+            },
+        ]
+    ).prompt  # fmt: skip
+
+    assert prompt.items == [
+        Message("user", [Image("https://x.example/a", "low")]),
+        Unknown(sealed, "responses"),
+        ToolCall("c", "f", "{}"),
+        ToolOutput("c", [Text("sunny")]),
+        Message("assistant", [Text("well")], {"phase": "final_answer"}),
+    ]
+    assert prompt.dialect == "responses"
+
+
+def test_what_only_responses_knows_is_in_the_prompt() -> None:
+    prompt = read(
+        reasoning={"effort": "low", "generate_summary": "concise", "context": "all_turns", "mode": "pro", "vendor": 1},
+        truncation="auto",
+        include=list(typing.get_args(Includable)),
+        text={"format": {"type": "json_schema", "name": "x", "schema": {}, "strict": None}, "verbosity": "low"},
+        tools=[{"type": "function", "name": "f", "output_schema": {}}, {"type": "vendor_tool", "x": 1}],
+        instructions="Be brief.",
+        max_output_tokens=7,
+    ).prompt
+
+    assert (prompt.reasoning_effort, prompt.reasoning_summary, prompt.truncation) == ("low", "concise", "auto")
+    assert prompt.include == set(typing.get_args(Includable))
+    assert prompt.format == Format("json_schema", {"name": "x", "schema": {}, "strict": None})
+    assert prompt.tools == [Tool("function", {"name": "f", "output_schema": {}}), Tool("vendor_tool", {"x": 1})]
+    assert (prompt.instructions, prompt.max_output_tokens, prompt.verbosity) == ("Be brief.", 7, "low")
+    assert prompt.parameters == {
+        "logprobs": True,
+        "reasoning": {"context": "all_turns", "mode": "pro", "vendor": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters"),
+    [
+        ({"include": ["message.output_text.logprobs"]}, {"logprobs": True}),
+        ({"top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+        ({"top_logprobs": 0}, {}),
+        ({"include": ["message.output_text.logprobs"], "top_logprobs": 0}, {"logprobs": True, "top_logprobs": 0}),
+    ],
+)
+def test_logprobs_are_asked_for_in_the_spelling_of_chat_completions(
+    fields: dict[str, Any], parameters: dict[str, Any]
+) -> None:
+    assert read(**fields).prompt.parameters == parameters
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "input_image", "file_id": "file_1"},
+        {"type": "input_image", "image_url": "x", "prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="},
+        {"type": "refusal", "refusal": "No."},
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+    ],
+)
+def test_parts_that_ours_cannot_hold_are_carried_as_they_came(said: dict[str, Any]) -> None:
+    assert read(**part(**said)).prompt.items[1] == Message("user", [Unknown(said, "responses")])
+
+
+@pytest.mark.parametrize("said", [{**CALL, "vendor": 1}, {"type": "vendor_item", "x": [1]}])
+def test_items_that_ours_cannot_hold_are_carried_as_they_came(said: dict[str, Any]) -> None:
+    assert read(**item(**said)).prompt.items[1] == Unknown(said, "responses")
+
+
+def test_what_is_carried_was_checked() -> None:
+    said = {"type": "function_call_output", "call_id": "c", "vendor": 1, "output": [{"type": "input_text", "text": {}}]}
+
+    with pytest.raises(BadRequest) as caught:
+        read(**item(**said))
+
+    assert caught.value.param == "input[1].output[0].text"
+
+
+def test_null_says_nothing() -> None:
+    names = ["temperature", "tools", "tool_choice", "text", "reasoning", "stream", "metadata", "background", "prompt"]
+
+    assert read(**dict.fromkeys(names)) == read()
+
+
+FIELDS = [
+    "input", "temperature", "tools", "tool_choice", "text", "reasoning", "stream", "stream_options", "include",
+    "metadata", "prompt_cache_options", "image", "background", "truncation", "messages",
+]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=4), JSON, max_size=4))
+def test_whatever_comes_is_read_or_refused(fields: dict[str, Any]) -> None:
+    refusal = refusal_of(lambda: read(**fields))
+
+    assert refusal is None or (refusal.message and refusal.param)

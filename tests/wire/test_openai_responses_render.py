@@ -1,0 +1,348 @@
+"""Responses, rendered: the order of events, what they add up to, and that no event is undescribed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, RateLimited, Unavailable
+from frontdesk.turn.events import AnswerDescribed, Event, MessageStarted, TextDelta, TurnCancelled, TurnIncomplete
+from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
+from tests.contract.own_document import OwnDocument
+from tests.peers.document import Answer
+from tests.wire.answers import EVERYTHING, LOGPROBS, answers, batches, frames, payloads, turn_at
+
+OWN = OwnDocument()
+ECHO = read_responses(b'{"input": "x"}').echo
+SEALED = frozenset({"reasoning.encrypted_content"})
+
+
+def test_everything_in_its_order() -> None:
+    rendered = stream_of(EVERYTHING)
+
+    assert [name for name, _ in frames(rendered)] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.reasoning_summary_part.added",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.done",
+        "response.reasoning_summary_part.done",
+        "response.reasoning_summary_part.added",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.done",
+        "response.reasoning_summary_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_text.delta",
+        "response.reasoning_text.delta",
+        "response.reasoning_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.content_part.added",
+        "response.refusal.delta",
+        "response.refusal.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "response.output_item.added",
+        "response.function_call_arguments.delta",
+        "response.custom_tool_call_input.delta",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "response.custom_tool_call_input.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+
+
+def test_everything_as_one_response() -> None:
+    response = body_of([event for batch in EVERYTHING for event in batch])
+
+    assert response["output"] == [
+        {
+            "id": "rs_1",
+            "type": "reasoning",
+            "status": "completed",
+            "summary": [
+                {"type": "summary_text", "text": "First, look."},
+                {"type": "summary_text", "text": "Then leap."},
+            ],
+            "content": [],
+        },
+        {
+            "id": "rs_2",
+            "type": "reasoning",
+            "status": "completed",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "hmm"}],
+        },
+        {
+            "id": "msg_1",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "phase": "commentary",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "hi a",
+                    "annotations": [],
+                    "logprobs": [
+                        {
+                            "token": "a",
+                            "logprob": -0.25,
+                            "bytes": [97],
+                            "top_logprobs": [
+                                {"token": "a", "logprob": -0.25, "bytes": [97]},
+                                {"token": "a", "logprob": -0.25, "bytes": []},
+                            ],
+                        }
+                    ],
+                },
+                {"type": "refusal", "refusal": "no"},
+            ],
+        },
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": "call_1",
+            "name": "f",
+            "arguments": '{"a":1}',
+        },
+        {
+            "id": "ctc_1",
+            "type": "custom_tool_call",
+            "status": "completed",
+            "call_id": "call_2",
+            "name": "c",
+            "input": "free",
+        },
+    ]
+    assert response["usage"] == {
+        "input_tokens": 3,
+        "input_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
+        "output_tokens": 40,
+        "output_tokens_details": {"reasoning_tokens": 5},
+        "total_tokens": 43,
+    }
+    assert (response["status"], response["service_tier"], response["completed_at"]) == ("completed", "flex", 1800000000)
+
+
+def test_parts_of_a_summary_are_counted() -> None:
+    events = [event for event in payloads(stream_of(EVERYTHING)) if "summary" in event["type"]]
+
+    assert [(event["summary_index"], event.get("delta"), event.get("text")) for event in events] == [
+        (0, None, None),
+        (0, "First, ", None),
+        (0, "look.", None),
+        (0, None, "First, look."),
+        (0, None, None),
+        (1, None, None),
+        (1, "Then leap.", None),
+        (1, None, "Then leap."),
+        (1, None, None),
+    ]
+
+
+@pytest.mark.parametrize(("include", "sealed"), [(SEALED, "sealed"), (frozenset[str](), None)])
+def test_what_was_sealed_is_told_where_it_was_asked_for(include: frozenset[str], sealed: str | None) -> None:
+    body = body_of([event for batch in EVERYTHING for event in batch], include=include)
+    last = payloads(stream_of(EVERYTHING, include=include))[-1]["response"]
+
+    assert body["output"][0].get("encrypted_content") == sealed
+    assert last["output"] == body["output"]
+
+
+def test_logprobs_of_events_have_no_bytes() -> None:
+    events = payloads(stream_of(EVERYTHING))
+
+    told = [event["logprobs"] for event in events if event["type"].startswith("response.output_text")]
+    token = {"token": "a", "logprob": -0.25}
+    assert told == [[], [{**token, "top_logprobs": [token, token]}], [{**token, "top_logprobs": [token, token]}]]
+
+
+def test_first_event_tells_the_tier_that_its_own_batch_brings() -> None:
+    created = payloads(stream_of([[AnswerDescribed("priority"), MessageStarted(0, "msg_1")]]))[0]
+
+    assert created["response"]["service_tier"] == "priority"
+
+
+def test_later_description_without_a_tier_keeps_the_first() -> None:
+    events: list[list[Event]] = [[AnswerDescribed("flex")], [AnswerDescribed(None, "fp")], [TurnCancelled()]]
+
+    assert payloads(stream_of(events))[-1]["response"]["service_tier"] == "flex"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ProviderError("secret"), "server_error"),
+        (ProviderError("secret", status=504, code="provider_timeout"), "server_error"),
+        (Unavailable("later", code="server_shutting_down"), "server_error"),
+        (RateLimited("wait"), "rate_limit_exceeded"),
+        (ProviderError("secret", status=429), "rate_limit_exceeded"),
+        (BadRequest("no", code="image_too_large"), "image_too_large"),
+        (BadRequest("no", code="context_length_exceeded"), "invalid_prompt"),
+    ],
+)
+def test_broken_answer_ends_as_failed_with_a_code_of_openais(error: FrontdeskError, code: str) -> None:
+    turn = turn_at("responses")
+    stream = ResponsesStream(turn, ECHO)
+    rendered = stream.render([MessageStarted(0, "msg_1"), TextDelta(0, "half")]) + stream.render_error(error)
+
+    last = payloads(rendered)[-1]
+    assert [name for name, _ in frames(rendered)][-2:] == ["response.output_item.done", "response.failed"]
+    assert last["response"]["status"] == "failed"
+    assert last["response"]["error"] == {"code": code, "message": error.message}
+    assert (last["response"]["output"][0]["status"], last["response"]["output"][0]["content"][0]["text"]) == (
+        "incomplete",
+        "half",
+    )
+    assert described(rendered)
+
+
+def test_id_of_a_provider_is_no_way_out_of_the_json() -> None:
+    rendered = stream_of([[MessageStarted(0, 'x","y":"\n\n'), TextDelta(0, "hi"), TurnIncomplete("content_filter")]])
+
+    assert {event["item_id"] for event in payloads(rendered) if "item_id" in event} == {'x","y":"\n\n'}
+
+
+@given(answers(), st.lists(st.integers(1, 5), min_size=1, max_size=4), st.booleans())
+def test_streamed_equals_whole_and_is_described(events: list[Event], sizes: list[int], is_sealed: bool) -> None:
+    include = SEALED if is_sealed else frozenset[str]()
+    turn = turn_at("responses", include=include)
+    stream, body = ResponsesStream(turn, ECHO), ResponsesBody(turn, ECHO)
+
+    rendered = b"".join(stream.render(batch) for batch in batches(events, sizes) if batch)
+    body.add(events)
+
+    told = payloads(rendered)
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
+    assert [name for name, _ in frames(rendered)] == [event["type"] for event in told]
+    assert told[-1]["response"] == stream.response() == json.loads(body.body())
+    assert [event["item"] for event in told if event["type"] == "response.output_item.done"] == sorted(
+        told[-1]["response"]["output"], key=lambda item: ended_at(told, item["id"])
+    )
+    assert texts_of(told) == texts_within(told[-1]["response"]["output"])
+    assert described(rendered)
+    assert OWN.check(Answer("POST", "/v1/responses", 200, "application/json", body.body())) == []
+
+
+@given(answers())
+def test_obfuscation_is_beside_each_delta_and_nowhere_else(events: list[Event]) -> None:
+    turn = turn_at("responses")
+    plain = payloads(ResponsesStream(turn, ECHO).render(events))
+    hidden = payloads(ResponsesStream(turn, ECHO, obfuscates=True).render(events))
+
+    assert [event["type"].endswith(".delta") for event in hidden] == ["obfuscation" in event for event in hidden]
+    assert [{name: value for name, value in event.items() if name != "obfuscation"} for event in hidden] == plain
+
+
+def test_response_repeats_what_was_asked() -> None:
+    asked: dict[str, Any] = {
+        "input": "x",
+        "instructions": "Be brief.",
+        "max_output_tokens": 20,
+        "metadata": {"a": "b"},
+        "parallel_tool_calls": False,
+        "prompt_cache_key": "k",
+        "prompt_cache_options": {"mode": "explicit"},
+        "prompt_cache_retention": "24h",
+        "reasoning": {"effort": "low", "generate_summary": "auto", "context": "all_turns"},
+        "safety_identifier": "s",
+        "service_tier": "priority",
+        "store": True,
+        "temperature": 0,
+        "text": {"format": {"type": "json_object"}, "verbosity": "low"},
+        "tool_choice": {"type": "function", "name": "f"},
+        "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}],
+        "top_logprobs": 3,
+        "top_p": 0.5,
+        "truncation": "auto",
+        "user": "u",
+        "presence_penalty": 1,
+    }
+    echo = read_responses(json.dumps(asked).encode()).echo
+    body = ResponsesBody(turn_at("responses"), echo)
+    body.add([MessageStarted(0, "msg_1"), TextDelta(0, "x", LOGPROBS), TurnIncomplete("max_output_tokens")])
+
+    response = json.loads(body.body())
+    same = set(asked) - {"input", "store", "reasoning", "tools", "prompt_cache_options"}
+    assert {name: response[name] for name in same} == {name: asked[name] for name in same}
+    assert response["store"] is False
+    assert response["reasoning"] == {"effort": "low", "summary": "auto", "context": "all_turns"}
+    assert response["prompt_cache_options"] == {"mode": "explicit", "ttl": "30m"}
+    assert response["tools"] == [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": False},
+        {"type": "custom", "name": "c"},
+    ]
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert OWN.check(Answer("POST", "/v1/responses", 200, "application/json", body.body())) == []
+
+
+# --- what these tests share -----------------------------------------------------------------------
+
+
+def stream_of(given_batches: list[list[Event]], *, include: frozenset[str] = frozenset()) -> bytes:
+    stream = ResponsesStream(turn_at("responses", include=include), ECHO)
+    return b"".join(stream.render(batch) for batch in given_batches)
+
+
+def body_of(events: list[Event], *, include: frozenset[str] = frozenset()) -> dict[str, Any]:
+    body = ResponsesBody(turn_at("responses", include=include), ECHO)
+    body.add(events)
+    return json.loads(body.body())
+
+
+def described(rendered: bytes) -> bool:
+    """Whether our own document describes every event."""
+    assert OWN.check(Answer("POST", "/v1/responses", 200, "text/event-stream", rendered)) == []
+    return True
+
+
+def ended_at(told: list[Any], item_id: str) -> int:
+    return next(
+        event["sequence_number"]
+        for event in told
+        if event["type"] == "response.output_item.done" and event["item"]["id"] == item_id
+    )
+
+
+def texts_of(told: list[Any]) -> dict[str, str]:
+    """The deltas of each item, put together."""
+    texts: dict[str, str] = {}
+    for event in told:
+        if "delta" in event:
+            texts[event["item_id"]] = texts.get(event["item_id"], "") + event["delta"]
+    return {item_id: "".join(sorted(text)) for item_id, text in texts.items() if text}
+
+
+def texts_within(output: list[Any]) -> dict[str, str]:
+    """All text of each item, as a bag of letters: a summary and thoughts may have come by turns."""
+    texts: dict[str, str] = {}
+    for item in output:
+        parts = [
+            *item.get("summary", ()),
+            *item.get("content", ()),
+            {"text": item.get("arguments", item.get("input", ""))},
+        ]
+        text = "".join(part.get("text", part.get("refusal", "")) for part in parts)
+        if text:
+            texts[item["id"]] = "".join(sorted(text))
+    return texts
