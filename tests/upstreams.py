@@ -1,5 +1,5 @@
-"""A provider on a real socket, inside the test: it says what the test tells it to, and knows which
-of its connections are open.
+"""Providers on real sockets, inside the test, which know what became of their connections: one that says
+what the test tells it to, and the scripted upstream as `frontdesk upstream` serves it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from frontdesk.upstream.journal import Record, Totals
+from frontdesk.upstream.server import UpstreamServer
 from tests.providers import recorded
 
 Script = Callable[[dict[str, Any], asyncio.StreamWriter], Awaitable[None]]
@@ -130,3 +132,64 @@ async def brief(request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
     )
+
+
+class ScriptedUpstream:
+    """The scripted provider as a server, in the test's own loop."""
+
+    def __init__(self, server: UpstreamServer) -> None:
+        self._server = server
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without /v1."""
+        return self._server.url
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def stats(self) -> Totals:
+        """What it counts."""
+        return self._server.journal.totals
+
+    def play(self, *rules: dict[str, Any]) -> None:
+        """Let these rules hold, as `PUT /upstream/faults` does."""
+        self._server.rules.replace(json.dumps(rules).encode())
+
+    def refuse(self) -> None:
+        """Refuse connections until it listens again."""
+        self._server.stop_listening()
+
+    async def listen(self) -> None:
+        """Take connections again, on the same port."""
+        await self._server.start()
+
+    def journal(self, since: int = 0) -> list[Record]:
+        """What it was asked, the oldest first."""
+        return list(self._server.journal.since(since))
+
+    async def until(self, is_so: Callable[[], bool], timeout_s: float = 15) -> None:
+        """Wait until something is so here."""
+        async with asyncio.timeout(timeout_s):
+            while not is_so():
+                await asyncio.sleep(0.001)
+
+    async def until_idle(self, timeout_s: float = 15) -> None:
+        """Wait until no connection is open any more."""
+        await self.until(lambda: self.stats.open_connections == 0, timeout_s)
+
+
+@asynccontextmanager
+async def scripted_upstream(
+    *, api_key: str | None = None, script: str | None = "echo"
+) -> AsyncIterator[ScriptedUpstream]:
+    """The scripted upstream for the length of a block, on a free port."""
+    server = UpstreamServer(api_key=api_key, script=script)
+    await server.start()
+    try:
+        yield ScriptedUpstream(server)
+    finally:
+        await server.stop()

@@ -1,4 +1,4 @@
-"""The commands: serve, check, keys, models, migrate."""
+"""The commands: serve, check, keys, models, migrate, upstream."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from frontdesk.local.catalogue import known_models
 from frontdesk.local.models import installed
 from frontdesk.local.pull import PullFailed, pull, pull_address
 from frontdesk.providers.scripted import ScriptedProvider
+from frontdesk.providers.scripts import is_script, script_names
 from frontdesk.storage.database import open_beside
 from frontdesk.storage.errors import StorageError
 from frontdesk.storage.schema import migrate_in_child
@@ -89,6 +90,21 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--name", dest="as_name", metavar="NAME", help="for an address: what the model is called here")
     fetch.set_defaults(run=_pull_model)
     models.add_parser("list", help="List the local models that are known.").set_defaults(run=_list_models)
+
+    words = "Serve the scripted provider, which speaks the providers' dialects and fails as they do."
+    upstream = commands.add_parser("upstream", help=words, description=words)
+    upstream.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    upstream.add_argument(
+        "--port", type=_port, default=9000, help="the port (default: %(default)s; 0 takes a free one)"
+    )
+    upstream.add_argument("--api-key", metavar="KEY", help="refuse requests without this key (default: take any)")
+    upstream.add_argument(
+        "--script",
+        default="echo",
+        metavar="SCRIPT",
+        help="what answers models that are no script (default: %(default)s; 'none' refuses them)",
+    )
+    upstream.set_defaults(run=_upstream)
     return parser
 
 
@@ -291,6 +307,29 @@ def _list_models(_: argparse.Namespace) -> None:
         size_mb = sum(file.size_bytes for file in model.files) / 1e6
         state = "here" if installed(model.name, home) else "not fetched"
         print(f"{model.name:24} {model.kind:10} {size_mb:7.0f} MB  {model.licence:12} {state}")
+
+
+# --- upstream -----------------------------------------------------------------------------------
+
+
+def _upstream(options: argparse.Namespace) -> None:
+    from frontdesk.upstream.server import UpstreamServer, serve_until_stopped  # noqa: PLC0415 - the others start without
+
+    script = None if options.script == "none" else options.script
+    if script is not None and not is_script(script):
+        raise ConfigError(f"--script is {script!r}. Known: none, {', '.join(script_names())}.")
+    server = UpstreamServer(options.host, options.port, api_key=options.api_key, script=script)
+    _allow_many_connections()
+    try:
+        uvloop.run(serve_until_stopped(server, _announce_upstream))
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{options.host}:{options.port} cannot be used: {error}. Choose another.") from None
+
+
+def _announce_upstream(url: str) -> None:
+    print(
+        f"The scripted upstream is ready: base_url {url}/v1, any key; its journal: {url}/upstream/journal", flush=True
+    )
 
 
 # --- settings -----------------------------------------------------------------------------------

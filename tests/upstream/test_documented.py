@@ -1,0 +1,47 @@
+"""docs/upstream.md tells every script, directive, fault and field, and its examples do what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from frontdesk.providers.directives import FAULTS, Directives, read_direction
+from frontdesk.providers.scripts import is_script, script_names
+from frontdesk.upstream.faults import Rule
+from frontdesk.upstream.journal import Billed, Record
+from tests.upstream.raw import CHAT, asking, chat, exchange
+from tests.upstreams import ScriptedUpstream
+
+TEXT = (Path(__file__).parents[2] / "docs" / "upstream.md").read_text(encoding="utf-8")
+TOLD = {word for code in re.findall(r"`([^`\n]+)`", TEXT) for word in re.split(r"[^a-z0-9_-]+", code)}
+EXAMPLES = re.findall(r"^    ask '([^']+)'", TEXT, re.MULTILINE)
+
+
+def test_everything_is_told() -> None:
+    names = {name.replace("_", "-") for name in Directives.__struct_fields__}
+    fields = {field for shape in (Record, Billed, Rule) for field in shape.__struct_fields__}
+
+    assert not names - TOLD
+    assert not set(FAULTS) - TOLD
+    assert not fields - TOLD
+    assert not {name for name in script_names() if not any(word.startswith(name) for word in TOLD)}
+
+
+def test_every_script_that_is_told_is_there() -> None:
+    rows = TEXT.partition("| Model | Answer |")[2].partition("\n\n")[0]
+    names = re.findall(r"`([a-z-]+)(?:-[A-Z]+)?`", "\n".join(row.split("|")[1] for row in rows.splitlines()[2:]))
+
+    assert set(names) == set(script_names())
+    assert all(is_script(name) for name in names)
+
+
+@pytest.mark.parametrize("script", EXAMPLES)
+async def test_the_examples_are_understood(upstream: ScriptedUpstream, script: str) -> None:
+    assert read_direction(script).options
+
+    await exchange(upstream, asking(CHAT, chat("words-5"), x_upstream_script=script), patience_s=0.05)
+
+    (record,) = upstream.journal()
+    assert record.status != 400
