@@ -173,7 +173,7 @@ class ProviderError(FrontdeskError):
 
 
 _PROVIDER_WORDS = {
-    502: "The AI service behind this model did not answer properly. Nothing was lost; try again.",
+    502: "The AI service behind this model did not answer properly. Try again.",
     503: "The AI service behind this model is busy. Try again in a moment.",
     504: "The AI service behind this model took too long to answer. Try again.",
 }

@@ -92,8 +92,9 @@ class ResponsesStream:
     def _start(self, events: list[Event], frames: list[bytes]) -> None:
         self._has_started = True
         for event in events:
-            if type(event) is AnswerDescribed:  # so that the first event tells the tier as well
-                self._answer.describe(event)
+            if type(event) is not AnswerDescribed:
+                break  # what comes later is told later, however the provider's bytes arrive
+            self._answer.describe(event)
         response = self._answer.response()
         self._frame("response.created", {"response": response}, frames)
         self._frame("response.in_progress", {"response": response}, frames)
