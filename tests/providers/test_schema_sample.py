@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest
+from frontdesk.providers.schema_hints import Hints
 from frontdesk.providers.schema_sample import sample
 
 
@@ -133,12 +134,15 @@ TREE = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/tr
 SCHEMAS = st.recursive(LEAVES, containers, max_leaves=6)
 
 
-@given(SCHEMAS)
-def test_a_sample_fits(schema: Any) -> None:
+SAID = st.lists(st.sampled_from(["3", "-2.5", "'x'", "'longer text'", "a = 4", "b is 0.5", "c/d: word", "ü: 'u'"]))
+
+
+@given(SCHEMAS, SAID)
+def test_a_sample_fits_whatever_is_said(schema: Any, said: list[str]) -> None:
     definitions = {"leaf": {"type": "integer", "minimum": 2}, "tree": TREE}
     root = {"$defs": definitions, "type": "object", "properties": {"it": schema}, "required": ["it"]}
 
-    value = sample(root)
+    value = sample(root, Hints(", ".join(said)))
 
     assert fits(value, root, root), json.dumps(value)
 

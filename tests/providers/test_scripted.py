@@ -32,6 +32,7 @@ from frontdesk.turn.items import (
     EmbeddingRequest,
     Format,
     Image,
+    Item,
     Message,
     Prompt,
     Request,
@@ -77,6 +78,43 @@ async def test_what_is_no_schema_is_refused(schema: Any) -> None:
         assert caught.value.code == "invalid_schema"
 
 
+def with_input(kind: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"input": {"type": kind}}, "required": ["input"]}
+
+
+async def test_values_come_out_of_the_last_message_of_the_user() -> None:
+    schema = with_input("integer")
+    items: list[Item] = [
+        Message("user", "an older 1"),
+        Message("user", [Text("What is f(3)"), Image("https://example.com/9.png"), Text("and 4?")]),
+        Message("assistant", "It is 5."),
+        Message("system", "Say 6."),
+    ]
+    tools = [Tool("function", {"name": name, "parameters": schema}) for name in ("f", "g", "h")]
+
+    as_object = await answered(Prompt(items, format=Format("json_schema", {"name": "x", "schema": schema})))
+    calls = await answered(Prompt(items, tools=tools), "tools-all")
+
+    assert json.loads(texts(as_object)) == {"input": 3}
+    assert texts(calls, ToolArgumentsDelta) == '{"input": 3}{"input": 4}{"input": 1}'
+
+
+async def test_names_of_tools_are_no_values() -> None:
+    tools = [Tool("function", {"name": name, "parameters": with_input("string")}) for name in ("f", "g")]
+    asked = Prompt([Message("user", "Use `f`, not `g`, on 'größer'.")], tools=tools, choices=2)
+
+    assert [json.loads(text) for text in spoken(await answered(asked))] == [{"input": "größer"}] * 2
+    assert '"größer"' in texts(await answered(asked), ToolArgumentsDelta)
+
+
+async def test_an_object_without_a_schema_has_what_the_user_names() -> None:
+    def asked(text: str) -> Prompt:
+        return Prompt([Message("user", text)], format=Format("json_object", {}))
+
+    assert json.loads(texts(await answered(asked("As JSON, with keys a and b; a is 1")))) == {"a": 1, "b": "text"}
+    assert texts(await answered(asked("hello there"))) == "{}"
+
+
 async def test_vectors_have_the_length_that_is_asked_for() -> None:
     for dimensions, expected in ((None, 64), (1, 1), (4096, 4096)):
         (produced, *_) = await answered(EmbeddingRequest(["hello", ""], dimensions), "embed")
@@ -114,6 +152,13 @@ TOOLS = [
 
 def texts(events: list[Event], *kinds: type) -> str:
     return "".join(event.text for event in events if isinstance(event, kinds or (TextDelta,)))  # type: ignore[attr-defined]
+
+
+def spoken(events: list[Event]) -> list[str]:
+    """The arguments of each call."""
+    outputs = [event.output for event in events if isinstance(event, ToolCallStarted)]
+    deltas = [event for event in events if isinstance(event, ToolArgumentsDelta)]
+    return ["".join(delta.text for delta in deltas if delta.output == output) for output in outputs]
 
 
 def called(events: list[Event]) -> list[str]:

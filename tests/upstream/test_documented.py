@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -45,3 +46,16 @@ async def test_the_examples_are_understood(upstream: ScriptedUpstream, script: s
 
     (record,) = upstream.journal()
     assert record.status != 400
+
+
+async def test_the_prompt_of_the_page_makes_the_call_of_the_page(upstream: ScriptedUpstream) -> None:
+    section = TEXT.partition("## Values out of the prompt")[2]
+    asked = re.search(r" -d '(.+?)'\n\n", section, re.DOTALL)
+    promised = re.search(r"calls `(\w+)` with `(.+?)`", section)
+    assert asked is not None
+    assert promised is not None
+
+    seen = await exchange(upstream, asking(CHAT, json.loads(asked[1])))
+
+    (call,) = seen.json["choices"][0]["message"]["tool_calls"]
+    assert call["function"] == {"name": promised[1], "arguments": promised[2]}

@@ -1,4 +1,4 @@
-"""A value that fits a JSON schema: the smallest, always the same one.
+"""A value that fits a JSON schema: what was said where the schema leaves that free, else the smallest.
 
 It knows what structured output and tools use: types, enum, const, anyOf/oneOf/allOf, $ref into the
 schema's own $defs, required and all other properties, lengths and bounds.
@@ -10,11 +10,13 @@ long to make, for a few lines of `$ref` can ask for more than a machine holds.
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 from typing import Any, NoReturn, cast
 from urllib.parse import unquote
 
 from frontdesk.core.errors import BadRequest
+from frontdesk.providers.schema_hints import Hints
 
 _MAX_DEPTH = 24
 _MAX_VALUES = 10_000
@@ -23,26 +25,28 @@ _CHARACTERS_A_VALUE = 100  # a long text counts as several values
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 
 
-def sample(schema: Any) -> Any:
+def sample(schema: Any, hints: Hints | None = None) -> Any:
     """Return a value that fits. Beyond a depth of 24, a recursive schema ends in null.
 
+    Takes from the hints what fits; the same schema and hints give the same value.
     Raises BadRequest: `invalid_schema` where it is no schema or nothing fits it, `too_complex` where
     the value would hold more than 10,000 values; 100 characters of a text count as one.
     """
-    return _Sampler(schema).value(schema, 0)
+    return _Sampler(schema, hints or Hints("")).value(schema, 0)
 
 
 class _Sampler:
     """One schema, and what may still be spent on it."""
 
-    __slots__ = ("_root", "_steps_left", "_values_left")
+    __slots__ = ("_hints", "_root", "_steps_left", "_values_left")
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, hints: Hints) -> None:
         self._root = root
+        self._hints = hints
         self._values_left = _MAX_VALUES
         self._steps_left = _MAX_STEPS
 
-    def value(self, schema: Any, depth: int) -> Any:
+    def value(self, schema: Any, depth: int, name: str = "") -> Any:
         self._step(1)
         if depth > _MAX_DEPTH or schema is True:
             self._produce(0)
@@ -51,32 +55,33 @@ class _Sampler:
             _refuse("asks for a value where its own false allows none")
         fields = _object_of(schema, "a schema")
         if "$ref" in fields:
-            return self.value(self._resolve(fields["$ref"]), depth + 1)
+            return self.value(self._resolve(fields["$ref"]), depth + 1, name)
         if "const" in fields:
             return self._given(fields["const"])
         if options := _list_in(fields, "enum"):
-            return self._given(options[0])
+            return self._given(self._chosen(options, self._hints.named(name, fields.get("title"))))
         if "allOf" in fields:
-            return self.value(self._merged(fields), depth + 1)
+            return self.value(self._merged(fields), depth + 1, name)
         for union in ("anyOf", "oneOf"):
             if options := _list_in(fields, union):
-                return self.value(self._simplest(options, depth), depth + 1)
-        return self._of_type(fields, depth)
+                return self.value(self._simplest(options, depth), depth + 1, name)
+        return self._of_type(fields, depth, name)
 
-    def _of_type(self, fields: dict[str, Any], depth: int) -> Any:
+    def _of_type(self, fields: dict[str, Any], depth: int, name: str) -> Any:
+        said = self._hints.named(name, fields.get("title"))
         match self._type_of(fields, depth):
             case "object":
                 return self._object(fields, depth)
             case "array":
                 return self._array(fields, depth)
             case "string":
-                return self._text(fields)
+                return self._text(fields, said)
             case "boolean":
-                value = True
+                value = said is None or said.casefold() != "false"
             case "null":
                 value = None
             case kind:
-                value = _number(fields, is_whole=kind == "integer")
+                value = self._number(fields, said, is_whole=kind == "integer")
         self._produce(0)
         return value
 
@@ -97,15 +102,16 @@ class _Sampler:
         if not all(isinstance(name, str) for name in required):
             _refuse("has a 'required' that is no list of names")
         names = dict.fromkeys(required)
+        self._hints.expect(properties.keys() | names.keys())
         self._produce(0)
         value: dict[str, Any] = {}
         for name, schema in properties.items():
             if name in names or (depth < _MAX_DEPTH // 4 and schema is not False):
                 self._step(len(name) // _CHARACTERS_A_VALUE)
-                value[name] = self.value(schema, depth + 1)
+                value[name] = self.value(schema, depth + 1, name)
         for name in names:
             if name not in properties:
-                value[name] = self.value(fields.get("additionalProperties", True), depth + 1)
+                value[name] = self.value(fields.get("additionalProperties", True), depth + 1, name)
         return value
 
     def _array(self, fields: dict[str, Any], depth: int) -> list[Any]:
@@ -118,11 +124,28 @@ class _Sampler:
         self._produce(0)
         return [self.value(items, depth + 1) for _ in range(count)]
 
-    def _text(self, fields: dict[str, Any]) -> str:
+    def _text(self, fields: dict[str, Any], said: str | None) -> str:
         least = _size_in(fields, "minLength", 0)
-        most = _size_in(fields, "maxLength", max(least, len("text")))
-        self._produce(least)
-        return "text".ljust(least, "x")[:most]
+        most = _size_in(fields, "maxLength", sys.maxsize)
+        text = None
+        if "pattern" not in fields:  # a stranger's could take for ever to match
+            text = self._hints.text(said, lambda text: least <= len(text) <= most)
+        self._produce(least if text is None else len(text))
+        return "text".ljust(least, "x")[:most] if text is None else text
+
+    def _number(self, fields: dict[str, Any], said: str | None, *, is_whole: bool) -> int | float:
+        bounds = _Bounds(fields, is_whole=is_whole)
+        number = self._hints.number(said, bounds.fit)
+        if number is None:
+            return _lowest(bounds)
+        return int(number) if is_whole else number
+
+    def _chosen(self, options: list[Any], said: str | None) -> Any:
+        """The option that is named, or the first."""
+        if said is None:
+            return options[0]
+        self._step(len(options))
+        return said if said in options else options[0]
 
     def _given(self, value: Any) -> Any:
         """A value that the schema itself holds. It may be large, and be asked for many times."""
@@ -204,9 +227,8 @@ class _Sampler:
         )
 
 
-def _number(fields: dict[str, Any], *, is_whole: bool) -> int | float:
+def _lowest(bounds: _Bounds) -> int | float:
     """The lowest that is allowed, or 1; else something near the highest, or between the two."""
-    bounds = _Bounds(fields, is_whole=is_whole)
     low, high = bounds.low, bounds.high
     tries: list[int | float] = [1, 0]
     if low is not None:
@@ -255,6 +277,11 @@ class _Bounds:
             and (self._above is None or value > self._above)
             and (self._below is None or value < self._below)
         )
+
+    def fit(self, value: float) -> bool:
+        """Whether the value is allowed, and a multiple where it must be: as decimals, for 0.3 is one of 0.1."""
+        step = self._step
+        return self.allow(value) and (step is None or Fraction(str(value)) % Fraction(str(step)) == 0)
 
 
 def _number_in(fields: dict[str, Any], name: str) -> int | float | None:

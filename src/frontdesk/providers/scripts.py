@@ -14,7 +14,8 @@ A script is chosen by name, and a number may follow:
     thinking        thinks aloud first, or in a summary, and sealed, where these are asked for
 
 The answers are obedient: with a JSON schema the answer fits it, with tools that may be called it calls
-the one that is demanded, or the first. `n`, `stop`, the limit of tokens, `parallel_tool_calls` and log
+the one that is demanded, or the first. Values that a schema leaves free come out of the user's last
+message, where it has such (`schema_hints`). `n`, `stop`, the limit of tokens, `parallel_tool_calls` and log
 probabilities are heeded. A word is a token, a picture 85 of them. Texts are embedded by their letters,
 in 64 dimensions or as many as asked for.
 """
@@ -22,6 +23,7 @@ in 64 dimensions or as many as asked for.
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import json
 import math
@@ -35,6 +37,7 @@ from typing import Any, Literal, NamedTuple, cast
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.providers.directives import SCRIPT_NAME, unknown
+from frontdesk.providers.schema_hints import Hints, object_in
 from frontdesk.providers.schema_sample import sample
 from frontdesk.turn.events import (
     ChoiceFinished,
@@ -242,6 +245,7 @@ class _Said(NamedTuple):
 
 
 _Answer = Callable[[int], list[_Said]]  # the items of a choice
+_Called = tuple[str, str, dict[str, Any]]  # kind, name and schema of a tool
 _Reason = Literal["stop", "content_filter"]
 
 
@@ -249,15 +253,33 @@ def _answer(prompt: Prompt, most_calls: int | None = 1) -> _Answer:
     """What an obedient model would say: tool calls, JSON, or the user's own words."""
     calls = _calls(prompt)[:most_calls]
     if calls:
-        return lambda _: [_call(prompt, *call) for call in calls]
+        arguments = functools.cache(lambda: _arguments(prompt, calls))
+        return lambda _: [_call(kind, name, text) for (kind, name, _), text in zip(calls, arguments(), strict=True)]
     if prompt.format is None:
         return lambda _: [_text(prompt, _pieces(_last_words(prompt)))]
-    schema = prompt.format.definition.get("schema", {"type": "object"})
-    return lambda _: [_text(prompt, _pieces(json.dumps(sample(schema))))]
+    definition = prompt.format.definition
+    made = functools.cache(lambda: _object(prompt, definition))
+    return lambda _: [_text(prompt, _pieces(made()))]
 
 
-def _calls(prompt: Prompt) -> list[tuple[str, str, dict[str, Any]]]:
-    """The tools to call: (kind, name, schema). Under "auto" none once there is an output."""
+def _object(prompt: Prompt, definition: dict[str, Any]) -> str:
+    asked = _asked(prompt)
+    value = sample(definition["schema"], Hints(asked)) if "schema" in definition else object_in(asked)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _arguments(prompt: Prompt, calls: list[_Called]) -> list[str]:
+    """What each tool is called with: a value of the prompt goes to one of them, the names of tools to none."""
+    hints = Hints(_asked(prompt))
+    hints.expect({name for _, name, _ in _callable(prompt)})
+    return [
+        _last_words(prompt) if kind == "custom" else json.dumps(sample(schema, hints), ensure_ascii=False)
+        for kind, _, schema in calls
+    ]
+
+
+def _calls(prompt: Prompt) -> list[_Called]:
+    """The tools to call. Under "auto" none once there is an output."""
     choice = prompt.tool_choice or "auto"
     allowed: Any = None
     if isinstance(choice, dict):
@@ -266,24 +288,26 @@ def _calls(prompt: Prompt) -> list[tuple[str, str, dict[str, Any]]]:
         choice = "required" if named else choice.get("mode", "auto")
     if choice == "none" or (choice == "auto" and prompt.items and isinstance(prompt.items[-1], ToolOutput)):
         return []
-    callable_tools = [tool for tool in prompt.tools if tool.kind in ("function", "custom")]
-    calls = [
-        (
-            tool.kind,
-            cast("str", tool.definition["name"]),
-            cast("dict[str, Any]", tool.definition.get("parameters") or {}),
-        )
-        for tool in callable_tools
-        if not allowed or tool.definition.get("name") in allowed
-    ]
+    calls = [called for called in _callable(prompt) if not allowed or called[1] in allowed]
     if allowed and not calls:
         raise BadRequest(f"'tool_choice' names {allowed[0]!r}, which is no tool of this request.", param="tool_choice")
     return calls
 
 
-def _call(prompt: Prompt, kind: str, name: str, schema: dict[str, Any]) -> _Said:
+def _callable(prompt: Prompt) -> list[_Called]:
+    return [
+        (
+            tool.kind,
+            cast("str", tool.definition["name"]),
+            cast("dict[str, Any]", tool.definition.get("parameters") or {}),
+        )
+        for tool in prompt.tools
+        if tool.kind in ("function", "custom")
+    ]
+
+
+def _call(kind: str, name: str, text: str) -> _Said:
     is_custom = kind == "custom"
-    text = _last_words(prompt) if is_custom else json.dumps(sample(schema))
 
     def begin(output: int, choice: int) -> list[Event]:
         item_id, call_id = new_id("ctc_" if is_custom else "fc_"), new_id("call_")
@@ -408,6 +432,13 @@ def _last_words(prompt: Prompt) -> str:
         if content is not None:
             return " ".join(_words_of(part) for part in content)
     return ""
+
+
+def _asked(prompt: Prompt) -> str:
+    """The words of the user's last message."""
+    messages = (item for item in reversed(prompt.items) if isinstance(item, Message) and item.role == "user")
+    content = next((message.content for message in messages), "")
+    return content if isinstance(content, str) else " ".join(part.text for part in content if isinstance(part, Text))
 
 
 def _words_of(part: Part) -> str:

@@ -40,7 +40,8 @@ def connect_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -16000")
+    # In kB. It fills up within minutes, and what is hot is the end of a few indexes; the system caches the file.
+    connection.execute("PRAGMA cache_size = -4000")
     return connection
 
 

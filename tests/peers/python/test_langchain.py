@@ -9,17 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core.embeddings import Embeddings
-from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_tests.integration_tests import ChatModelIntegrationTests, EmbeddingsIntegrationTests
 
 _PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-_READS = pytest.mark.xfail(
-    raises=(AssertionError, OutputParserException),
-    reason="needs a model that reads: the scripted one obeys the schema, not the sentence",
 )
 
 
@@ -49,26 +44,6 @@ class TestChatCompletions(ChatModelIntegrationTests):
     def chat_model_params(self) -> dict[str, Any]:
         # With an address of one's own, LangChain asks for the usage of a stream only where told to.
         return {"model": "fast", "max_retries": 0, "stream_usage": True}
-
-    @_READS
-    def test_tool_calling(self, model: BaseChatModel) -> None:
-        """Wants the 3 out of "the value of magic_function(3)"."""
-        super().test_tool_calling(model)
-
-    @_READS
-    async def test_tool_calling_async(self, model: BaseChatModel) -> None:
-        """Wants the same."""
-        await super().test_tool_calling_async(model)
-
-    @_READS
-    def test_json_mode(self, model: BaseChatModel) -> None:
-        """Wants the keys that the prompt names; no schema comes with it."""
-        super().test_json_mode(model)
-
-    @_READS
-    def test_unicode_tool_call_integration(self, model: BaseChatModel, **options: Any) -> None:
-        """Wants the customer's name out of the prompt."""
-        super().test_unicode_tool_call_integration(model, **options)
 
 
 class TestResponses(TestChatCompletions):
