@@ -74,7 +74,7 @@ class ListSink:
         self.is_complete = False
         self.keep_alives = 0
 
-    async def keep_alive(self) -> None:
+    def keep_alive(self) -> None:
         self.keep_alives += 1
 
     async def write(self, events: list[Event]) -> None:

@@ -185,6 +185,52 @@ async def test_nonsense_is_a_failure(nonsense: bytes) -> None:
         assert failure.value.status == 502
 
 
+@pytest.mark.parametrize(
+    "ambiguous",
+    [
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"Content-Length: +5\r\n\r\nhello",
+        b"Content-Length : 5\r\n\r\nhello",
+        b"Content-Length: 5, 5\r\n\r\nhello",
+        b"X: a\r\n b\r\nContent-Length: 5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n",
+    ],
+    ids=["length and chunks", "chunks and length", "a sign", "a space", "a list", "a folded line", "bare line ends"],
+)
+async def test_an_answer_whose_end_is_ambiguous_is_a_failure_and_costs_its_connection(ambiguous: bytes) -> None:
+    async with server(saying(b"HTTP/1.1 200 OK\r\n" + ambiguous)) as (served, upstream):
+        for _ in range(2):
+            with pytest.raises(ProviderError):
+                await ask(upstream)
+
+        assert served.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"")),
+        (
+            SIZED.replace(b"\r\n\r\n", b"\r\nUpgrade: h2c\r\nConnection: Upgrade, Keep-Alive\r\n\r\n"),
+            (200, b"hello world"),
+        ),
+        (b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" + SIZED, (200, b"hello world")),
+        (SIZED + b"\r\n\r\n", (200, b"hello world")),
+        (CHUNKED.replace(b"6;x=y", b"6;" + b"x" * 200_000), (200, b"hello world")),
+    ],
+    ids=["no content", "an upgrade offered", "a length of nothing", "blank lines behind", "a long extension"],
+)
+async def test_an_unusual_answer_with_a_clear_end_keeps_its_connection(
+    answer: bytes, expected: tuple[int, bytes]
+) -> None:
+    async with server(saying(answer)) as (served, upstream):
+        for _ in range(3):
+            assert await ask(upstream) == expected
+
+        assert served.connections == 1
+
+
 async def test_bytes_behind_an_answer_are_no_part_of_the_next_one() -> None:
     async with server(saying(SIZED + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")) as (served, upstream):
         assert await ask(upstream) == (200, b"hello world")
@@ -208,6 +254,87 @@ async def test_a_new_connection_that_closes_without_an_answer_is_not_tried_again
             await ask(upstream)
 
         assert len(served.requests) == 1
+
+
+async def test_a_request_that_was_worked_on_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A used connection may end before a request came, but not long after: the answer may be paid for."""
+    monkeypatch.setattr("frontdesk.providers.connection._STALE_WITHIN_S", 0.02)
+
+    async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(served.requests) == 1:
+            writer.write(SIZED)
+        else:
+            await asyncio.sleep(0.1)
+            writer.close()
+
+    async with server(dies) as (served, upstream):
+        await ask(upstream)
+        with pytest.raises(ProviderError):
+            await ask(upstream)
+
+        assert len(served.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nx", CHUNKED[:-16] + b"0\r\nX: ", CHUNKED[:-16] + b"5;x="],
+    ids=["a header", "a header's name", "a trailer", "a chunk's extension"],
+)
+async def test_what_is_no_body_cannot_go_on_for_ever(endless: bytes) -> None:
+    sent_bytes = 0
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent_bytes
+        writer.write(endless)
+        while True:
+            writer.write(b"x" * 50_000)
+            sent_bytes += 50_000
+            await writer.drain()
+
+    async with server(flood) as (_, upstream):
+        with pytest.raises(ProviderError):
+            await ask(upstream)
+
+        assert not upstream._connections or sent_bytes < 20_000_000
+
+
+async def test_an_early_refusal_ends_the_upload_and_the_connection() -> None:
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(refusal)
+        await gone.wait()
+        writer.transport.abort()
+
+    gone = asyncio.Event()
+    listening = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=4096)
+    upstream = Upstream(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", {}, 5)
+    assert await ask(upstream, b"x" * 30_000_000) == (413, b"")
+    assert upstream._free == {}
+    gone.set()
+    await upstream.close()
+    listening.close()
+
+
+async def test_a_dead_address_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontdesk.providers.upstream._CONNECT_TIMEOUT_S", 0.4)
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def two(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        family, kind = socket.AF_INET, socket.SOCK_STREAM
+        return [(family, kind, 6, "", (each, port)) for each in ("127.0.0.9", host)]
+
+    async def dropping(factory: object, host: str, *given: object, **named: object) -> object:
+        if host == "127.0.0.9":
+            await asyncio.Event().wait()
+        return await connect(factory, host, *given, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    monkeypatch.setattr(loop, "create_connection", dropping)
+    async with server(saying(SIZED)) as (_, upstream):
+        assert await ask(upstream) == (200, b"hello world")
 
 
 async def test_connection_close_is_obeyed() -> None:
@@ -258,7 +385,7 @@ async def test_an_end_that_never_comes_costs_the_connection(monkeypatch: pytest.
         while upstream._connections:
             await asyncio.sleep(0.01)
 
-        assert upstream._free == []
+        assert upstream._free == {}
 
 
 @pytest.mark.parametrize("before", [b"", SIZED[:20], SIZED[:-3]], ids=["all", "the headers' end", "the body's end"])
@@ -364,6 +491,36 @@ async def test_a_cancelled_request_leaves_no_connection() -> None:
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize("steps", range(24))
+async def test_a_request_cancelled_at_any_step_holds_no_connection(steps: int) -> None:
+    async with server(saying(SIZED[:20], SIZED[20:])) as (served, upstream):
+        asking = asyncio.ensure_future(ask(upstream))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+        assert await ask(upstream) == (200, b"hello world")
+        while len(upstream._connections) > 1 or len(served.tasks) > 1:  # what was closed says so a moment later
+            await asyncio.sleep(0.001)
+        assert set(upstream._free) == upstream._connections
+
+
+@pytest.mark.parametrize("steps", range(24))
+async def test_a_pool_closed_at_any_step_of_a_request_keeps_nothing(steps: int) -> None:
+    async with server(saying(SIZED[:20], SIZED[20:])) as (served, upstream):
+        asking = asyncio.ensure_future(ask(upstream))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await upstream.close()
+        (end,) = await asyncio.gather(asking, return_exceptions=True)
+
+        assert end == (200, b"hello world") or isinstance(end, ProviderError)
+        while upstream._connections or served.tasks:
+            await asyncio.sleep(0.001)
+        assert upstream._free == {}
+
+
 async def test_connections_that_nobody_uses_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frontdesk.providers.upstream._KEEP_ALIVE_S", 0.01)
     async with server(saying(SIZED), idle_timeout_s=0.1) as (_, upstream):
@@ -372,7 +529,7 @@ async def test_connections_that_nobody_uses_are_closed(monkeypatch: pytest.Monke
         while upstream._connections:
             await asyncio.sleep(0.01)
 
-        assert upstream._free == []
+        assert upstream._free == {}
 
 
 async def test_small_writes_leave_at_once() -> None:
@@ -462,3 +619,27 @@ async def test_tls_is_spoken_to_who_can_prove_their_name(tmp_path: Path, monkeyp
         assert await ask(upstream, b"x" * 3_000_000) == (200, b"hello world")
 
         assert served.connections == 1
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with the openssl command")
+async def test_a_long_upload_over_tls_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    body = b"x" * 20_000_000
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received = 0
+        while received < len(body):
+            received += len(await reader.read(65536))
+            await asyncio.sleep(0.001)
+        writer.write(SIZED)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(slowly, "127.0.0.1", 0, limit=4096, ssl=tls)
+    upstream = Upstream(f"https://localhost:{listening.sockets[0].getsockname()[1]}", {}, 0.7)
+    assert await ask(upstream, body) == (200, b"hello world")
+    await upstream.close()
+    listening.close()

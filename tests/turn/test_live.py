@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from frontdesk.core.errors import Unavailable
 from frontdesk.providers.router import FallbackRouter, Route
-from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled
+from frontdesk.turn.events import TERMINAL_TYPES, Event, MessageStarted, TextDelta, TurnCancelled
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Provider
+from frontdesk.turn.turn import Interruption
 from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
 
 
@@ -194,3 +196,33 @@ async def test_a_silent_stream_is_kept_alive_until_it_speaks() -> None:
     assert sink.is_complete
     reader.gone.set()
     await visit
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(Interruption, repeat=2)))
+@pytest.mark.parametrize("apart", [0, 1])
+async def test_interruptions_that_race_the_end_settle_once_and_tell_one_end(
+    first: Interruption, second: Interruption, apart: int
+) -> None:
+    for steps in range(2, 20):
+        diary: list[str] = []
+        reader, turn = Reader(), make_turn()
+        sink = NotifyingSink(reader)
+        live = live_turns(PlayedProvider(answer_events("a", "b")), diary)
+        visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive, reader.gone.set))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for why in (first, second):
+            running = live.find(turn.id)
+            if running is not None:
+                running.interrupt(why)
+            for _ in range(apart):
+                await asyncio.sleep(0)
+        await live.close(5)
+        reader.gone.set()
+        await visit
+
+        ends = [event for event in sink.events if type(event) in TERMINAL_TYPES]
+        was_left = turn.interruption is Interruption.HANGUP
+        assert diary == ["admit x", f"settle x {turn.status}"]
+        assert len(ends) + (sink.error is not None) == (0 if was_left else 1)
+        assert (turn.status == "abandoned") == was_left

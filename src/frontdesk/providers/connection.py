@@ -7,8 +7,9 @@ One request at a time:
                       └── lost ──────────┴──► failed
 
 What comes is kept until it is read. Beyond 256 kB the transport stops reading, so a slow reader
-slows its provider down. A message ends as RFC 9112 §6.3 says: by its length, its last chunk, or, where
-it told neither, by the connection's end; a connection that ends earlier is a failure.
+slows its provider down. A long request leaves in slices, so that its progress is seen. A message
+ends as RFC 9112 §6.3 says: by its length, its last chunk, or, where it told neither, by the
+connection's end; a connection that ends earlier is a failure.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from typing import cast
 import httptools
 
 _PAUSE_BYTES = 256 * 1024
+_SLICE_BYTES = 256 * 1024
+# Of headers, trailers and what else is no body, at a stretch.
 _MAX_HEADER_BYTES = 64 * 1024
+# A connection that ends without a byte this soon after a request was closed before it came. Later, the
+# request may have been worked on, and sending it again might pay for it twice.
+_STALE_WITHIN_S = 1.0
 
 
 class ConnectionFailed(Exception):
@@ -43,18 +49,20 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_failure",
         "_has_answered",
-        "_header_bytes",
         "_headers",
         "_is_between",
         "_is_paused",
         "_is_reusable",
+        "_is_sent",
         "_is_used",
         "_is_whole",
+        "_is_write_paused",
         "_loop",
+        "_no_body_bytes",
         "_parser",
+        "_sent_at",
         "_transport",
         "_unread_bytes",
-        "_unsent_bytes",
         "_waiter",
         "_waiting_since",
         "free_since",
@@ -69,14 +77,16 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # until it is made
         self._chunks: list[bytes] = []
         self._headers: list[tuple[bytes, bytes]] = []
-        self._header_bytes = 0
+        self._no_body_bytes = 0  # that came since the last byte of a body
         self._unread_bytes = 0
-        self._unsent_bytes = 0
+        self._sent_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._waiting_since = 0.0
         self._failure: ConnectionFailed | None = None
         self._is_between = True  # no request is under way
         self._is_paused = False
+        self._is_write_paused = False
+        self._is_sent = False
         self._is_used = False
         self._is_reusable = False
         self._is_whole = False
@@ -98,8 +108,13 @@ class Connection(asyncio.Protocol):
         self.free_since = None
         self.status = 0
         self._headers = []
-        self._header_bytes = 0
-        self._transport.write(request)
+        self._no_body_bytes = 0
+        self._sent_at = self._loop.time()
+        if len(request) <= _SLICE_BYTES:
+            self._transport.write(request)
+            self._is_sent = True
+        else:
+            await self._send_slices(request)
         while self.status == 0:
             if self._failure is not None:
                 raise self._failure
@@ -110,10 +125,8 @@ class Connection(asyncio.Protocol):
         self._chunks.clear()
         self._unread_bytes = 0
         self.on_whole = None
-        is_free = (
-            self._is_whole and self._is_reusable and self.is_alive and self._transport.get_write_buffer_size() == 0
-        )
-        if not is_free:
+        is_over = self._is_whole and self._is_sent and self._transport.get_write_buffer_size() == 0
+        if not (is_over and self._is_reusable and self.is_alive):
             self._transport.abort()
             return False
         if self._is_paused:
@@ -123,15 +136,9 @@ class Connection(asyncio.Protocol):
         return True
 
     def check(self, now: float, idle_timeout_s: float) -> None:
-        """Fail where somebody has waited too long for a byte to come, or to leave."""
-        if self._waiter is None or now - self._waiting_since < idle_timeout_s:
-            return
-        unsent_bytes = self._transport.get_write_buffer_size()
-        if unsent_bytes < self._unsent_bytes or (unsent_bytes and self._unsent_bytes == 0):
-            self._waiting_since = now  # a long request is still on its way
-        else:
+        """Fail where somebody has waited too long for a byte to come, or for a slice to leave."""
+        if self._waiter is not None and now - self._waiting_since >= idle_timeout_s:
             self._fail(ConnectionSilent("silence"))
-        self._unsent_bytes = unsent_bytes
 
     def close(self) -> None:
         """End it now."""
@@ -179,6 +186,7 @@ class Connection(asyncio.Protocol):
             self._fail(ConnectionFailed("bytes that nobody asked for"))
             return
         self._has_answered = True
+        self._no_body_bytes += len(data)
         if not self.status:
             self._waiting_since = self._loop.time()  # slow headers are no silence, and wake nobody
         try:
@@ -190,6 +198,8 @@ class Connection(asyncio.Protocol):
                 self._is_reusable = False  # what follows the answer is no part of it
             else:
                 self._fail(ConnectionFailed("no HTTP"))
+        if self._no_body_bytes > _MAX_HEADER_BYTES:
+            self._fail(ConnectionFailed("too many headers"))
         if self._unread_bytes > _PAUSE_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
@@ -204,7 +214,7 @@ class Connection(asyncio.Protocol):
         if not self._is_between and not self._is_whole and self._failure is None:
             if exc is None and self.status and not self._tells_its_length():
                 self._is_whole = True
-            elif self._is_used and not self._has_answered:
+            elif self._is_used and not self._has_answered and self._loop.time() - self._sent_at < _STALE_WITHIN_S:
                 self._failure = ConnectionStale("closed meanwhile")
             else:
                 self._failure = ConnectionFailed("closed early" if exc is None else type(exc).__name__)
@@ -213,18 +223,24 @@ class Connection(asyncio.Protocol):
         self._wake()
         self._ended(self)
 
+    def pause_writing(self) -> None:
+        """The transport has enough to send."""
+        self._is_write_paused = True
+
+    def resume_writing(self) -> None:
+        """The transport can take more."""
+        self._is_write_paused = False
+        self._wake()
+
     # --- httptools ------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A status line comes."""
         if self.status:
-            raise ConnectionFailed("a second answer")
+            raise ConnectionFailed  # a second answer: the parser stops here
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody reads."""
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _MAX_HEADER_BYTES:
-            raise ConnectionFailed("too many headers")
         if not self.status:
             self._headers.append((name, value))
 
@@ -238,6 +254,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
+        self._no_body_bytes = 0
         self._chunks.append(body)
         self._unread_bytes += len(body)
 
@@ -248,6 +265,19 @@ class Connection(asyncio.Protocol):
             self._is_reusable = self._parser.should_keep_alive()
 
     # --- within ---------------------------------------------------------------------------------
+
+    async def _send_slices(self, request: bytes) -> None:
+        """Send a long request as fast as it leaves, until it is sent or answered before its end."""
+        self._is_sent = False
+        left = memoryview(request)
+        while left:
+            self._transport.write(left[:_SLICE_BYTES])
+            left = left[_SLICE_BYTES:]
+            while self._is_write_paused:
+                if self.status or self._failure is not None:
+                    return
+                await self._wait()
+        self._is_sent = True
 
     async def _wait(self) -> None:
         self._waiting_since = self._loop.time()

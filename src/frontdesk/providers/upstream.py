@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
@@ -20,7 +21,7 @@ from yarl import URL
 from frontdesk.core.errors import ProviderError
 from frontdesk.providers.connection import Connection, ConnectionFailed, ConnectionSilent, ConnectionStale
 
-_CONNECT_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 8.0  # before a silent stream is kept alive, which settles its status
 _KEEP_ALIVE_S = 15.0  # below what servers grant: some close after 20 s without a word
 _SWEEP_EVERY_S = 1.0
 _LAST_BYTES_S = 1.0  # for the end of a body whose last event was read
@@ -41,7 +42,7 @@ class Upstream:
         self._headers = _head_lines(self._base, headers)
         self._tls = _tls_context() if self._base.scheme == "https" else None
         self._connections: set[Connection] = set()
-        self._free: list[Connection] = []
+        self._free: dict[Connection, None] = {}  # the one that was used last comes last
         self._ending: dict[Connection, float] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -76,7 +77,7 @@ class Upstream:
         self._ending.pop(connection, None)
         if connection.is_whole:
             if connection.give_back() and not self._is_closed:
-                self._free.append(connection)
+                self._free[connection] = None
         else:
             connection.close()
 
@@ -107,17 +108,14 @@ class Upstream:
 
     def _take_free(self) -> Connection | None:
         while self._free:
-            connection = self._free.pop()
+            connection, _ = self._free.popitem()
             if connection.is_alive:
                 return connection
         return None
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            _, connection = await loop.create_connection(
-                lambda: Connection(loop, self._forget), self._host, self._port, ssl=self._tls
-            )
+        connection = await self._connect_to_one(loop)
         if self._is_closed:
             connection.close()
             raise ConnectionFailed("closed here")
@@ -126,11 +124,34 @@ class Upstream:
             self._sweep = loop.call_later(self._sweep_every_s(), self._look_at_all)
         return connection
 
+    async def _connect_to_one(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        """Try the host's addresses in order, each for its share of the time: one that is dead costs no other."""
+        ends_at = loop.time() + _CONNECT_TIMEOUT_S
+        async with asyncio.timeout_at(ends_at):
+            addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        failure: Exception = ConnectionFailed("its name has no address")
+        for place, (family, _, _, _, address) in enumerate(addresses):
+            share_s = (ends_at - loop.time()) / (len(addresses) - place)
+            try:
+                async with asyncio.timeout(share_s):
+                    _, connection = await loop.create_connection(
+                        lambda: Connection(loop, self._forget),
+                        str(address[0]),
+                        self._port,
+                        family=family,
+                        ssl=self._tls,
+                        server_hostname=self._host if self._tls else None,
+                    )
+            except (OSError, TimeoutError) as error:
+                failure = error
+            else:
+                return connection
+        raise failure
+
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self._ending.pop(connection, None)
-        if connection in self._free:
-            self._free.remove(connection)
+        self._free.pop(connection, None)
 
     def _look_at_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,7 +159,6 @@ class Upstream:
         for connection in list(self._connections):
             connection.check(now, self._idle_timeout_s)
         for connection in [each for each in self._free if now - (each.free_since or now) > _KEEP_ALIVE_S]:
-            self._free.remove(connection)
             connection.close()
         for connection in [each for each, since in self._ending.items() if now - since > _LAST_BYTES_S]:
             self.give_back(connection)

@@ -69,10 +69,14 @@ class LiveTurns:
         return self._running.get(turn_id)
 
     async def cancel(self, turn_id: str) -> None:
-        """End a turn now and wait until it has ended. Does nothing where it has already."""
+        """End a turn now and wait until it has settled. Does nothing where it has already.
+
+        Its last write may still wait for its reader.
+        """
         running = self._running.get(turn_id)
         if running is not None and running.interrupt(Interruption.CANCEL):
-            await asyncio.wait([running.task])
+            while running.turn.status == "running" and not running.task.done():
+                await asyncio.wait([running.task], timeout=_MOMENT_S)
 
     async def close(self, grace_s: float) -> None:
         """Take no more turns, let the running ones end for `grace_s`, then end them.
@@ -120,7 +124,7 @@ class LiveTurns:
                 running.quiet_since = now
             elif now - running.quiet_since >= self._times.keep_alive_s - self._look_every_s:
                 running.quiet_since = now
-                self._tasks.start("keep-alive", running.sink.keep_alive())
+                running.sink.keep_alive()
         self._next_look = loop.call_later(self._look_every_s, self._look_at_all) if self._running else None
 
     def _forget(self, turn_id: str) -> None:
@@ -132,6 +136,7 @@ class LiveTurns:
 
 
 _LAST_WORDS_S = 2.0
+_MOMENT_S = 0.02
 _LOOK_EVERY_S = 1.0
 
 

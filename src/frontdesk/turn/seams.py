@@ -89,8 +89,8 @@ class Sink(Protocol):
         """Take a list of events; the last list ends with the terminal event."""
         ...
 
-    async def keep_alive(self) -> None:
-        """Write what no reader sees, where the sink has a connection that silence would cost."""
+    def keep_alive(self) -> None:
+        """Write what no reader sees, without waiting, where the sink has a connection that silence would cost."""
         ...
 
     async def fail(self, error: FrontdeskError) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import TERMINAL_TYPES, Event
 
+# ASGI's. Where it has to wait for the reader it does so before it writes anything.
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
@@ -62,6 +63,7 @@ class StreamSink:
         "_headers",
         "_is_sending",
         "_send",
+        "_unsent",
         "has_written",
         "is_complete",
         "renderer",
@@ -74,6 +76,7 @@ class StreamSink:
         self._has_started = False
         self._has_left = False
         self._is_sending = False
+        self._unsent = b""  # of a write that was cancelled while it waited: the next one takes it along
         self.has_written = False
         self.is_complete = False
 
@@ -84,13 +87,19 @@ class StreamSink:
         body = self.renderer.render(events)
         await self._write(body, is_last=bool(events) and type(events[-1]) in TERMINAL_TYPES)
 
-    async def keep_alive(self) -> None:
+    def keep_alive(self) -> None:
         """Send a comment: proxies and phones close what is silent, and readers pass it over.
 
-        Before the first event it takes the headers along, so what goes wrong later is told inside the stream.
+        Before the first event it takes the headers along, so what goes wrong later is told inside the
+        stream. Where it would have to wait, bytes are on their way already.
         """
-        if not (self._has_left or self._is_sending or self.is_complete):
-            await self._write(_KEEP_ALIVE, is_last=False)
+        if self._has_left or self._is_sending or self.is_complete:
+            return
+        if not self._has_started:
+            if not self._send_now(self._start()):
+                return
+            self._has_started = True
+        self._send_now({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
 
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error's status, or end the stream with it."""
@@ -99,6 +108,7 @@ class StreamSink:
         if self._has_started:
             await self._write(self.renderer.render_error(error), is_last=True)
         else:
+            self._is_sending = True
             await send_error(self._send, error, self._headers)
             self.is_complete = True
 
@@ -110,12 +120,29 @@ class StreamSink:
         if not body and not is_last:
             return
         self._is_sending = self.has_written = True
-        if not self._has_started:
-            self._has_started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers})
-        await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
-        self._is_sending = False
+        self._unsent = body = self._unsent + body
+        try:
+            if not self._has_started:
+                await self._send(self._start())
+                self._has_started = True
+            await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+        finally:
+            self._is_sending = False
+        self._unsent = b""
         self.is_complete = is_last
+
+    def _start(self) -> dict[str, Any]:
+        return {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers}
+
+    def _send_now(self, message: dict[str, Any]) -> bool:
+        """Send what can be sent at once; False where it would wait, and nothing was sent."""
+        sending = self._send(message).__await__()
+        try:
+            next(sending)
+        except StopIteration:
+            return True
+        sending.close()
+        return False
 
 
 class BodySink:
@@ -140,7 +167,7 @@ class BodySink:
             await send_json(self._send, 200, self.renderer.body(), self._headers)
             self.is_complete = True
 
-    async def keep_alive(self) -> None:
+    def keep_alive(self) -> None:
         """Nothing: a body is sent at once, with a status that is not known before."""
 
     async def fail(self, error: FrontdeskError) -> None:
