@@ -17,6 +17,7 @@ import time
 from typing import TextIO
 
 _LINGER_S = 0.05
+_MOST_LINES = 1000  # are gathered while a busy loop has no time for its timers
 
 
 def log_to_stderr() -> None:
@@ -39,7 +40,7 @@ class _GatheringHandler(logging.Handler):
         super().__init__()
         self._stream = stream
         self._lines: list[str] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timed_by: asyncio.AbstractEventLoop | None = None  # whose timer will write what is gathered
         self._second = 0
         self._written = ""
         self.setFormatter(logging.Formatter("%(message)s"))  # which adds the stack of an error
@@ -50,15 +51,10 @@ class _GatheringHandler(logging.Handler):
             self._lines.append(self._line(record))
         except Exception:  # noqa: BLE001 - a line that cannot be made must not stop who wrote it
             self.handleError(record)
-        if record.levelno >= logging.WARNING:
+        if record.levelno >= logging.WARNING or len(self._lines) >= _MOST_LINES:
             self.flush()
-        elif self._timer is None:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                self.flush()
-            else:
-                self._timer = loop.call_later(_LINGER_S, self._on_time)
+        else:
+            self._flush_soon()
 
     def flush(self) -> None:
         """Write what was gathered. A closed standard error is nobody's matter here."""
@@ -77,6 +73,17 @@ class _GatheringHandler(logging.Handler):
         text = record.getMessage() if record.exc_info is None else self.format(record)
         return f"{self._written}.{record.msecs:03.0f} {record.levelname} {record.name} {text}"
 
+    def _flush_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if loop is not self._timed_by:  # another loop may have ended, and its timer with it
+            loop.call_later(_LINGER_S, self._on_time)
+            self._timed_by = loop
+
     def _on_time(self) -> None:
-        self._timer = None
-        self.flush()
+        with self.lock or contextlib.nullcontext():
+            self._timed_by = None
+            self.flush()

@@ -14,16 +14,20 @@ A client may send its next request before the last one is answered (RFC 9112 §9
 it; its clock stands still meanwhile, and what is wrong with it never breaks into the answer that is
 under way: the connection then closes behind that answer. At a hang-up every request of the
 connection is told, not the newest alone.
+
+A server may ignore the offer of another protocol (RFC 9110 §7.8); Java's client offers h2c with every
+POST. The parser has no way to: it ends such a request with its headers, and says where. So that end is
+passed over here, and the parser is given the head again without the offer, then what comes behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, cast
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -35,9 +39,6 @@ _SWEEP_EVERY_S = 0.5
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _MAX_HEADER_BYTES = 64 * 1024
 KEEP_ALIVE_S = 75
-# Renamed before the parser sees it: it would take the body for another protocol's, and a server may
-# ignore an Upgrade that it does not serve (RFC 9110 §7.8). Java's client offers h2c with every POST.
-_UPGRADE = re.compile(rb"(\r\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,13 @@ class PatientProtocol(HttpToolsProtocol):
         "_idle_since",
         "_is_deaf",
         "_patience",
+        "_read_bytes",
         "_received_bytes",
         "_receiving_since",
         "_unread_bytes",
         "_write_paused_since",
     )
+    parser: httptools.HttpRequestParser  # until the connection is lost
 
     def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,6 +75,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._receiving_since: float | None = None  # the first byte of a request that is not whole
         self._has_headers = False
         self._received_bytes = 0
+        self._read_bytes = 0  # by the newest read, which may hold several requests
         self._idle_since = 0.0
         self._write_paused_since: float | None = None
         self._unread_bytes = 0
@@ -96,11 +100,15 @@ class PatientProtocol(HttpToolsProtocol):
         """Count what comes, then parse it."""
         if self._is_deaf:
             return
-        self._received_bytes += len(data)
-        if not self._has_headers and b"pgrade" in data:
-            head, blank, body = data.partition(b"\r\n\r\n")
-            data = _UPGRADE.sub(rb"\1x-ignored-upgrade", head) + blank + body
-        super().data_received(data)
+        self._read_bytes = len(data)
+        self._received_bytes += self._read_bytes
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+            return
         if self._receiving_since is not None and not self._has_headers and self._received_bytes > _MAX_HEADER_BYTES:
             self._refuse(_too_large())
 
@@ -114,9 +122,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The headers are whole; the body's time begins."""
-        if self._received_bytes > _MAX_HEADER_BYTES and _size_of(self.headers) > _MAX_HEADER_BYTES:
+        may_be_too_large = self._received_bytes > _MAX_HEADER_BYTES or self._read_bytes > _MAX_HEADER_BYTES
+        if may_be_too_large and _size_of(self.headers) > _MAX_HEADER_BYTES:
             self._refuse(_too_large())
             raise _Ended  # the parser stops here; what it makes of this is answered by nobody any more
+        if self.parser.should_upgrade():
+            return  # to come again, see _parse
         self._has_headers = True
         self._receiving_since = time.monotonic()
         self._received_bytes = 0
@@ -129,6 +140,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if not self._has_headers:
+            return  # its head comes again, see _parse
         self._receiving_since = None
         self._received_bytes = 0
         super().on_message_complete()
@@ -166,6 +179,25 @@ class PatientProtocol(HttpToolsProtocol):
             self._sweep_sender(now - self._receiving_since)
         elif now - self._idle_since > KEEP_ALIVE_S:
             self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        rest: bytes | memoryview = data
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                rest = memoryview(rest)[offer.args[0] :]  # uncopied: a read may bring thousands
+                self.parser.feed_data(self._head_without_offer())
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        method = parser.get_method()
+        if method == b"CONNECT":  # to the parser an offer by itself
+            raise httptools.HttpParserError("There are no tunnels here.")
+        fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, parser.get_http_version().encode(), fields)
 
     def _sweep_reader(self, now: float, since: float) -> None:
         unread_bytes = self.transport.get_write_buffer_size()
