@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Literal
 
 import pytest
@@ -15,6 +15,7 @@ from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import OPENAI
 from frontdesk.turn.events import EmbeddingsProduced, Event, TextDelta, TurnCompleted
 from frontdesk.turn.items import EmbeddingRequest, Message, Prompt, Request
+from tests.fakes import HandClock
 from tests.providers import recorded, recorded_responses
 
 Api = Literal["auto", "chat", "responses"]
@@ -24,11 +25,16 @@ RESPONSES = "/v1/responses"
 
 
 class Server:
-    """A provider on a socket: each path has its answers, the last one for ever; all others are not found."""
+    """A provider on a socket: each path has its answers, the last one for ever; all others are not found.
 
-    def __init__(self, answers: dict[str, list[tuple[int, bytes]]]) -> None:
+    `lost_bytes` are promised by a refusal and never sent.
+    """
+
+    def __init__(self, answers: dict[str, list[tuple[int, bytes]]], lost_bytes: int) -> None:
         self._answers = answers
+        self._lost_bytes = lost_bytes
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.writers: list[asyncio.StreamWriter] = []
         self.port = 0
 
     @property
@@ -42,24 +48,44 @@ class Server:
         self.asked.append((path, json.loads(await reader.readexactly(length))))
         answers = self._answers.get(path, [(404, b'{"detail":"Not Found"}')])
         status, body = answers.pop(0) if len(answers) > 1 else answers[0]
-        writer.write(b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
-        await writer.drain()
-        writer.close()
+        lost_bytes = 0 if status == 200 else self._lost_bytes
+        size = len(body) + lost_bytes
+        writer.write(b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (status, size, body))
+        self.writers.append(writer)
+        if not lost_bytes:
+            await writer.drain()
+            writer.close()
 
 
 @asynccontextmanager
 async def provider(
-    answers: dict[str, list[tuple[int, bytes]]], api: Api = "auto"
+    answers: dict[str, list[tuple[int, bytes]]],
+    api: Api = "auto",
+    *,
+    clock: HandClock | None = None,
+    lost_bytes: int = 0,
 ) -> AsyncIterator[tuple[OpenAIProvider, Server]]:
-    served = Server(answers)
+    served = Server(answers, lost_bytes)
     server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
-    asked = OpenAIProvider(f"http://127.0.0.1:{served.port}/v1", KEY, OPENAI, api, idle_timeout_s=5)
+    asked = OpenAIProvider(
+        f"http://127.0.0.1:{served.port}/v1",
+        KEY,
+        OPENAI,
+        api,
+        idle_timeout_s=3600 if lost_bytes else 5,
+        error_timeout_s=0.05 if lost_bytes else 5,
+        clock=clock or HandClock(),
+    )
     try:
         yield asked, served
     finally:
         await asked.close()
         server.close()
+        for writer in served.writers:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def collect(asked: OpenAIProvider, request: Request, events: list[Event]) -> None:
@@ -121,15 +147,55 @@ async def test_a_whole_body_is_read_in_both_dialects() -> None:
     assert server.asked[1][1]["store"] is False
 
 
-@pytest.mark.parametrize("status", [404, 405, 501])
-async def test_a_server_without_responses_is_asked_by_chat_from_then_on(status: int) -> None:
-    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [(status, b"<html>nothing here</html>")]}
+NO_SUCH_PATH: dict[str, tuple[int, bytes]] = {
+    "a page": (404, b"<html>nothing here</html>"),
+    "nothing": (404, b""),
+    "not allowed": (405, error_body(code="method_not_allowed")),
+    "not implemented": (501, b"<html>nothing here</html>"),
+    "detail": (404, b'{"detail":"Not Found"}'),
+    "words": (404, b'{"error":"Unexpected endpoint or method. (POST /v1/responses)"}'),
+    "invalid url": (404, error_body(message="Invalid URL (POST /v1/responses)", code=None)),
+    "empty fields": (404, error_body(message="Invalid URL (POST /v1/responses)", code="", param="")),
+    "unknown url": (404, error_body(message="Unknown request URL: POST /v1/responses.", code="unknown_url")),
+    "a number": (404, error_body(message="File Not Found", type="not_found_error", code=404)),
+}
+
+
+@pytest.mark.parametrize("name", NO_SUCH_PATH)
+async def test_a_server_without_responses_is_asked_by_chat_from_then_on(name: str) -> None:
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [NO_SUCH_PATH[name]]}
 
     async with provider(answers) as (asked, server):
         assert await text_of(asked, prompt("responses")) == WORDS
         assert await text_of(asked, prompt("responses")) == WORDS
 
     assert server.paths == [RESPONSES, CHAT, CHAT]
+
+
+async def test_what_was_learned_of_a_missing_path_is_forgotten() -> None:
+    """A load balancer's 404 while servers are exchanged says nothing of tomorrow."""
+    clock = HandClock()
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [NO_SUCH_PATH["a page"], BOTH[RESPONSES][0]]}
+
+    async with provider(answers, clock=clock) as (asked, server):
+        for moved_s in (0, 299, 1):
+            clock.move(moved_s)
+            assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert server.paths == [RESPONSES, CHAT, CHAT, RESPONSES]
+
+
+@pytest.mark.parametrize("name", NO_SUCH_PATH)
+async def test_a_server_that_has_answered_by_responses_is_not_asked_by_chat(name: str) -> None:
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [BOTH[RESPONSES][0], NO_SUCH_PATH[name], BOTH[RESPONSES][0]]}
+
+    async with provider(answers) as (asked, server):
+        assert await text_of(asked, prompt("responses")) == WORDS
+        with pytest.raises(ProviderError):
+            await text_of(asked, prompt("responses"))
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert server.paths == [RESPONSES] * 3
 
 
 async def test_a_page_of_any_size_says_that_there_is_no_such_path() -> None:
@@ -139,8 +205,21 @@ async def test_a_page_of_any_size_says_that_there_is_no_such_path() -> None:
         assert await text_of(asked, prompt("responses")) == WORDS
 
 
-async def test_a_missing_model_does_not_prove_that_responses_is_missing() -> None:
-    missing = (404, error_body(code="model_not_found"))
+NO_SUCH_THING: dict[str, bytes] = {
+    "model": error_body(code="model_not_found"),
+    "item": error_body(message="Item with id 'rs_0a' not found. Items are not persisted.", param="input", code=None),
+    "item without a name of a field": error_body(message="Item with id 'rs_0a' not found.", code=None),
+    "item by its id alone": error_body(message="no fc_0a1b here", code=404),
+    "response": error_body(message="Response with id 'x' not found.", code="not_found"),
+    "field": error_body(message="Not found", param="previous_response_id", code=None),
+    "field of a strange shape": error_body(message="Not found", param=["input", 0], code=None),
+}
+
+
+@pytest.mark.parametrize("name", NO_SUCH_THING)
+async def test_a_missing_thing_does_not_prove_that_responses_is_missing(name: str) -> None:
+    """Else one caller's stale item would be dropped in silence, and everybody's reasoning after it."""
+    missing = (404, NO_SUCH_THING[name])
     answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [missing, (200, recorded_responses.TEXT)]}
 
     async with provider(answers) as (asked, server):
@@ -228,6 +307,63 @@ async def test_neither_key_nor_address_is_told(stream: bool) -> None:
         assert error.message.startswith("Flagged: ")
         assert KEY not in error.message
         assert "127.0.0.1" not in error.message
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_param_of_a_refusal_is_redacted_and_cut(stream: bool) -> None:
+    said: dict[str, Any] = {"code": "invalid_prompt", "message": "m", "param": f"input at {KEY} " + "p" * 5000}
+    failed = recorded_responses.response("failed", error=said)
+    body = json.dumps(failed).encode()
+    if stream:
+        body = recorded_responses.stream(recorded_responses.event("response.failed", response=failed))
+
+    inside = await failure({RESPONSES: [(200, body)]}, prompt("responses", stream=stream))
+    before = await failure({RESPONSES: [(400, error_body(**said))]}, prompt("responses", stream=stream))
+
+    for error in (inside, before):
+        assert isinstance(error, BadRequest)
+        assert error.param is not None
+        assert error.param.startswith("input at … ppp")
+        assert len(error.param) == 200
+
+
+@pytest.mark.parametrize("padding", [0, 70])  # 70: the key lies across the place where a code is cut
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+async def test_the_code_of_a_failure_is_redacted_and_cut(status: int, padding: int) -> None:
+    code = f"{'c' * padding}{KEY} at http://127.0.0.1:1/v1 " + "c" * 5000
+    said = {"message": "m", "code": code}
+    body = recorded_responses.stream({"type": "error", "error": said}) if status == 200 else error_body(**said)
+    whole = json.dumps(recorded_responses.response("failed", error=said)).encode() if status == 200 else body
+
+    streamed = await failure({RESPONSES: [(status, body)]}, prompt("responses"))
+    at_once = await failure({RESPONSES: [(status, whole)]}, prompt("responses", stream=False))
+
+    for error in (streamed, at_once):
+        told = error.reason if isinstance(error, ProviderError) else error.code
+        assert "c" * padding + "…" in told
+        assert KEY[:6] not in told + error.code
+        assert "127.0.0.1" not in told
+        assert len(told) <= 300
+        assert len(error.code) <= 80
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_refusal_that_never_ends_is_taken_by_its_status(status: int) -> None:
+    answers = {CHAT: [(200, recorded.TEXT)], RESPONSES: [(status, b"<html>")]}
+
+    async with provider(answers, lost_bytes=9) as (asked, server):
+        assert await text_of(asked, prompt("responses")) == WORDS
+
+    assert server.paths == [RESPONSES, CHAT]
+
+
+@pytest.mark.parametrize(("status", "told"), [(400, 400), (429, 503), (500, 502)])
+async def test_a_failure_that_never_ends_is_told_by_its_status(status: int, told: int) -> None:
+    async with provider({CHAT: [(status, b"{")]}, lost_bytes=9) as (asked, _):
+        with pytest.raises(FrontdeskError) as caught:
+            await events_of(asked, prompt("chat"))
+
+    assert caught.value.status == told
 
 
 async def test_a_stream_that_breaks_is_an_error_after_its_words() -> None:

@@ -333,6 +333,11 @@ def broken(*events: dict[str, Any]) -> bytes:
     return recorded.stream(*recorded.HALF, *events, recorded.ending())
 
 
+def called_completed(status: str, output: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+    """The event of a whole answer, around a Response that says something else."""
+    return recorded.event("response.completed", response=recorded.response(status, output, **more))
+
+
 PLACE: dict[str, Any] = {"output_index": 0, "content_index": 0}
 BROKEN: dict[str, bytes] = {
     "cut": recorded.stream(*recorded.HALF),
@@ -364,6 +369,26 @@ BROKEN: dict[str, bytes] = {
     "error of a strange kind": broken(recorded.event("error", error=["secret words"])),
     "cancelled": recorded.stream(
         *recorded.HALF, recorded.event("response.cancelled", response=recorded.response("cancelled"))
+    ),
+    "completed, but failed": recorded.stream(
+        *recorded.HALF, called_completed("failed", error={"code": "server_error", "message": "secret words"})
+    ),
+    "completed, but failed without an error": recorded.stream(*recorded.HALF, called_completed("failed")),
+    "completed, but cancelled": recorded.stream(*recorded.HALF, called_completed("cancelled")),
+    "completed, but incomplete without a reason": recorded.stream(*recorded.HALF, called_completed("incomplete")),
+    "completed, with an error": recorded.stream(
+        *recorded.HALF, recorded.ending(error={"code": "server_error", "message": "secret words"})
+    ),
+    "completed, with an empty error": recorded.stream(*recorded.HALF, recorded.ending(error={})),
+    "incomplete, but failed": recorded.stream(
+        *recorded.HALF,
+        recorded.event(
+            "response.incomplete",
+            response=recorded.response("failed", incomplete_details={"reason": "max_output_tokens"}),
+        ),
+    ),
+    "failed, but completed": recorded.stream(
+        *recorded.HALF, recorded.event("response.failed", response=recorded.response("completed"))
     ),
     "incomplete without a reason": recorded.stream(
         *recorded.HALF, recorded.event("response.incomplete", response=recorded.response("incomplete"))
@@ -399,6 +424,34 @@ def test_broken_answers_keep_their_text_and_end_in_an_error(name: str) -> None:
         assert events[:3] == HALF_TOLD
         assert all(isinstance(event, AnswerDescribed) for event in events[3:])
         assert "secret words" not in error.reason + error.message
+
+
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
+def test_a_completed_event_whose_response_is_incomplete_is_no_clean_end(reason: Any) -> None:
+    """Such as vLLM sends: it calls every end completed, and only the status inside says what became of it."""
+    cut = recorded.message("Half an", status="incomplete")
+    ended = called_completed("incomplete", [cut], incomplete_details={"reason": reason})
+
+    events, error = decode(recorded.stream(*recorded.HALF, ended))
+
+    assert error is None
+    finished = ChoiceFinished(0, "length" if reason == "max_output_tokens" else "content_filter")
+    assert events == [*HALF_TOLD, DEFAULT, finished, USAGE, TurnIncomplete(reason)]
+
+
+@pytest.mark.parametrize("status", ["in_progress", "queued", "", None, "done"])
+def test_a_status_that_is_no_end_leaves_the_events_name_to_count(status: str | None) -> None:
+    whole = recorded.response("completed", [recorded.message("Half an")]) | {"status": status}
+    cut = recorded.response("incomplete", incomplete_details={"reason": "max_output_tokens"}) | {"status": status}
+
+    ended = decode(recorded.stream(*recorded.HALF, recorded.event("response.completed", response=whole)))
+    ended_short = decode(recorded.stream(*recorded.HALF, recorded.event("response.incomplete", response=cut)))
+
+    assert ended == ([*HALF_TOLD, DEFAULT, ItemFinished(0), *STOPPED], None)
+    assert ended_short == (
+        [*HALF_TOLD, DEFAULT, ChoiceFinished(0, "length"), USAGE, TurnIncomplete("max_output_tokens")],
+        None,
+    )
 
 
 def test_words_after_the_end_of_their_item_are_an_error() -> None:
@@ -495,7 +548,14 @@ def test_a_whole_body_that_was_cut_short_says_why() -> None:
         b"{}",
         b"\xff",
         b'{"error":{"code":"x"}}',
+        b'{"output":[]}',
         b'{"status":"in_progress","output":[]}',
+        b'{"status":"queued","output":[]}',
+        b'{"status":"cancelled","output":[]}',
+        b'{"status":"incomplete","output":[]}',
+        b'{"status":"completed","output":[],"error":{"code":"server_error","message":"x"}}',
+        b'{"status":"completed","output":[],"error":{}}',
+        b'{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"error":{"code":"server_error"}}',
         b'{"status":"completed","output":[{"type":"web_search_call"}]}',
         b'{"status":"completed","output":[{"type":"message","content":[{"type":"video"}]}]}',
         b'{"status":"completed","output":"x"}',

@@ -452,7 +452,7 @@ class _Answer:
                 if thought:
                     self._think(state, thought, events)
             elif part.type != "reference":  # a citation: the words are whole without it
-                raise ProviderError(f"the answer has a part of a type that cannot be told: {part.type[:80]!r}")
+                raise ProviderError(f"the answer has a part of a type that cannot be told: {part.type[:1000]!r}")
         return "".join(words)
 
     def _think(self, state: _ChoiceState, thought: str, events: list[Event]) -> None:
@@ -518,5 +518,5 @@ def _error_code(error: Any) -> str:
     """The error's code or type, cut short: its message may quote the caller's text."""
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
-        return json.dumps(fields.get("code") or fields.get("type"))[:80]
+        return json.dumps(fields.get("code") or fields.get("type"))[:1000]
     return type(error).__name__

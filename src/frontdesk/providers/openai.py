@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 from array import array
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from yarl import URL
 
+from frontdesk.core.clock import Clock, SystemClock
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, TooLarge, Unprocessable
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
 from frontdesk.providers.profiles import Profile
@@ -23,6 +26,7 @@ from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
 _encode = msgspec.json.Encoder().encode
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_LACKING_S = 300.0
 
 
 class _StreamDecoder(Protocol):
@@ -48,7 +52,11 @@ class OpenAIProvider:
     """A provider that speaks OpenAI's dialects at `base_url`, which ends in /v1.
 
     With `api` "auto" a prompt is asked in the dialect that its caller spoke, so that nothing is lost
-    between the two, and in Chat Completions where the server turns out to have nothing else.
+    between the two, and in Chat Completions where the server turns out to have nothing else: it does not
+    know the path, and never answered there. That is believed for five minutes, for a load balancer may say
+    so while its servers are exchanged.
+
+    `error_timeout_s` is for the body of a refusal: its status says enough to go on.
     """
 
     def __init__(
@@ -58,10 +66,15 @@ class OpenAIProvider:
         profile: Profile,
         api: Literal["auto", "chat", "responses"],
         idle_timeout_s: float,
+        error_timeout_s: float = 3.0,
+        clock: Clock | None = None,
     ) -> None:
         self._profile = profile
         self._api = api
-        self._lacks_responses = False
+        self._clock = clock or SystemClock()
+        self._has_responses = False
+        self._lacks_responses_until = 0.0
+        self._error_timeout_s = error_timeout_s
         self._secrets = tuple(secret for secret in (api_key, base_url, URL(base_url).host) if secret)
         self._chat = _Dialect("chat/completions", encode_chat, ChatStreamDecoder, decode_chat)
         self._responses = _Dialect(
@@ -89,12 +102,12 @@ class OpenAIProvider:
         dialect, response = await self._ask(prompt, model)
         with response:
             if response.status != _OK:
-                raise self._error_of(response, await _read_error(response))
+                raise self._error_of(response, await self._read_error(response))
             if not prompt.stream:
                 body = await response.read_all(_MAX_BODY_BYTES)
                 try:
                     events = dialect.decode_body(body, prompt.choices)
-                except BadRequest as error:
+                except (BadRequest, ProviderError) as error:
                     raise self._redacted(error) from None
                 yield events
                 return
@@ -112,20 +125,26 @@ class OpenAIProvider:
         """Send a prompt; returns the dialect that it is answered in."""
         dialect = self._dialect_of(prompt)
         response = await self._post(dialect, prompt, model)
-        if dialect is self._chat or self._api != "auto" or response.status not in _NO_SUCH_PATH:
+        if dialect is self._chat:
+            return dialect, response
+        if response.status == _OK:
+            self._has_responses = True
+        if self._api != "auto" or response.status not in _NO_SUCH_PATH:
             return dialect, response
         with response:
-            said = await _read_error(response)
-        if said.code == "model_not_found":
+            said = await self._read_error(response)
+        if self._has_responses or (response.status == _NOT_FOUND and said.misses_a_thing):
             raise self._error_of(response, said)
         response = await self._post(self._chat, prompt, model)
         # Remembered only where Chat Completions has an answer: not every server gives a missing model its code.
-        self._lacks_responses = response.status == _OK
+        if response.status == _OK:
+            self._lacks_responses_until = self._clock.monotonic() + _LACKING_S
         return self._chat, response
 
     def _dialect_of(self, prompt: Prompt) -> _Dialect:
         api = prompt.dialect if self._api == "auto" else self._api
-        return self._responses if api == "responses" and not self._lacks_responses else self._chat
+        lacks_responses = not self._has_responses and self._clock.monotonic() < self._lacks_responses_until
+        return self._responses if api == "responses" and not lacks_responses else self._chat
 
     async def _post(self, dialect: _Dialect, prompt: Prompt, model: str) -> UpstreamResponse:
         # Nothing keeps the encoded body while the answer streams: it may be large.
@@ -142,7 +161,7 @@ class OpenAIProvider:
             fields["dimensions"] = request.dimensions
         with await self._upstream.post("embeddings", _encode(fields)) as response:
             if response.status != _OK:
-                raise self._error_of(response, await _read_error(response))
+                raise self._error_of(response, await self._read_error(response))
             yield _decode_embeddings(await response.read_all(_MAX_BODY_BYTES), len(request.inputs))
 
     def _error_of(self, response: UpstreamResponse, error: _UpstreamError) -> FrontdeskError:
@@ -150,8 +169,8 @@ class OpenAIProvider:
         if status in _CALLERS_MATTER:
             kind = _CALLERS_MATTER[status]
             return kind(
-                self._told(error.message or f"The model's provider refused the request with status {status}."),
-                code=self._told(error.code or kind.code),
+                error.message or f"The model's provider refused the request with status {status}.",
+                code=error.code or kind.code,
                 param=error.param,
             )
         reason = f"status {status}, code {error.code!r}"
@@ -165,21 +184,47 @@ class OpenAIProvider:
             )
         return ProviderError(reason, upstream_status=status)
 
-    def _redacted(self, error: FrontdeskError) -> FrontdeskError:
-        if isinstance(error, BadRequest):  # it is told in the provider's words
-            return BadRequest(self._told(error.message), code=error.code, param=error.param)
-        return error
+    async def _read_error(self, response: UpstreamResponse) -> _UpstreamError:
+        """What the body of a refusal says, redacted; nothing where it cannot be read, for its status says enough."""
+        try:
+            async with asyncio.timeout(self._error_timeout_s):
+                said = _parsed_error(await response.read_all(_MAX_ERROR_BYTES))
+        except (ProviderError, TimeoutError):
+            return _UpstreamError()
+        return _UpstreamError(
+            said.message and self._told(said.message, _MAX_MESSAGE),
+            said.code and self._told(said.code, _MAX_CODE),
+            said.param and self._told(said.param, _MAX_PARAM),
+        )
 
-    def _told(self, text: str) -> str:
-        """Return a provider's words without our key and without its address."""
+    def _redacted(self, error: FrontdeskError) -> FrontdeskError:
+        """An error that was found inside an answer, and may be told in the provider's words."""
+        if isinstance(error, ProviderError):
+            error.reason = self._told(error.reason, _MAX_REASON)
+            return error
+        return BadRequest(
+            self._told(error.message, _MAX_MESSAGE),
+            code=self._told(error.code, _MAX_CODE),
+            param=error.param and self._told(error.param, _MAX_PARAM),
+        )
+
+    def _told(self, text: str, limit: int) -> str:
+        """Return a provider's words without our key and its address; cut only then, for half a key is not found."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
-        return text[:2000]
+        return text[:limit]
 
 
 _OK = 200
+_NOT_FOUND = 404
 _TOO_MANY = 429
-_NO_SUCH_PATH = frozenset({404, 405, 501})
+_NO_SUCH_PATH = frozenset({_NOT_FOUND, 405, 501})
+# What a message calls by its id is no path: "Item with id 'rs_…' not found."
+_AN_ID = re.compile(r"\bwith id\b|\b(?:rs|msg|fc|ctc|resp|conv)_\w", re.IGNORECASE)
+_MAX_MESSAGE = 2000
+_MAX_CODE = 80
+_MAX_PARAM = 200
+_MAX_REASON = 300
 _CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
     400: BadRequest,
     413: TooLarge,
@@ -190,7 +235,7 @@ _CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
 class _ErrorFields(msgspec.Struct):
     message: str | None = None
     code: str | int | None = None
-    param: str | None = None
+    param: Any = None
 
 
 class _UpstreamError(msgspec.Struct, frozen=True):
@@ -198,13 +243,10 @@ class _UpstreamError(msgspec.Struct, frozen=True):
     code: str | None = None
     param: str | None = None
 
-
-async def _read_error(response: UpstreamResponse) -> _UpstreamError:
-    """What the body of a refusal says; nothing where it cannot be read, for its status says enough."""
-    try:
-        return _parsed_error(await response.read_all(_MAX_ERROR_BYTES))
-    except ProviderError:
-        return _UpstreamError()
+    @property
+    def misses_a_thing(self) -> bool:
+        """Whether a 404 is for what a request names, and not for its path. Some servers name "" for nothing."""
+        return bool(self.param) or self.code == "model_not_found" or _AN_ID.search(self.message or "") is not None
 
 
 def _parsed_error(body: bytes) -> _UpstreamError:
@@ -213,7 +255,7 @@ def _parsed_error(body: bytes) -> _UpstreamError:
         error = msgspec.convert({"message": fields} if isinstance(fields, str) else fields, _ErrorFields)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _UpstreamError()
-    return _UpstreamError(error.message, None if error.code is None else str(error.code)[:80], error.param)
+    return _UpstreamError(error.message, *(None if each is None else str(each) for each in (error.code, error.param)))
 
 
 def _seconds(header: str | None) -> float | None:

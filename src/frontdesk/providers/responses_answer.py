@@ -154,6 +154,9 @@ _PARTS: dict[str, _Kinds] = {
 }
 
 
+_ENDS = ("completed", "incomplete", "cancelled", "failed")  # from good to bad
+
+
 class ResponsesAnswer:
     """One answer. `is_done` once its server said so."""
 
@@ -191,8 +194,11 @@ class ResponsesAnswer:
             self._text = text
 
     def end(self, response: Response, events: list[Event]) -> None:
-        """Add what a Response at the end says. Raises ProviderError or BadRequest."""
-        if response.status not in ("completed", "incomplete"):
+        """Add what a Response at the end says. Raises ProviderError or BadRequest.
+
+        A whole one has an error of null: any other is a failure, whatever the status.
+        """
+        if response.status not in ("completed", "incomplete") or response.error is not None:
             raise _failure(response)
         self._describe(response, events)
         self._settle_all(response.output or (), events)
@@ -231,7 +237,7 @@ class ResponsesAnswer:
                 _settle(text, said, event.logprobs, events)
             case "response.completed" | "response.incomplete" | "response.failed":
                 response = event.response or Response()
-                response.status = event.type.removeprefix("response.")
+                response.status = _status_at_the_end(event.type.removeprefix("response."), response.status)
                 self.end(response, events)
             case kind if kind == "error" or event.error is not None:
                 raise failure_of(event.error or {"code": event.code, "message": event.message, "param": event.param})
@@ -434,6 +440,14 @@ def _finish(item: _AnswerItem, events: list[Event]) -> None:
     events.append(ItemFinished(item.output))
 
 
+def _status_at_the_end(named: str, said: str | None) -> str:
+    """The worse of what an event is named and what its Response says: vLLM calls all ends `response.completed`.
+
+    A status that is none of an end, or none at all, says nothing there; then the name counts.
+    """
+    return max(named, said, key=_ENDS.index) if said in _ENDS else named
+
+
 def _index_of(event: StreamEvent, kind: _TextKind) -> int:
     match kind:
         case "summary":
@@ -517,7 +531,7 @@ class _ErrorFields(msgspec.Struct):
 def failure_of(error: object) -> FrontdeskError:
     """The error that a server reports inside its answer, as its code says: BadRequest or ProviderError.
 
-    A BadRequest tells the server's words as they came; they may name its address.
+    It tells the server's words as they came, of any length; they may name its address or our key.
     """
     try:
         fields = msgspec.convert(error, _ErrorFields)
@@ -526,7 +540,7 @@ def failure_of(error: object) -> FrontdeskError:
     code = fields.code or fields.type
     if code in _CALLERS_MATTER:
         return BadRequest(fields.message or "The model's provider refused the request.", code=code, param=fields.param)
-    reason = f"the provider reports an error inside its answer: {None if code is None else code[:80]!r}"
+    reason = f"the provider reports an error inside its answer: {code!r}"
     if code in _BUSY:
         return ProviderError(reason, status=503, code="provider_busy")
     return ProviderError(reason)

@@ -1,8 +1,9 @@
 """The Responses dialect: prompts become its bodies, its bytes become events.
 
 Nothing is stored at the provider: each request says all that it needs. Only `response.completed` or
-`response.incomplete` is the end of a stream; the end of bytes before it is a broken answer, and so is
-`response.failed`. What an answer's items become is `responses_answer`.
+`response.incomplete` is the end of a stream, and its Response may still say that it failed; the end of
+bytes before it is a broken answer, and so is `response.failed`. A whole body must say by its status
+that it is one. What an answer's items become is `responses_answer`.
 """
 
 from __future__ import annotations
