@@ -135,11 +135,30 @@ async def test_an_interim_answer_is_not_kept() -> None:
     assert wire.writes == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"content-length: 5\r\n\r\nhello"]
 
 
-@pytest.mark.parametrize("messages", [[start(SIZED)], [start()]], ids=["sized", "chunked"])
-async def test_a_head_without_the_body_that_it_told_of_leaves_before_the_connection_closes(messages: Messages) -> None:
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [start(SIZED)],
+        [start()],
+        [start((b"x", b"a\r\nset-cookie: b"))],
+        [start(SIZED), body(b"hell")],
+        [start(SIZED), body(b"hello!")],
+        [body(b"x")],
+        [start(SIZED), start(SIZED)],
+    ],
+    ids=["sized", "chunked", "a line break", "too short", "too long", "no start", "two starts"],
+)
+async def test_what_is_no_whole_answer_is_never_sent_as_one(messages: Messages) -> None:
     wire = await written(messages)
 
-    assert [write[:15] for write in wire.writes] == [b"HTTP/1.1 200 OK"]
+    assert not any(b"200 OK" in write for write in wire.writes)
+    assert wire.was_closed or wire.writes[0].startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_connection_that_is_to_close_says_so_once() -> None:
+    wire = await written([start(SIZED), body(b"hello")], b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+
+    assert wire.writes == [HEAD + b"content-length: 5\r\nconnection: close\r\n\r\nhello"]
     assert wire.was_closed
 
 
