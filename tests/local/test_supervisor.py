@@ -231,6 +231,7 @@ async def test_a_process_that_does_not_want_to_end_is_killed() -> None:
 
 
 async def test_closing_while_it_starts_leaves_no_process() -> None:
+    children = _children()
     supervisor = supervisor_of("mute")
     supervisor.warm()
     waiting = asyncio.gather(ask(supervisor, "answer"), return_exceptions=True)
@@ -242,10 +243,11 @@ async def test_closing_while_it_starts_leaves_no_process() -> None:
     assert isinstance(error, ProviderError)
     with pytest.raises(ProviderError, match="is closed"):
         await ask(supervisor, "answer")
-    assert _children() == []
+    assert _children() == children
 
 
 async def test_nothing_is_left_of_processes_that_ended() -> None:
+    children = _children()
     await _live_and_die()
     descriptors = _open_files()
 
@@ -253,7 +255,7 @@ async def test_nothing_is_left_of_processes_that_ended() -> None:
         await _live_and_die()
 
     assert _open_files() == descriptors
-    assert _children() == []
+    assert _children() == children
 
 
 async def _live_and_die() -> None:
