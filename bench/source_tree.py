@@ -50,6 +50,7 @@ def _unpack(commit: str, folder: Path) -> None:
     )
     if done.returncode != 0:
         raise NoSuchTree(f"{commit!r} is no folder, and git says: {done.stderr.decode().strip()}")
+    folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "--extract", "--directory", folder], input=done.stdout, check=True)
 
 

@@ -31,7 +31,7 @@ def test_a_commit_is_unpacked(tmp_path: Path):
     if subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False).returncode:
         pytest.skip("these sources are in no repository")
 
-    tree = copy_tree("HEAD", tmp_path)
+    tree = copy_tree("HEAD", tmp_path / "new")
 
     assert (tree / "frontdesk" / "app.py").is_file()
 
