@@ -61,7 +61,7 @@ class Server:
     def __enter__(self) -> Self:
         try:
             self._wait_until_it_listens()
-        except BaseException:
+        except BaseException:  # however the wait ends, the process must not outlive it
             self._end()
             raise
         return self

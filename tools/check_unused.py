@@ -25,7 +25,7 @@ USED_BY_OTHERS = {
     "import-linter": ("OnlyImports", "OnlyImportedBy", "render_broken_contract"),
     "asyncio's protocols": ("connection_lost", "data_received", "eof_received", "pipe_data_received", "process_exited"),
     "httptools": ("on_url", "on_header", "on_body"),
-    "uvicorn, whose methods these replace": ("capture_signals", "send_400_response"),
+    "uvicorn, whose methods these replace": ("capture_signals", "on_response_complete"),
 }
 
 

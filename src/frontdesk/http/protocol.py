@@ -5,7 +5,7 @@ One sweep, twice a second, looks at every connection:
     headers     must be whole `header_timeout_s` after their first byte
     body        must be whole `body_timeout_s` after the headers, a second more per 4 kB that came
     reader      may leave a full send buffer untouched for `slow_reader_s`
-    nothing     may be asked for `KEEP_ALIVE_S` between two requests
+    nothing     may be asked for 75 s between two requests
 
 The first two are answered with 408 in OpenAI's shape where nothing was sent yet. All close the
 connection, which the request's handler sees as a hang-up.
@@ -39,7 +39,7 @@ _MIN_BODY_RATE_BYTES_S = 4096
 _SWEEP_EVERY_S = 0.5
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _MAX_HEADER_BYTES = 64 * 1024
-KEEP_ALIVE_S = 75
+_KEEP_ALIVE_S = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,11 @@ class PatientProtocol(HttpToolsProtocol):
             return
         self._read_bytes = len(data)
         self._received_bytes += self._read_bytes
-        self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError:
             self.logger.warning("Invalid HTTP request received.")
-            self.send_400_response("")
+            self._refuse(BadRequest("This is not a valid HTTP request.", code="invalid_http"))
             return
         if self._receiving_since is not None and not self._has_headers and self._received_bytes > _MAX_HEADER_BYTES:
             self._refuse(_too_large())
@@ -148,7 +147,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._has_headers = False
 
-    def on_response_complete(self) -> None:  # noqa: V105 - a cycle calls it
+    def on_response_complete(self) -> None:
         """An answer is whole; the next request's time begins, where one was queued.
 
         uvicorn's own sets a timer for each idle connection: here the sweep watches over all.
@@ -173,10 +172,6 @@ class PatientProtocol(HttpToolsProtocol):
         self._write_paused_since = None
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Answer what is no HTTP."""
-        self._refuse(BadRequest("This is not a valid HTTP request.", code="invalid_http"))
-
     def sweep(self, now: float) -> None:
         """End the connection where its patience is used up."""
         if self._write_paused_since is not None:
@@ -185,7 +180,7 @@ class PatientProtocol(HttpToolsProtocol):
             pass  # an answer is under way: what comes behind it has time
         elif self._receiving_since is not None:
             self._sweep_sender(now - self._receiving_since)
-        elif now - self._idle_since > KEEP_ALIVE_S:
+        elif now - self._idle_since > _KEEP_ALIVE_S:
             self.transport.close()
 
     def _parse(self, data: bytes) -> None:

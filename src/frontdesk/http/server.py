@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from frontdesk.http.protocol import KEEP_ALIVE_S, Patience, PatientProtocol, Sweeper
+from frontdesk.http.protocol import Patience, PatientProtocol, Sweeper
 
 _LAST_CONNECTIONS_S = 3
 
@@ -37,7 +37,6 @@ class PatientServer(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
                 proxy_headers=False,
                 timeout_graceful_shutdown=_LAST_CONNECTIONS_S,
             )

@@ -143,8 +143,10 @@ class OpenAIProvider:
 
     def _dialect_of(self, prompt: Prompt) -> _Dialect:
         api = prompt.dialect if self._api == "auto" else self._api
+        if api == "chat":
+            return self._chat
         lacks_responses = not self._has_responses and self._clock.monotonic() < self._lacks_responses_until
-        return self._responses if api == "responses" and not lacks_responses else self._chat
+        return self._chat if lacks_responses else self._responses
 
     async def _post(self, dialect: _Dialect, prompt: Prompt, model: str) -> UpstreamResponse:
         # Nothing keeps the encoded body while the answer streams: it may be large.

@@ -101,7 +101,7 @@ class Upstream:
     async def _try(self, connection: Connection, request: bytes) -> Connection:
         try:
             await connection.send(request)
-        except BaseException:
+        except BaseException:  # a cancelled request is under way on it: it is of no use to another
             connection.close()
             raise
         return connection
