@@ -30,7 +30,7 @@ from frontdesk.doors.desk import Desk
 from frontdesk.doors.embeddings import EmbeddingsDoor
 from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.http.edge import Edge
-from frontdesk.http.requests import Receive, Scope, Send
+from frontdesk.http.requests import Head, Receive, Scope, Send
 from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.providers.router import FallbackRouter, Route
@@ -267,9 +267,9 @@ async def replay(given: Given, cut: Cut) -> Made:
     desk = Desk(_OneCaller(), live, _StillClock(), _MODEL, body_limit_bytes=1_000_000)
     edge = Edge(
         {
-            "/v1/chat/completions": ChatDoor(desk),
-            "/v1/responses": ResponsesDoor(desk),
-            "/v1/embeddings": EmbeddingsDoor(desk),
+            "/v1/chat/completions": desk.door(ChatDoor(desk).serve),
+            "/v1/responses": desk.door(ResponsesDoor(desk).serve),
+            "/v1/embeddings": desk.door(EmbeddingsDoor(desk).serve),
         },
         _nowhere,
     )
@@ -369,12 +369,12 @@ class _PlayedResponse(UpstreamResponse):
 class _OneCaller:
     """Knows everybody as the app's own server."""
 
-    def known(self, authorization: bytes | None) -> Caller:
-        assert authorization is None, "a transcript needs no credential"
-        return Caller("server", "key_1", None, None)
+    def known(self, head: Head) -> Caller:
+        assert head.authorization is None, "a transcript needs no credential"
+        return Caller("server", "key_1")
 
-    async def identify(self, authorization: bytes | None) -> Caller:
-        return self.known(authorization)
+    async def identify(self, head: Head) -> Caller:
+        return self.known(head)
 
 
 class _StillClock:
@@ -403,7 +403,9 @@ async def _ask(edge: Edge, request: Http) -> Http:
             coming.put_nowait({"type": "http.disconnect"})
 
     headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
-    await edge({"type": "http", "method": "POST", "path": request.path, "headers": headers}, coming.get, send)
+    await edge(
+        {"type": "http", "scheme": "http", "method": "POST", "path": request.path, "headers": headers}, coming.get, send
+    )
     start, *pieces = sent
     return Http(
         f"HTTP/1.1 {start['status']}",

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from frontdesk import __version__
+from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.routes import AnonymousLimit, SessionRoutes
 from frontdesk.accounts.service import Accounts
 from frontdesk.accounts.store import AccountStore
@@ -73,6 +74,7 @@ class Frontdesk:
         self._providers = _Providers(config, environment)
         self._turns = TurnStore(database, owner=new_id("proc_"), clock=self._clock)
         self.accounts = Accounts(AccountStore(database), self._clock, environment.admin_key)
+        self._gate = Gate(self.accounts)
         access = Access(
             {name: model.kind for name, model in config.models.items()},
             {name: None if tier.models is None else frozenset(tier.models) for name, tier in config.tiers.items()},
@@ -141,16 +143,16 @@ class Frontdesk:
 
     def _application(self, access: Access) -> ASGIApp:
         desk = Desk(
-            self.accounts,
+            self._gate,
             self.live,
             self._clock,
             self.config.default_model,
             body_limit_bytes=int(self.config.limits.body_mb * _MEGABYTE),
         )
         doors = {
-            "/v1/chat/completions": ChatDoor(desk),
-            "/v1/responses": ResponsesDoor(desk),
-            "/v1/embeddings": EmbeddingsDoor(desk),
+            "/v1/chat/completions": desk.door(ChatDoor(desk).serve),
+            "/v1/responses": desk.door(ResponsesDoor(desk).serve),
+            "/v1/embeddings": desk.door(EmbeddingsDoor(desk).serve),
         }
         edge: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
         if not self.config.cors.origins:
@@ -168,12 +170,13 @@ class Frontdesk:
         per_hour = self.config.auth.anonymous_sessions_per_hour
         sessions = SessionRoutes(
             self.accounts,
+            self._gate,
             self.config.tiers.keys(),
             self.allows_anonymous,
             None if self.is_development else AnonymousLimit(per_hour, self._clock),
         )
         started_at = int(self._clock.now())
-        gateway = GatewayRoutes(self.accounts, access, self.config.models, started_at, self.live)
+        gateway = GatewayRoutes(self._gate, access, self.config.models, started_at, self.live)
         bootstrap = BootstrapRoutes(
             self.config, __version__, access, self.allows_anonymous, self._health, is_development=self.is_development
         )

@@ -39,7 +39,7 @@ async def test_a_session_is_its_person_until_it_expires(database: Database) -> N
 
     caller = await accounts.identify(bearer(session.token))
 
-    assert (caller.kind, caller.person, caller.tier, caller.credential_id) == ("user", "u1", "free", session.id)
+    assert (caller.role, caller.person, caller.tier, caller.credential_id) == ("user", "u1", "free", session.id)
     assert accounts.known(bearer(session.token)) is caller
     clock.move(60)
     assert accounts.known(bearer(session.token)) is None
@@ -88,7 +88,7 @@ async def test_keys_are_believed_until_they_are_revoked(database: Database) -> N
     here, elsewhere = await opened(database, clock), await opened(database, clock)
     key_id, key = await here.create_key("billing")
 
-    assert (await elsewhere.identify(bearer(key))).kind == "server"
+    assert (await elsewhere.identify(bearer(key))).role == "server"
     assert [(row.id, row.name, row.hint) for row in await here.list_keys()] == [(key_id, "billing", key[-4:])]
     clock.move(5)
     await here.revoke_key(key_id)
@@ -102,7 +102,7 @@ async def test_keys_are_believed_until_they_are_revoked(database: Database) -> N
 async def test_the_operators_key_is_a_servers(database: Database) -> None:
     accounts = await opened(database, HandClock())
 
-    assert (await accounts.identify(bearer(ADMIN))).kind == "server"
+    assert (await accounts.identify(bearer(ADMIN))).role == "operator"
     assert await accounts.has_keys() is False
 
 

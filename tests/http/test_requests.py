@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from frontdesk.core.errors import BadRequest, Unauthenticated
-from frontdesk.http.callers import caller_of
+from frontdesk.http.callers import May, guarded
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.requests import Head
@@ -21,13 +21,17 @@ from frontdesk.turn.turn import Caller
 from tests.http.asgi import ask
 
 
+def _scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"method": "GET", "scheme": "http", "headers": list(headers)}
+
+
 class OneCaller:
     """Knows one key."""
 
-    def known(self, authorization: bytes | None) -> Caller | None:
-        return Caller("server", "key_1", None, None) if authorization == b"Bearer good" else None
+    def known(self, head: Head) -> Caller | None:
+        return Caller("server", "key_1") if head.authorization == b"Bearer good" else None
 
-    async def identify(self, authorization: bytes | None) -> Caller:
+    async def identify(self, head: Head) -> Caller:
         raise Unauthenticated("Unknown.")
 
 
@@ -35,8 +39,7 @@ class _Body(msgspec.Struct):
     name: str = ""
 
 
-async def _who(request: Request) -> Response:
-    caller = await caller_of(request, OneCaller())
+async def _who(_: Request, caller: Annotated[Caller, May("server")]) -> Response:
     return JSONResponse({"id": caller.credential_id})
 
 
@@ -47,7 +50,7 @@ async def _read(request: Request) -> Response:
 EDGE = Edge(
     {},
     Routes(
-        [Route("/api/who", _who, methods=["GET"]), Route("/api/read", _read, methods=["POST"])],
+        [guarded("/api/who", "GET", _who, OneCaller()), Route("/api/read", _read, methods=["POST"])],
         pages(Path("not-built")),
     ),
 )
@@ -57,9 +60,9 @@ EDGE = Edge(
 def test_a_header_that_decides_may_come_once(name: str, attribute: str) -> None:
     header = (name.lower().encode(), b"x")
 
-    assert getattr(Head([header]), attribute) == b"x"
+    assert getattr(Head(_scope(header)), attribute) == b"x"
     with pytest.raises(BadRequest) as caught:
-        Head([header, (b"host", b"h"), header])
+        Head(_scope(header, (b"host", b"h"), header))
     assert (caught.value.code, caught.value.message) == (
         "duplicate_header",
         f"The header {name} came twice. Send it once.",

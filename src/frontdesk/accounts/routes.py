@@ -11,15 +11,14 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from frontdesk.accounts.service import Accounts
+from frontdesk.accounts.service import Accounts, missing_credential
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, Forbidden, RateLimited
 from frontdesk.core.gcra import ArrivalTimes
-from frontdesk.http.callers import caller_of, server_of
-from frontdesk.http.requests import Head
+from frontdesk.http.callers import Callers, GuardedRoute, May, guarded
 from frontdesk.http.starlette import read_json
+from frontdesk.turn.turn import Caller
 
 _DEFAULT_EXPIRES_IN_S = 3600
 _HOUR_S = 3600.0
@@ -65,34 +64,41 @@ class SessionRoutes:
     def __init__(
         self,
         accounts: Accounts,
+        callers: Callers,
         tiers: Set[str],
         allows_anonymous: Callable[[Request], bool],
         anonymous_limit: AnonymousLimit | None,
     ) -> None:
         self._accounts = accounts
+        self._callers = callers
         self._tiers = tiers
         self._allows_anonymous = allows_anonymous
         self._anonymous_limit = anonymous_limit
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
-            Route("/api/sessions", self.create, methods=["POST"]),
-            Route("/api/sessions/{session_id}", self.revoke, methods=["DELETE"]),
-            Route("/api/users/{person:path}/sessions", self.revoke_all, methods=["DELETE"]),
+            guarded("/api/sessions", "POST", self.create, self._callers),
+            guarded("/api/sessions/{session_id}", "DELETE", self.revoke, self._callers),
+            guarded("/api/users/{person:path}/sessions", "DELETE", self.revoke_all, self._callers),
         ]
 
-    async def create(self, request: Request) -> Response:
+    async def create(
+        self,
+        request: Request,
+        caller: Annotated[Caller | None, May("server", "operator", scope="sessions", or_nobody=True)],
+    ) -> Response:
         """Begin a session."""
         asked = await read_json(request, SessionBody)
-        if Head(request.scope["headers"]).authorization is None and self._allows_anonymous(request):
+        if caller is None:
+            if not self._allows_anonymous(request):
+                raise missing_credential()
             if asked.user is not None or asked.tier is not None:
                 raise Forbidden("An anonymous session cannot choose its user or tier. Send a secret key.")
             if self._anonymous_limit is not None:
                 self._anonymous_limit.admit(request)
             session = await self._accounts.create_session(None, None, _DEFAULT_EXPIRES_IN_S, is_anonymous=True)
         else:
-            await server_of(request, self._accounts)
             if asked.user is None:
                 raise BadRequest("Missing required parameter: 'user'.", code="missing_required_parameter", param="user")
             if asked.tier is not None and asked.tier not in self._tiers:
@@ -107,20 +113,24 @@ class SessionRoutes:
             headers={"cache-control": "no-store"},
         )
 
-    async def revoke(self, request: Request) -> Response:
+    async def revoke(
+        self, request: Request, caller: Annotated[Caller, May("user", "server", "operator", scope="sessions")]
+    ) -> Response:
         """End a session: any by a server, one's own ('current') by its person."""
-        caller = await caller_of(request, self._accounts)
         session_id = request.path_params["session_id"]
-        if caller.kind == "user":
+        if caller.role == "user":
             if session_id not in ("current", caller.credential_id):
                 raise Forbidden("A session may end only itself. Send 'current', or a secret key.")
             session_id = caller.credential_id
         await self._accounts.revoke_session(session_id)
         return JSONResponse({"id": session_id, "object": "session", "deleted": True})
 
-    async def revoke_all(self, request: Request) -> Response:
+    async def revoke_all(
+        self,
+        request: Request,
+        caller: Annotated[Caller, May("server", "operator", scope="sessions")],  # noqa: ARG002 - any of them
+    ) -> Response:
         """End all sessions of a person."""
-        await server_of(request, self._accounts)
         person = request.path_params["person"]
         ended = await self._accounts.revoke_sessions_of(person)
         return JSONResponse({"user": person, "sessions_ended": ended})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import cast
 
 from frontdesk.accounts.store import AccountStore, KeyRow
 from frontdesk.accounts.tokens import (
@@ -24,7 +25,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated, store_unavailable
 from frontdesk.core.ids import new_id
 from frontdesk.storage.errors import StorageError
-from frontdesk.turn.turn import Caller
+from frontdesk.turn.turn import Caller, Role
 
 _log = logging.getLogger("frontdesk.accounts")
 _MAX_KNOWN = 20_000
@@ -34,6 +35,14 @@ _KEY_KNOWN_S = 60.0
 _MAX_PERSON_CHARS = 128
 _MAX_EXPIRES_IN_S = 366 * 24 * 3600
 ADMIN_KEY_ID = "key_environment"
+
+
+def missing_credential() -> Unauthenticated:
+    """The error for a request that says nothing of who calls."""
+    return Unauthenticated(
+        "No credential was sent. Send 'Authorization: Bearer' with a user's token or a secret key.",
+        code="missing_credential",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +101,7 @@ class Accounts:
     async def identify(self, authorization: bytes | None) -> Caller:
         """The caller of any credential. Raises Unauthenticated, saying what is wrong with it."""
         if authorization is None:
-            raise Unauthenticated(
-                "No credential was sent. Send 'Authorization: Bearer' with a session token or a secret key.",
-                code="missing_credential",
-            )
+            raise missing_credential()
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -193,7 +199,7 @@ class Accounts:
     async def _caller_of_key(self, token: str) -> tuple[Caller, float]:
         digest = hash_key(token)
         if digest == self._admin_hash:
-            return Caller("server", ADMIN_KEY_ID, None, None), float("inf")
+            return Caller("operator", ADMIN_KEY_ID), float("inf")
         key = await self._find_key(digest) if token.startswith(KEY_PREFIX) else None
         # The last: it may have been revoked here while the store was asked.
         if key is None or key.revoked_at_ms is not None or key.id in self._revoked:
@@ -201,7 +207,7 @@ class Accounts:
                 "This is not a key of this server. Frontdesk's secret keys begin with 'fd_sk_' and its session "
                 "tokens with 'fd_st_'; a provider's key is never sent here."
             )
-        return Caller("server", key.id, None, None, key.tenant), self._clock.now() + _KEY_KNOWN_S
+        return Caller(cast("Role", key.role), key.id, tenant=key.tenant), self._clock.now() + _KEY_KNOWN_S
 
     async def _find_key(self, digest: bytes) -> KeyRow | None:
         try:

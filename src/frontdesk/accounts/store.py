@@ -88,6 +88,9 @@ class AccountStore:
             "role": role,
             "hash": key_hash,
             "hint": hint,
+            "scopes": None,
+            "expires_at_ms": None,
+            "last_used_at_ms": None,
             "created_at_ms": created_at_ms,
             "revoked_at_ms": None,
         }
@@ -154,6 +157,12 @@ class AccountStore:
             "id": session_id,
             "person": person_id,
             "tier": tier,
+            "groups": None,
+            "features": None,
+            "app": None,
+            "lifetime_s": None,
+            "refresh_number": None,
+            "refreshed_at_ms": None,
             "is_anonymous": is_anonymous,
             "created_at_ms": created_at_ms,
             "expires_at_ms": expires_at_ms,
@@ -198,7 +207,10 @@ class AccountStore:
             place = {"after_ms": rows[-1][1], "after_id": rows[-1][0]}
 
     def _person_step(self, query: Query, person_id: str, tier: str | None, now_ms: int) -> Step:
-        return Step(query, {"tenant": self._tenant, "id": person_id, "tier": tier, "created_at_ms": now_ms})
+        values = {"tenant": self._tenant, "id": person_id, "tier": tier, "created_at_ms": now_ms}
+        return Step(
+            query, {"assigned_tier": None, "became": None, "changed_at_ms": None, "revoked_before_ms": None, **values}
+        )
 
 
 def _session_row(row: Row) -> SessionRow:

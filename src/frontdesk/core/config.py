@@ -57,18 +57,122 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     title: str | None = None
 
 
+Capability = Literal["instructions", "tools", "json_schema", "images", "audio", "files", "parameters"]
+VariableType = Literal["text", "integer", "number", "boolean", "choice"]
+
+
+class Variable(msgspec.Struct, forbid_unknown_fields=True):
+    """A value that a request puts into a feature's instructions. One without a default must be sent.
+
+    `max_chars` and `is_multiline` are for texts, `least` and `most` for numbers, `choices` for a choice.
+    """
+
+    type: VariableType = "text"
+    default: str | None = None
+    max_chars: int = 200
+    is_multiline: bool = msgspec.field(default=False, name="multiline")
+    least: float | None = msgspec.field(default=None, name="min")
+    most: float | None = msgspec.field(default=None, name="max")
+    choices: list[str] = []
+
+
+class Feature(msgspec.Struct, forbid_unknown_fields=True):
+    """What end users may do for one purpose.
+
+    `instructions` are a text, or a file's path that ends in .md or .txt. `client_may` names what a request
+    may bring itself. `parameters` are defaults, `ceilings` the most that a request may ask for, both in the
+    spelling of Chat Completions, as is `response_format`.
+    """
+
+    models: list[str] | None = None
+    default_model: str | None = None
+    instructions: str | None = None
+    variables: dict[str, Variable] = {}
+    client_may: list[Capability] = []
+    max_output_tokens: int | None = None
+    parameters: dict[str, Any] = {}
+    ceilings: dict[str, float] = {}
+    response_format: dict[str, Any] | None = None
+
+
 class Tier(msgspec.Struct, forbid_unknown_fields=True):
     """What people of a tier may do; what is left out is not limited."""
 
     models: list[str] | None = None
+    features: list[str] | None = None
     requests_per_minute: int | None = None
 
 
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA")
+
+
+class ClaimNames(msgspec.Struct, forbid_unknown_fields=True):
+    """Which claims of a token say who its user is: a name, or a path with dots into nested claims."""
+
+    user: str = "sub"
+    tier: str | None = None
+    group: str | None = None
+    features: str | None = None
+
+
+class Issuer(msgspec.Struct, forbid_unknown_fields=True):
+    """An identity provider whose tokens are accepted.
+
+    Keys come from `jwks_url` or `jwks_file`. `audience_claim` is for providers that say it elsewhere, `require`
+    for claims that must have a value. `tiers` maps what the claim says to our names. `user_prefix` keeps people
+    of several issuers apart. `app` binds its tokens to one of `auth.apps`.
+    """
+
+    issuer: str
+    audience: str | list[str]
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: list(ALGORITHMS))
+    audience_claim: str = "aud"
+    claims: ClaimNames = msgspec.field(default_factory=ClaimNames)
+    tiers: dict[str, str] = {}
+    require: dict[str, str | int | bool] = {}
+    user_prefix: str = ""
+    app: str | None = None
+    leeway_s: float = 30.0
+
+
+class Attestation(msgspec.Struct, forbid_unknown_fields=True):
+    """Who attests that a request comes from the app itself, as Firebase App Check. `subject` is the app's id there."""
+
+    issuer: str
+    audience: str | list[str]
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: list(ALGORITHMS))
+    subject: str | list[str] | None = None
+    leeway_s: float = 30.0
+
+
+class App(msgspec.Struct, forbid_unknown_fields=True):
+    """An app that people use. With `attestation` its requests must carry a token of it as well."""
+
+    attestation: Attestation | None = None
+
+
 class Auth(msgspec.Struct, forbid_unknown_fields=True):
-    """How callers are known. `anonymous` lets anybody begin a session, so many an hour from one address."""
+    """How callers are known.
+
+    `anonymous` lets anybody begin a session, so many an hour from one address and one device. `cookies` lets
+    pages of the same site keep their session in a cookie. A refresh token holds for `refresh_ttl_s`; one that was
+    used answers again for `refresh_grace_s`, since replies get lost, and then ends its session.
+    """
 
     anonymous: bool = False
     anonymous_sessions_per_hour: int = 20
+    anonymous_sessions_per_device: int = 5
+    anonymous_tier: str | None = None
+    jwt: list[Issuer] = []
+    apps: dict[str, App] = {}
+    cookies: bool = False
+    refresh_ttl_s: float = 2_592_000.0
+    refresh_grace_s: float = 60.0
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,9 +200,12 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
     default_model: str | None = None
+    features: dict[str, Feature] = {}
+    default_feature: str | None = None
     tiers: dict[str, Tier] = {}
     default_tier: str | None = None
     auth: Auth = msgspec.field(default_factory=Auth)
+    trusted_proxies: list[str] = []
     limits: Limits = msgspec.field(default_factory=Limits)
     guards: Guards = msgspec.field(default_factory=Guards)
     hangup_drain_s: float = 10.0
@@ -201,7 +308,6 @@ _NOT_YET = frozenset(
         "alerts",
         "budgets",
         "cache",
-        "features",
         "prices",
         "retention",
         "valkey",
@@ -209,7 +315,6 @@ _NOT_YET = frozenset(
         "tiers.concurrent",
         "tiers.tokens_per_day",
         "tiers.tokens_per_minute",
-        "auth.jwt",
     }
 )
 _NESTED: dict[str, tuple[type[msgspec.Struct], bool]] = {

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from frontdesk.core.config import Config
+from frontdesk.http.callers import GuardedRoute, open_to_all
 from frontdesk.policies.access import Access
 from frontdesk.turn.turn import Caller
 
@@ -36,18 +36,18 @@ class BootstrapRoutes:
         self._is_development = is_development
         self._openapi: bytes | None = None
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
-            Route("/api/bootstrap", self.bootstrap, methods=["GET"]),
-            Route("/healthz", self.healthz, methods=["GET"]),
-            Route("/readyz", self.readyz, methods=["GET"]),
-            Route("/openapi.json", self.openapi, methods=["GET"]),
+            open_to_all("/api/bootstrap", "GET", self.bootstrap),
+            open_to_all("/healthz", "GET", self.healthz),
+            open_to_all("/readyz", "GET", self.readyz),
+            open_to_all("/openapi.json", "GET", self.openapi),
         ]
 
     async def bootstrap(self, request: Request) -> Response:
         """The models that a new person may chat with, and how a session begins."""
-        newcomer = Caller("user", "", None, None)
+        newcomer = Caller("user", "")
         return JSONResponse(
             {
                 "name": "Frontdesk",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest
-from frontdesk.http.callers import Callers
+from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns
@@ -34,6 +34,25 @@ class Visit:
         return body
 
 
+ASKING = May("user", "server", "operator", scope="turns")
+"""Who may ask models."""
+
+
+class GuardedDoor:
+    """A door that only these may pass."""
+
+    __slots__ = ("_desk", "_serve", "may")
+
+    def __init__(self, desk: Desk, serve: Callable[[Visit], Awaitable[None]], may: May) -> None:
+        self._desk = desk
+        self._serve = serve
+        self.may = may
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._serve(await self._desk.open(scope, receive, send, self.may))
+
+
 class Desk:
     """Opens visits and starts their turns."""
 
@@ -46,10 +65,15 @@ class Desk:
         self._default_model = default_model
         self._body_limit_bytes = body_limit_bytes
 
-    async def open(self, scope: Scope, receive: Receive, send: Send) -> Visit:
-        """Learn who calls, then read the body. Raises Unauthenticated, TooLarge, ClientGone."""
-        head = Head(scope["headers"])
-        caller = self._callers.known(head.authorization) or await self._callers.identify(head.authorization)
+    def door(self, serve: Callable[[Visit], Awaitable[None]]) -> GuardedDoor:
+        """Make a door of what serves its visits, to those whom its signature allows."""
+        return GuardedDoor(self, serve, may_of(serve, "visit"))
+
+    async def open(self, scope: Scope, receive: Receive, send: Send, may: May) -> Visit:
+        """Learn who calls, then read the body. Raises Unauthenticated, Forbidden, TooLarge, ClientGone."""
+        head = Head(scope)
+        caller = self._callers.known(head) or await self._callers.identify(head)
+        may.check(caller)
         return Visit(caller, head, await read_body(receive, head, self._body_limit_bytes), scope, receive, send)
 
     def begin(self, door: Door, visit: Visit, model: str | None, request: Request, feature: str | None) -> Turn:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from frontdesk.doors.desk import Desk
-from frontdesk.http.requests import Receive, Scope, Send
+from typing import Annotated
+
+from frontdesk.doors.desk import ASKING, Desk, Visit
 from frontdesk.wire.openai_responses import read_responses
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 
@@ -14,9 +15,8 @@ class ResponsesDoor:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, visit: Annotated[Visit, ASKING]) -> None:
         """Serve one request."""
-        visit = await self._desk.open(scope, receive, send)
         asked = read_responses(visit.take_body())
         turn = self._desk.begin("responses", visit, asked.model, asked.prompt, asked.feature)
         if asked.prompt.stream:

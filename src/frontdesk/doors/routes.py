@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from frontdesk.core.errors import NotFound
-from frontdesk.http.callers import Callers, caller_of
+from frontdesk.doors.desk import ASKING
+from frontdesk.http.callers import Callers, GuardedRoute, guarded
 from frontdesk.policies.access import Access
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.turn import Caller, Turn
@@ -29,23 +29,21 @@ class GatewayRoutes:
         self._created_at = created_at
         self._live = live
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
-            Route("/v1/models", self.list_models, methods=["GET"]),
-            Route("/v1/models/{model:path}", self.retrieve_model, methods=["GET"]),
-            Route("/v1/responses/{response_id}/cancel", self.cancel_response, methods=["POST"]),
+            guarded("/v1/models", "GET", self.list_models, self._callers),
+            guarded("/v1/models/{model:path}", "GET", self.retrieve_model, self._callers),
+            guarded("/v1/responses/{response_id}/cancel", "POST", self.cancel_response, self._callers),
         ]
 
-    async def list_models(self, request: Request) -> Response:
+    async def list_models(self, _: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """The models that this caller may use."""
-        caller = await caller_of(request, self._callers)
         allowed = [self._model(name) for name in self._models if self._access.allows(caller, name)]
         return JSONResponse({"object": "list", "data": allowed})
 
-    async def retrieve_model(self, request: Request) -> Response:
+    async def retrieve_model(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """One of them."""
-        caller = await caller_of(request, self._callers)
         name = request.path_params["model"]
         if not self._access.allows(caller, name):
             raise NotFound(
@@ -55,9 +53,8 @@ class GatewayRoutes:
             )
         return JSONResponse(self._model(name))
 
-    async def cancel_response(self, request: Request) -> Response:
+    async def cancel_response(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """End a Response that is being made, and return it as far as it came."""
-        caller = await caller_of(request, self._callers)
         response_id = request.path_params["response_id"]
         found = self._live.find(response_id)
         if found is None or found.turn.door != "responses" or not _owns(caller, found.turn):
@@ -77,4 +74,4 @@ def _owns(caller: Caller, turn: Turn) -> bool:
     owner = turn.caller
     if caller.tenant != owner.tenant:
         return False
-    return caller.kind == "server" or (owner.kind == "user" and owner.person == caller.person)
+    return caller.role != "user" or (owner.role == "user" and owner.person == caller.person)

@@ -1,38 +1,105 @@
-"""Who calls, for doors and for routes alike."""
+"""Who may call what: each route says it in its signature, and `guarded` holds every request to it.
+
+    async def end(self, request: Request, caller: Annotated[Caller, May("server", scope="sessions")]) -> Response: ...
+
+A handler that does not say it cannot be made a route, other than by `open_to_all`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+import typing
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from frontdesk.core.errors import Forbidden
 from frontdesk.http.requests import Head
-from frontdesk.turn.turn import Caller
+from frontdesk.turn.turn import Caller, Role
+
+KeyScope = Literal["turns", "sessions", "users", "keys"]
+"""What a secret key may be narrowed to: asking models, sessions, people and their tiers, other keys."""
 
 
 class Callers(Protocol):
     """Tells who calls."""
 
-    def known(self, authorization: bytes | None) -> Caller | None:
-        """The caller of a credential that was seen before and still holds."""
+    def known(self, head: Head) -> Caller | None:
+        """The caller of credentials that were seen before and still hold."""
         ...
 
-    def identify(self, authorization: bytes | None) -> Awaitable[Caller]:
-        """The caller of any credential. Raises Unauthenticated."""
+    def identify(self, head: Head) -> Awaitable[Caller]:
+        """The caller of any credentials. Raises Unauthenticated, Forbidden."""
         ...
 
 
-async def caller_of(request: Request, callers: Callers) -> Caller:
-    """The caller of a request that Starlette serves. Raises Unauthenticated, BadRequest."""
-    authorization = Head(request.scope["headers"]).authorization
-    return callers.known(authorization) or await callers.identify(authorization)
+class May:
+    """Who may call: these roles, and of secret keys those with this scope.
+
+    `or_nobody` lets requests without any credential pass as well.
+    """
+
+    __slots__ = ("or_nobody", "roles", "scope")
+
+    def __init__(self, *roles: Role, scope: KeyScope | None = None, or_nobody: bool = False) -> None:
+        self.roles = frozenset(roles)
+        self.scope = scope
+        self.or_nobody = or_nobody
+
+    def check(self, caller: Caller) -> None:
+        """Raise Forbidden where this caller may not."""
+        if caller.role not in self.roles:
+            if caller.role == "user":
+                raise Forbidden("This needs a secret key; a user's token may not do it.")
+            raise Forbidden(
+                f"This key has the role {caller.role!r}. Only these may do it: {', '.join(sorted(self.roles))}."
+            )
+        if self.scope is not None and caller.scopes is not None and self.scope not in caller.scopes:
+            raise Forbidden(
+                f"This key's scopes are {', '.join(sorted(caller.scopes)) or 'none'}; this needs {self.scope!r}.",
+                code="missing_scope",
+            )
 
 
-async def server_of(request: Request, callers: Callers) -> Caller:
-    """The caller, who must hold a secret key. Raises Unauthenticated, BadRequest, Forbidden."""
-    caller = await caller_of(request, callers)
-    if caller.kind != "server":
-        raise Forbidden("This needs a secret key; a session token may not do it.")
-    return caller
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+class GuardedRoute(Route):
+    """A route that only these may call; `may` is None where everybody may."""
+
+    def __init__(self, path: str, method: str, endpoint: Callable[..., Any], may: May | None) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.may = may
+
+
+def guarded(path: str, method: str, handler: Handler, callers: Callers) -> GuardedRoute:
+    """Make a route whose `caller` is who its handler's signature allows; the others are refused."""
+    may = may_of(handler, "caller")
+
+    async def serve(request: Request) -> Response:
+        head = Head(request.scope)
+        caller = callers.known(head)
+        if caller is None:
+            if may.or_nobody and head.authorization is None and head.cookie is None:
+                return await handler(request, None)
+            caller = await callers.identify(head)
+        may.check(caller)
+        return await handler(request, caller)
+
+    return GuardedRoute(path, method, serve, may)
+
+
+def open_to_all(path: str, method: str, handler: Callable[[Request], Awaitable[Response]]) -> GuardedRoute:
+    """Make a route that asks for no credential and looks at none."""
+    return GuardedRoute(path, method, handler, None)
+
+
+def may_of(handler: Callable[..., Any], parameter: str) -> May:
+    """Who may call, as the annotation of a handler's parameter says it. Raises TypeError where it does not."""
+    hint = typing.get_type_hints(handler, include_extras=True).get(parameter)
+    for annotation in getattr(hint, "__metadata__", ()):
+        if isinstance(annotation, May):
+            return annotation
+    raise TypeError(f"{handler.__qualname__} does not say who may call it: annotate {parameter!r} with May(...).")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, TooLarge
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -25,25 +25,54 @@ class WrongMethod(MethodNotAllowed):
 
 
 class Head:
-    """The headers that we decide by. Raises BadRequest where one came twice: neither counts more."""
+    """What of a request's line and headers we decide by.
 
-    __slots__ = ("authorization", "content_length", "feature")
+    Raises BadRequest where a header that decides came twice: neither counts more.
+    """
 
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+    __slots__ = (
+        "attestation",
+        "authorization",
+        "content_length",
+        "cookie",
+        "csrf",
+        "feature",
+        "host",
+        "is_secure",
+        "method",
+        "origin",
+    )
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.is_secure = scope["scheme"] == "https"
+        self.attestation: bytes | None = None
         self.authorization: bytes | None = None
         self.content_length: bytes | None = None
+        self.cookie: bytes | None = None
+        self.csrf: bytes | None = None
         self.feature: bytes | None = None
-        for name, value in headers:
-            if name == b"authorization":
-                if self.authorization is not None:
-                    raise _duplicate("Authorization")
-                self.authorization = value
-            elif name == b"content-length":
-                self.content_length = value
-            elif name == b"frontdesk-feature":
-                if self.feature is not None:
-                    raise _duplicate("Frontdesk-Feature")
-                self.feature = value
+        self.host: bytes | None = None
+        self.origin: bytes | None = None
+        for name, value in scope["headers"]:
+            field = _DECIDING.get(name)
+            if field is not None:
+                if getattr(self, field) is not None:
+                    raise _duplicate(name.decode().title())
+                setattr(self, field, value)
+
+
+_DECIDING = {
+    b"authorization": "authorization",
+    b"content-length": "content_length",
+    b"cookie": "cookie",
+    b"frontdesk-attestation": "attestation",
+    b"frontdesk-csrf": "csrf",
+    b"frontdesk-feature": "feature",
+    b"host": "host",
+    b"origin": "origin",
+    b"x-firebase-appcheck": "attestation",  # what Firebase's own SDKs send
+}
 
 
 async def read_body(receive: Receive, head: Head, limit_bytes: int) -> bytes:

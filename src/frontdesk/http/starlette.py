@@ -39,7 +39,7 @@ class Routes:
 
 async def read_json(request: Request, shape: type[_Shape]) -> _Shape:
     """Read a small JSON body; an empty one is an empty object. Raises BadRequest, TooLarge, ClientGone."""
-    head = Head(request.scope["headers"])
+    head = Head(request.scope)
     body = await read_body(request.receive, head, _MAX_BODY_BYTES)  # type: ignore[arg-type]
     try:
         return msgspec.json.decode(body or b"{}", type=shape)

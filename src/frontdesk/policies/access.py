@@ -46,7 +46,7 @@ class Access:
         """Whether this caller may use this model."""
         if model not in self._models:
             return False
-        if caller.kind == "server":
+        if caller.role != "user":
             return True
         allowed = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
         return allowed is None or model in allowed

@@ -44,7 +44,7 @@ class RequestLimit:
             self._tats.give_back(_person(turn.caller), limit)
 
     def _limit(self, caller: Caller) -> int | None:
-        if caller.kind == "server":
+        if caller.role != "user":
             return None
         return self._limits.get(tier_of(caller, self._limits, self._default_tier))
 

@@ -71,18 +71,32 @@ setting = Table(
     sqlite_with_rowid=False,
 )
 
-# End users. They come into being on first mention.
+# End users. They come into being on first mention. `tier` is what an app's server said last,
+# `assigned_tier` what an operator says over it. Credentials issued before `revoked_before_ms` do not
+# count. `became` is the person that an anonymous one turned out to be. `changed_at_ms` moves with all
+# of these, so that other processes find what changed.
 person = Table(
     "person",
     metadata,
     _key("tenant"),
     _key("id"),
     _text_or_null("tier"),
+    _text_or_null("assigned_tier"),
+    _text_or_null("became"),
     _time("created_at_ms"),
+    _time_or_null("changed_at_ms"),
+    _time_or_null("revoked_before_ms"),
     sqlite_with_rowid=False,
 )
+Index(
+    "ix_person_changed_at_ms",
+    person.c.changed_at_ms,
+    sqlite_where=person.c.changed_at_ms.is_not(None),
+    postgresql_where=person.c.changed_at_ms.is_not(None),
+)
 
-# Secret keys: only their SHA-256 is kept, and their last four characters for people.
+# Secret keys: only their SHA-256 is kept, and their last four characters for people. `scopes` is a
+# JSON list, null for all that the role may do.
 app_key = Table(
     "app_key",
     metadata,
@@ -92,13 +106,18 @@ app_key = Table(
     _text("role"),
     Column("hash", LargeBinary, nullable=False),
     _text("hint"),
+    _text_or_null("scopes"),
     _time("created_at_ms"),
+    _time_or_null("expires_at_ms"),
+    _time_or_null("last_used_at_ms"),
     _time_or_null("revoked_at_ms"),
     # Alone: the tenant comes from the key, not the other way round.
     Index("uq_app_key_hash", "hash", unique=True),
     sqlite_with_rowid=False,
 )
 
+# `groups` and `features` are JSON lists; null features are all. `lifetime_s` is that of each of its
+# tokens. `refresh_number` counts the refresh tokens that were used, null where it has none.
 session = Table(
     "session",
     metadata,
@@ -106,7 +125,13 @@ session = Table(
     _key("id"),
     _text("person"),
     _text_or_null("tier"),
+    _text_or_null("groups"),
+    _text_or_null("features"),
+    _text_or_null("app"),
     Column("is_anonymous", Boolean, nullable=False),
+    Column("lifetime_s", Integer),
+    Column("refresh_number", Integer),
+    _time_or_null("refreshed_at_ms"),
     _time("created_at_ms"),
     _time("expires_at_ms"),
     _time_or_null("revoked_at_ms"),
@@ -147,6 +172,7 @@ turn = Table(
     *_usage(),
     _text_or_null("usage_source"),
     Index("ix_turn_started_at_ms", "tenant", "started_at_ms"),
+    Index("ix_turn_person", "tenant", "person", "started_at_ms"),
     sqlite_with_rowid=False,
 )
 Index(

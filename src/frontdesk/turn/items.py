@@ -85,7 +85,7 @@ class Prompt(msgspec.Struct, frozen=True):
     `items` are in order of the conversation. `tool_choice` is "none", "auto", "required" or
     {"type": ..., "name": ...} as in Responses. `parameters` hold all that we do not decide
     about, in the spelling of Chat Completions; a provider maps it, carries it or refuses it by name.
-    `include` and `truncation` are Responses' own.
+    `include` and `truncation` are Responses' own. `variables` are values for the feature's instructions.
     """
 
     items: list[Item]
@@ -102,6 +102,7 @@ class Prompt(msgspec.Struct, frozen=True):
     include: frozenset[str] = frozenset()
     truncation: str | None = None
     parameters: dict[str, Any] = {}
+    variables: dict[str, str] = {}
     dialect: Literal["chat", "responses"] = "chat"
 
 

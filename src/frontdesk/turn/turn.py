@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import TYPE_CHECKING, Literal
 
 from frontdesk.core.ids import new_id
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from frontdesk.turn.items import Request
 
 Door = Literal["chat", "responses", "embeddings"]
+Role = Literal["user", "reviewer", "operator", "server"]
+"""A person; who reviews answers; who runs Frontdesk; an app's own server."""
 Status = Literal["running", "completed", "incomplete", "failed", "cancelled", "refused", "abandoned"]
 
 
@@ -27,23 +30,53 @@ class Interruption(enum.Enum):
 
 
 class Caller:
-    """Who calls: an app's own server by a secret key, or a person by a session."""
+    """Who calls, and all that decides what they may: a person, or who holds a secret key.
 
-    __slots__ = ("credential_id", "kind", "person", "tenant", "tier")
+    Tenant, groups and person say whose things are theirs: stores take them from here. Only persons
+    have tiers, groups, features and apps. `features` and `scopes` are None where all are meant;
+    `expires_at`, in seconds since 1970, is when the credential ends.
+    """
+
+    __slots__ = (
+        "app",
+        "credential_id",
+        "expires_at",
+        "features",
+        "groups",
+        "is_anonymous",
+        "person",
+        "role",
+        "scopes",
+        "tenant",
+        "tier",
+    )
 
     def __init__(
         self,
-        kind: Literal["server", "user"],
+        role: Role,
         credential_id: str,
-        person: str | None,
-        tier: str | None,
+        person: str | None = None,
+        tier: str | None = None,
         tenant: str = "default",
+        *,
+        groups: tuple[str, ...] = (),
+        features: frozenset[str] | None = None,
+        scopes: frozenset[str] | None = None,
+        app: str | None = None,
+        is_anonymous: bool = False,
+        expires_at: float = math.inf,
     ) -> None:
-        self.kind: Literal["server", "user"] = kind
+        self.role: Role = role
         self.credential_id = credential_id
         self.person = person
         self.tier = tier
         self.tenant = tenant
+        self.groups = groups
+        self.features = features
+        self.scopes = scopes
+        self.app = app
+        self.is_anonymous = is_anonymous
+        self.expires_at = expires_at
 
 
 class Attempt:
@@ -67,6 +100,7 @@ class Turn:
 
     Written by            fields
     routes                id door caller model feature request started_at
+    features              request instructions
     router                attempts
     outgoing              usage first_event_at answered_chars
     live (hang-ups)       interruption
@@ -84,6 +118,7 @@ class Turn:
         "finished_at",
         "first_event_at",
         "id",
+        "instructions",
         "interruption",
         "model",
         "request",
@@ -107,6 +142,7 @@ class Turn:
         self.model = model
         self.feature = feature
         self.request = request
+        self.instructions: str | None = None  # the server's own, which no caller may read
         self.clock = clock
         self.started_at = clock.now()
         self.attempts: list[Attempt] = []

@@ -49,7 +49,7 @@ def _turn_row(turn: Turn, usage: Usage | None) -> TurnRow:
     return TurnRow(
         id=turn.id,
         door=turn.door,
-        caller=caller.kind,
+        caller=caller.role,
         credential=caller.credential_id,
         person=caller.person,
         feature=turn.feature,
