@@ -77,11 +77,21 @@ test("no connection at all is told as such", async () => {
   expect(await ask(server)).toMatchObject([{ failure: { code: "unreachable" } }]);
 });
 
-test("a refused token is renewed and the call repeated", async () => {
+test("a refused token is renewed for the same person and the call repeated", async () => {
   const server = new FakeServer();
-  server.refusesToken = "token-1";
+  server.refusesToken = "token-1-1";
 
   expect((await ask(server)).at(-1)).toEqual({ kind: "AnswerCompleted" });
+  expect(lastToken(server)).toBe("Bearer token-1-2");
+});
+
+test("a session that has ended for good is followed by one of somebody new", async () => {
+  const server = new FakeServer();
+  server.refusesToken = "token-1-1";
+  server.refreshes = false;
+
+  expect((await ask(server)).at(-1)).toEqual({ kind: "AnswerCompleted" });
+  expect(lastToken(server)).toBe("Bearer token-2-1");
 });
 
 test("a server that wants a token says so", async () => {
@@ -132,3 +142,7 @@ test("cancelling never throws", async () => {
 
   expect(server.cancelled).toEqual(["resp_1"]);
 });
+
+function lastToken(server: FakeServer): string | null {
+  return new Headers(server.fetch.mock.lastCall?.[1]?.headers).get("authorization");
+}

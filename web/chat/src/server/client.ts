@@ -31,7 +31,7 @@ export class Client {
     private readonly fetch: typeof globalThis.fetch,
     storage: Storage | null,
   ) {
-    this.session = new Session(storage, () => this.#anonymousToken());
+    this.session = new Session(storage, (refreshToken) => this.#anonymousToken(refreshToken));
   }
 
   /** What a page needs to know at start. Throws where the server cannot be reached or is not well. */
@@ -114,15 +114,24 @@ export class Client {
     });
   }
 
-  async #anonymousToken(): Promise<Token> {
-    if (!this.#isAnonymous) throw new TokenNeeded();
-    const response = await this.fetch("/api/sessions", {
+  async #anonymousToken(refreshToken?: string): Promise<Token> {
+    const next = refreshToken && (await this.#token("/refresh", { refresh_token: refreshToken }));
+    if (next) return next;
+    const first = this.#isAnonymous && (await this.#token("", {}));
+    if (first) return first;
+    this.session.forget();
+    throw new TokenNeeded();
+  }
+
+  /** A token, or null where the server gives none for this. */
+  async #token(path: string, body: unknown): Promise<Token | null> {
+    const response = await this.fetch(`/api/sessions${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: "{}",
+      body: JSON.stringify(body),
       signal: AbortSignal.timeout(short_ms),
     });
-    if (response.status === 401 || response.status === 403) throw new TokenNeeded();
+    if (response.status === 401 || response.status === 403) return null;
     if (!response.ok) throw new Refused(await failureOf(response));
     return (await response.json()) as Token;
   }

@@ -20,6 +20,7 @@ export class FakeServer {
   bootstrap: Bootstrap | null = bootstrap;
   answering: Answering = () => stream(created, delta("Hello."), completed);
   refusesToken = "";
+  refreshes = true;
   readonly asked: { model: string; input: unknown }[] = [];
   readonly cancelled: string[] = [];
   #sessions = 0;
@@ -30,7 +31,11 @@ export class FakeServer {
       const body = JSON.parse(String(init.body));
       if (path === "/api/sessions") {
         this.#sessions += 1;
-        return Response.json({ token: `token-${this.#sessions}`, expires_at: 4e9 });
+        return this.#token(1);
+      }
+      if (path === "/api/sessions/refresh") {
+        const number = Number(body.refresh_token.split("-")[2]);
+        return this.refreshes ? this.#token(number + 1) : refusal(401, "refresh_token_expired");
       }
       const sent = new Headers(init.headers).get("authorization");
       if (sent === `Bearer ${this.refusesToken}`) return refusal(401, "token_expired");
@@ -43,6 +48,15 @@ export class FakeServer {
       return this.answering(body, init.signal as AbortSignal);
     },
   );
+
+  #token(number: number): Response {
+    const name = `${this.#sessions}-${number}`;
+    return Response.json({
+      token: `token-${name}`,
+      expires_at: 4e9,
+      refresh_token: `refresh-${name}`,
+    });
+  }
 
   #bootstrap(): Response {
     if (!this.bootstrap) throw new TypeError("Failed to fetch");

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { Session, TokenNeeded, takeTokenFromAddress } from "./session.ts";
+import { Session, type Token, TokenNeeded, takeTokenFromAddress } from "./session.ts";
 
 const start_ms = 1_790_000_000_000;
 
@@ -41,6 +41,24 @@ test("calls that were refused together share one renewal", async () => {
 
   expect([...renewed, late]).toEqual(["two", "two", "two"]);
   expect(request).toHaveBeenCalledTimes(2);
+});
+
+test("a token that ends is replaced by its refresh token, which a lost reply does not lose", async () => {
+  let now_ms = start_ms;
+  const request = vi
+    .fn<(refreshToken?: string) => Promise<Token>>()
+    .mockResolvedValueOnce({ token: "one", expires_at: start_ms / 1000 + 60, refresh_token: "r1" })
+    .mockRejectedValueOnce(new TypeError("Failed to fetch"))
+    .mockResolvedValueOnce({ token: "two", refresh_token: "r2" });
+  const session = new Session(sessionStorage, request, () => now_ms);
+  await session.token();
+  now_ms += 45_000;
+
+  await expect(session.token()).rejects.toThrow("Failed to fetch");
+  const reloaded = new Session(sessionStorage, request, () => now_ms);
+
+  expect(await reloaded.token()).toBe("two");
+  expect(request.mock.calls).toEqual([[undefined], ["r1"], ["r1"]]);
 });
 
 test("a pasted token that is refused is forgotten", async () => {

@@ -4,6 +4,8 @@ export interface Token {
   readonly token: string;
   /** Unix seconds; absent for a token that the person pasted. */
   readonly expires_at?: number;
+  /** Gets the next token for the same person, once. */
+  readonly refresh_token?: string;
 }
 
 const slot = "frontdesk.token";
@@ -15,10 +17,10 @@ export class Session {
   #token: Token | null;
   #renewal: Promise<Token> | null = null;
 
-  /** `request` asks the server for an anonymous token, or throws TokenNeeded. */
+  /** `request` asks the server for the next token, or for one of somebody new, or throws TokenNeeded. */
   constructor(
     private readonly storage: Storage | null,
-    private readonly request: () => Promise<Token>,
+    private readonly request: (refreshToken?: string) => Promise<Token>,
     private readonly now: () => number = Date.now,
   ) {
     this.#token = JSON.parse(storage?.getItem(slot) ?? "null") as Token | null;
@@ -46,9 +48,15 @@ export class Session {
     this.#keep({ token });
   }
 
-  async #renew(): Promise<Token> {
+  forget(): void {
     this.#keep(null);
-    const token = await this.request();
+  }
+
+  async #renew(): Promise<Token> {
+    const refreshToken = this.#token?.refresh_token;
+    // It is kept until the server has answered: a lost reply must not lose who this is.
+    if (!refreshToken) this.#keep(null);
+    const token = await this.request(refreshToken);
     this.#keep(token);
     return token;
   }
