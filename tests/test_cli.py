@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from frontdesk.cli import main
 SCRIPTED = "providers: {s: {kind: scripted}}\nmodels:\n  fast: {route: [s/echo, s/words-3]}\n"
 
 
-def check(folder: Path, text: str) -> None:
+def check(folder: Path, text: str, *options: str) -> None:
     """Run `frontdesk check` on a configuration."""
     path = folder / "frontdesk.yaml"
     path.write_text(text)
-    main(["check", "--config", str(path)])
+    main(["check", "--config", str(path), *options])
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "65536", "http", "1.5"])
@@ -42,13 +43,29 @@ def test_a_script_that_is_unknown_is_told(tmp_path: Path) -> None:
         check(tmp_path, SCRIPTED.replace("s/words-3", "s/nonsense"))
 
     assert str(caught.value.code).startswith(
-        "frontdesk: models.fast.route has 's/nonsense'. The scripted provider has no script 'nonsense'. Known: echo, "
+        f"frontdesk: {tmp_path}/frontdesk.yaml:3: models.fast.route has 's/nonsense'. "
+        "The scripted provider has no script 'nonsense'. Known: echo, "
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "migrate"])
+def test_every_command_tells_all_that_is_wrong_and_where(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "frontdesk.yaml"
+    path.write_text(f"{SCRIPTED}default_modle: fast\ntiers:\n  free: {{models: [fats]}}\ndefault_tier: free\n")
+
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--config", str(path)])
+
+    assert str(caught.value.code) == (
+        "frontdesk: The configuration has 2 problems:\n"
+        f"{path}:4: The setting 'default_modle' is unknown. Did you mean 'default_model'?\n"
+        f"{path}:6: tiers.free.models names 'fats', which is not configured. Did you mean 'fast'?"
     )
 
 
 def test_what_check_shows_is_itself_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(tmp_path, f"{SCRIPTED}default_model: fast")
-    shown = capsys.readouterr().out.split("\n\n", 1)[1].split("\n!", 1)[0]
+    shown = capsys.readouterr().out.split("\n\n", 1)[1].split("\n\nWho may call:", 1)[0]
 
     check(tmp_path, shown)
 
@@ -79,3 +96,53 @@ def test_check_tells_no_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[st
     )
 
     assert "hidden" not in capsys.readouterr().out
+
+
+def test_check_tells_programs_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        check(tmp_path, "\nlimitz: {}", "--json")
+
+    told = json.loads(capsys.readouterr().out)
+    assert (caught.value.code, told["ok"], told["problems"][0]["line"]) == (1, False, 2)
+
+
+def test_check_tells_programs_what_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(tmp_path, SCRIPTED, "--json")
+
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], list(told["effective"]["models"])) == (True, ["fast"])
+
+
+def test_warnings_fail_only_where_they_must_not_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(tmp_path, SCRIPTED)
+    with pytest.raises(SystemExit) as caught:
+        check(tmp_path, SCRIPTED, "--strict")
+
+    assert caught.value.code == 1
+    assert "! " in capsys.readouterr().out
+
+
+def test_a_configuration_without_warnings_is_good_in_the_strict_sense(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(
+        tmp_path,
+        f"{SCRIPTED}default_model: fast\nfeatures: {{chat: {{}}}}\ntiers: {{free: {{}}}}\ndefault_tier: free\n",
+        "--strict",
+    )
+
+    assert "!" not in capsys.readouterr().out
+
+
+def test_check_fetches_the_keys_of_issuers_unless_it_is_offline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "auth: {jwt: [{issuer: i, audience: a, jwks_url: 'http://127.0.0.1:1/keys'}]}"
+
+    check(tmp_path, text)
+    asked = capsys.readouterr().out
+    check(tmp_path, text, "--offline")
+    offline = capsys.readouterr().out
+
+    assert f"! {tmp_path}/frontdesk.yaml:1: auth.jwt[0] gives no keys: http://127.0.0.1:1/keys cannot be" in asked
+    assert "gives no keys" not in offline

@@ -4,54 +4,48 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import resource
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 import uvloop
-import yaml
 
 from frontdesk import __version__
+from frontdesk.accounts.keys import DEFAULT_TENANT, KEY_ROLES, KEY_SCOPES
 from frontdesk.accounts.service import Accounts
-from frontdesk.accounts.store import AccountStore
+from frontdesk.accounts.store import KeyRow
 from frontdesk.app import open_frontdesk
+from frontdesk.checking.effective import without_password
+from frontdesk.checking.report import failure_json, make_report
+from frontdesk.checking.settings import Settings, read_settings
 from frontdesk.core.clock import SystemClock
-from frontdesk.core.config import (
-    FIELDS_OF_KIND,
-    Config,
-    ConfigError,
-    Environment,
-    development_config,
-    load_config,
-    read_environment,
-)
-from frontdesk.core.errors import BadRequest, FrontdeskError
+from frontdesk.core.config import ConfigError, read_environment
+from frontdesk.core.errors import FrontdeskError
 from frontdesk.core.logs import log_to_stderr
 from frontdesk.http.protocol import Patience
 from frontdesk.http.server import PatientServer, listen
 from frontdesk.local.catalogue import known_models
 from frontdesk.local.models import installed
 from frontdesk.local.pull import PullFailed, pull, pull_address
-from frontdesk.providers.scripted import ScriptedProvider
 from frontdesk.providers.scripts import is_script, script_names
 from frontdesk.storage.database import open_beside
 from frontdesk.storage.errors import StorageError
 from frontdesk.storage.schema import migrate_in_child
-from frontdesk.turn.items import Prompt
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; exits with 1 and one sentence where it cannot."""
+    """Run a command; exits with 1 where it cannot, and says why: in one sentence, or a line for each problem."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ConfigError, StorageError, PullFailed) as error:
+    except ConfigError as error:
+        count = len(error.problems)
+        head = f"The configuration has {count} problems:\n" if count > 1 else ""
+        sys.exit(f"frontdesk: {head}{error}")
+    except (StorageError, PullFailed) as error:
         sys.exit(f"frontdesk: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -69,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=8000, help="the port (default: %(default)s; 0 takes a free one)")
     serve.add_argument("--workers", type=int, default=1, help="processes (only 1 in this version)")
 
-    _command(commands, "check", "Say what is wrong with a configuration, and what is effective.", _check)
+    check = _command(commands, "check", "Say what is wrong with a configuration, and what is effective.", _check)
+    check.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings")
+    check.add_argument("--offline", action="store_true", help="do not fetch the keys of identity providers")
+    check.add_argument("--json", action="store_true", help="say it for programs")
     _command(commands, "migrate", "Bring the database's tables to this version.", _migrate)
 
     keys = commands.add_parser("keys", help="Keys of the app's own servers.").add_subparsers(
@@ -77,9 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     create = _command(keys, "create", "Make a key; it is shown once.", _create_key)
     create.add_argument("name", nargs="?", default="unnamed", help="what the key is for")
-    _command(keys, "list", "List the keys that hold.", _list_keys)
+    create.add_argument("--role", choices=KEY_ROLES, default="server", help="who holds it (default: %(default)s)")
+    create.add_argument(
+        "--scopes", type=_names, metavar="A,B", help=f"what it may do: {', '.join(KEY_SCOPES)} (default: all of them)"
+    )
+    create.add_argument("--expires-in", type=_days, metavar="DAYS", help="when it ends (default: never)")
+    shown = _command(keys, "list", "List the keys that were not revoked.", _list_keys)
     revoke = _command(keys, "revoke", "End a key, at once in this process and within a second in others.", _revoke_key)
     revoke.add_argument("key_id", metavar="ID", help="the key's id, as `keys list` shows it")
+    for command in (create, shown, revoke):
+        command.add_argument(
+            "--tenant", default=DEFAULT_TENANT, metavar="NAME", help="whose keys (default: %(default)s)"
+        )
 
     models = commands.add_parser("models", help="Local models.").add_subparsers(required=True, metavar="ACTION")
     fetch = models.add_parser("pull", help="Fetch a local model and check its sha256.")
@@ -114,6 +120,16 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3660:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to 3660")
+    return int(text)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
 def _command(
     commands: Any,  # argparse names its type in private
     name: str,
@@ -136,13 +152,13 @@ def _serve(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"--workers is {options.workers}. More than one process needs shared limits, which this version has not."
         )
-    settings = _settings(options.config)
+    settings = read_settings(options.config)
     log_to_stderr()
     _allow_many_connections()
     uvloop.run(_serve_until_stopped(settings, options.host, options.port))
 
 
-async def _serve_until_stopped(settings: _Settings, host: str, port: int) -> None:
+async def _serve_until_stopped(settings: Settings, host: str, port: int) -> None:
     try:
         socket = listen(host, port)
     except OSError as error:
@@ -165,7 +181,7 @@ async def _serve_until_stopped(settings: _Settings, host: str, port: int) -> Non
         await frontdesk.close()
 
 
-def _greet(settings: _Settings, first_key: str | None, host: str, port: int) -> None:
+def _greet(settings: Settings, first_key: str | None, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     lines = [f"Frontdesk {__version__} is ready: http://{shown}:{port}", *_effective(settings)]
     if first_key is not None:
@@ -193,52 +209,23 @@ _WANTED_FILES = 65_536
 
 
 def _check(options: argparse.Namespace) -> None:
-    settings = _settings(options.config)
-    print("The configuration is good. What is effective:\n")
-    tree = _without_blanks(msgspec.to_builtins(settings.config))
-    for name, fields in tree["providers"].items():
-        taken = ("kind", *FIELDS_OF_KIND[fields["kind"]])
-        provider = tree["providers"][name] = {field: value for field, value in fields.items() if field in taken}
-        if "api_key" in provider:
-            provider["api_key"] = "(set)"
-        if "base_url" in provider:
-            provider["base_url"] = _without_password(provider["base_url"])
-    tree["database"] = _without_password(tree["database"])
-    print(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
-    for warning in _warnings(settings):
-        print(f"! {warning}")
+    try:
+        settings = read_settings(options.config)
+    except ConfigError as error:
+        if not options.json:
+            raise
+        print(failure_json(error))
+        sys.exit(1)
+    report = asyncio.run(make_report(settings, is_offline=options.offline))
+    print(report.json() if options.json else report.text())
+    if options.strict and report.warnings:
+        sys.exit(1)
 
 
 def _migrate(options: argparse.Namespace) -> None:
-    settings = _settings(options.config)
+    settings = read_settings(options.config)
     asyncio.run(migrate_in_child(settings.config.database))
-    print(f"The tables of {_without_password(settings.config.database)} are those of version {__version__}.")
-
-
-def _warnings(settings: _Settings) -> list[str]:
-    config = settings.config
-    warnings: list[str] = []
-    if not config.models:
-        warnings.append("No models are configured: every request is answered with 404.")
-    if config.default_model is None:
-        warnings.append("There is no default_model: requests that name no model are answered with 400.")
-    if config.auth.anonymous:
-        warnings.append(_words_of_anonymous(settings))
-    if "*" in config.cors.origins:
-        warnings.append("cors.origins has '*': pages of any site may call with a token that they hold.")
-    if not config.tiers:
-        warnings.append("There are no tiers: people may use every model, as often as they like.")
-    return warnings
-
-
-def _words_of_anonymous(settings: _Settings) -> str:
-    if settings.is_development:
-        return "auth.anonymous is on: anybody on this machine may begin a session without a credential."
-    limit = settings.config.auth.anonymous_sessions_per_hour
-    return (
-        "auth.anonymous is on: anybody who can reach the server may begin sessions without a credential, "
-        f"{limit} an hour from one address."
-    )
+    print(f"The tables of {without_password(settings.config.database)} are those of version {__version__}.")
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -246,18 +233,18 @@ def _words_of_anonymous(settings: _Settings) -> str:
 
 def _create_key(options: argparse.Namespace) -> None:
     async def create(accounts: Accounts) -> None:
-        key_id, key = await accounts.create_key(options.name)
-        print(f"{key}\n\nThis is key {key_id} ({options.name}). It is not shown again.")
+        expires_in_s = None if options.expires_in is None else options.expires_in * _DAY_S
+        row, key = await accounts.create_key(options.tenant, options.name, options.role, options.scopes, expires_in_s)
+        print(f"{key}\n\nThis is key {row.id} ({row.name}): {_words_of_key(row)}. It is not shown again.")
 
     _with_accounts(options, create)
 
 
 def _list_keys(options: argparse.Namespace) -> None:
     async def show(accounts: Accounts) -> None:
-        keys = await accounts.list_keys()
+        keys = await accounts.list_keys(options.tenant)
         for key in keys:
-            made = datetime.fromtimestamp(key.created_at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            print(f"{key.id}  …{key.hint}  {made}  {key.name}")
+            print(f"{key.id}  …{key.hint}  {key.name}\n    {_words_of_key(key)}")
         if not keys:
             print("There are no keys. 'frontdesk keys create NAME' makes one.")
 
@@ -266,19 +253,33 @@ def _list_keys(options: argparse.Namespace) -> None:
 
 def _revoke_key(options: argparse.Namespace) -> None:
     async def revoke(accounts: Accounts) -> None:
-        await accounts.revoke_key(options.key_id)
+        await accounts.revoke_key(options.tenant, options.key_id)
         print(f"Key {options.key_id} is revoked. A running server refuses it within a second.")
 
     _with_accounts(options, revoke)
 
 
+def _words_of_key(key: KeyRow) -> str:
+    scopes = "all scopes" if key.scopes is None else f"scopes {', '.join(sorted(key.scopes))}"
+    ending = "never ends" if key.expires_at_ms is None else f"ends {_moment(key.expires_at_ms)}"
+    used = "never used" if key.last_used_at_ms is None else f"used last {_moment(key.last_used_at_ms)}"
+    return f"role {key.role}, {scopes}, made {_moment(key.created_at_ms)}, {ending}, {used}"
+
+
+def _moment(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+_DAY_S = 86_400
+
+
 def _with_accounts(options: argparse.Namespace, work: Callable[[Accounts], Awaitable[None]]) -> None:
     async def run() -> None:
-        settings = _settings(options.config)
+        settings = read_settings(options.config)
         await migrate_in_child(settings.config.database)
         database = await open_beside(settings.config.database)
         try:
-            await work(Accounts(AccountStore(database), SystemClock(), None))
+            await work(Accounts(database, SystemClock(), None, settings.config.auth))
         except FrontdeskError as error:
             raise ConfigError(error.message) from None
         finally:
@@ -335,52 +336,9 @@ def _announce_upstream(url: str) -> None:
 # --- settings -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    config: Config
-    environment: Environment
-    is_development: bool
-
-
-def _settings(path: Path | None) -> _Settings:
-    environment = read_environment()
-    path = path or environment.config_file
-    if path is None:
-        return _Settings(development_config(environment), environment, is_development=True)
-    config = load_config(path)
-    _refuse_unknown_scripts(config)
-    return _Settings(config, environment, is_development=False)
-
-
-def _refuse_unknown_scripts(config: Config) -> None:
-    """Ask the scripted provider: core, which checks all else, knows no provider."""
-    scripted = ScriptedProvider()
-    for name, model in config.models.items():
-        for step in model.route if model.kind == "chat" else ():
-            provider, _, script = step.partition("/")
-            if config.providers[provider].kind != "scripted":
-                continue
-            try:
-                scripted.answer(Prompt([]), script)
-            except BadRequest as error:
-                raise ConfigError(f"models.{name}.route has {step!r}. {error.message}") from None
-
-
-def _effective(settings: _Settings) -> list[str]:
+def _effective(settings: Settings) -> list[str]:
     config = settings.config
-    lines = [f"  database   {_without_password(config.database)}"]
+    lines = [f"  database   {without_password(config.database)}"]
     for name, model in config.models.items():
         lines.append(f"  model      {name}: {', then '.join(model.route)}")
     return lines
-
-
-def _without_blanks(tree: Any) -> Any:
-    """What is not set says nothing."""
-    if isinstance(tree, dict):
-        fields = cast("dict[str, Any]", tree)
-        return {name: _without_blanks(value) for name, value in fields.items() if value is not None}
-    return tree
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:…@", url)

@@ -77,7 +77,7 @@ def test_an_empty_file_is_the_defaults_without_models() -> None:
         (("kind: local, model: smollm2-135m", "kind: local"), "providers.local.model is missing"),
         (("auth: {anonymous: false}", "auth: [1"), "not valid YAML"),
         (("auth: {anonymous: false}", "budgets: []"), "'budgets' is not served by this version"),
-        (("auth: {anonymous: false}", "auth: {jwt: []}"), "'auth.jwt' is not served by this version"),
+        (("auth: {anonymous: false}", "retention: {}"), "'retention' is not served by this version"),
         (("requests_per_minute: 20", "tokens_per_day: 5"), "'tiers.free.tokens_per_day' is not served"),
         (("hangup_drain_s: 5", "limits: {body_mb: .inf}"), "limits.body_mb is inf. It must be from 0.001 to 10000"),
         (("hangup_drain_s: 5", "limits: {body_mb: .nan}"), "limits.body_mb is nan"),
@@ -183,7 +183,7 @@ def test_an_origin_that_no_browser_sends_is_refused_with_the_right_one(origin: s
     with pytest.raises(ConfigError) as caught:
         parse_config(f'cors: {{origins: ["{origin}"]}}', {})
 
-    assert str(caught.value) == f"cors.origins has {origin!r}, which no browser sends. Write it as {normal!r}."
+    assert str(caught.value) == f"line 1: cors.origins has {origin!r}, which no browser sends. Write it as {normal!r}."
     assert parse_config(f'cors: {{origins: ["{normal}"]}}', {}).cors.origins == [normal]
 
 

@@ -1,0 +1,1 @@
+"""What `frontdesk check` says of a configuration: what is wrong, what is effective, what may be meant otherwise."""

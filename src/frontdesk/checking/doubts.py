@@ -1,0 +1,189 @@
+"""What may be meant otherwise in a configuration that can be used: each doubt with its place."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterator
+
+from frontdesk.checking.settings import Settings
+from frontdesk.core.config import App, Config, Feature, Tier
+from frontdesk.core.config_features import unused_variables
+from frontdesk.core.config_problems import Place, spelled
+from frontdesk.policies.access import NO_FEATURE
+
+Doubt = tuple[Place, str]
+
+# Wider networks than these belong to nobody alone.
+_WIDE_IPV4, _WIDE_IPV6 = 8, 16
+# What providers do where a request says nothing, by OpenAI's API reference, "Chat" (2026-08-21).
+_UNSAID = {"temperature": 1.0, "top_p": 1.0, "n": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
+
+
+def doubts(settings: Settings) -> Iterator[Doubt]:
+    """Yield what an operator should look at."""
+    config = settings.config
+    yield from _about_models(config)
+    yield from _about_features(config)
+    yield from _about_reach(config)
+    yield from _about_anonymity(settings)
+    yield from _about_issuers(config)
+    yield from _about_apps(config.auth.apps)
+    yield from _about_bound_apps(config)
+    yield from _about_pages(config)
+    yield from _about_proxies(config)
+
+
+def _about_models(config: Config) -> Iterator[Doubt]:
+    if not config.models:
+        yield (), "No models are configured: every request is answered with 404."
+    # A feature has its first model as a default.
+    asks = [feature for feature in (config.features or {"": Feature()}).values() if feature.models is None]
+    if config.default_model is None and any(feature.default_model is None for feature in asks):
+        yield (), "There is no default_model: requests that name no model are answered with 400."
+
+
+def _about_features(config: Config) -> Iterator[Doubt]:
+    if not config.features:
+        yield (), "There are no features: a user's token may send everything, as instructions and tools of its own."
+    elif config.default_feature is None and len(config.features) > 1 and NO_FEATURE not in config.features:
+        yield (), "There is no default_feature: requests of people that name no feature are answered with 400."
+    for name, feature in config.features.items():
+        place: Place = ("features", name)
+        for variable in unused_variables(feature):
+            here = (*place, "variables", variable)
+            yield here, f"{spelled(here)} is not in the feature's instructions: what requests send for it is lost."
+        if feature.ceilings and "parameters" not in feature.client_may:
+            words = "client_may does not name 'parameters', so people may send none"
+            yield (*place, "ceilings"), f"{spelled(place)}.ceilings mean nothing: {words}."
+        for parameter, ceiling in feature.ceilings.items():
+            unsaid = _UNSAID.get(parameter)
+            if unsaid is not None and ceiling < unsaid and parameter not in feature.parameters:
+                here = (*place, "ceilings", parameter)
+                words = f"where a request says nothing, providers take {unsaid:g}. Set {spelled(place)}.parameters too."
+                yield here, f"{spelled(here)} is {ceiling:g}, but {words}"
+
+
+# --- what people can reach ----------------------------------------------------------------------
+
+
+def _about_reach(config: Config) -> Iterator[Doubt]:
+    if not config.tiers:
+        yield (), "There are no tiers: people may use every model, as often as they like."
+    tiers = config.tiers or {"": Tier()}
+    features = config.features or {"": Feature()}
+    reached: dict[tuple[str, str], frozenset[str]] = {
+        (tier_name, feature_name): _models_of(tier, feature, config)
+        for tier_name, tier in tiers.items()
+        for feature_name, feature in features.items()
+        if tier.features is None or feature_name in tier.features
+    }
+    for name in config.tiers:
+        if not any(models for (tier, _), models in reached.items() if tier == name):
+            yield ("tiers", name), f"tiers.{name} reaches no model: none of its features has one of its models."
+    for name in config.features:
+        allowing = [models for (_, feature), models in reached.items() if feature == name]
+        if not allowing:
+            yield ("features", name), f"features.{name} is in no tier's features: nobody can use it."
+        elif not any(allowing):
+            yield ("features", name), f"features.{name} has no model in common with a tier: nobody can use it."
+    usable = frozenset(model for models in reached.values() for model in models)
+    for name in config.models:
+        if name not in usable:
+            yield ("models", name), f"models.{name} is in no tier and feature together: only secret keys can use it."
+    yield from _about_defaults(config, usable)
+
+
+def _models_of(tier: Tier, feature: Feature, config: Config) -> frozenset[str]:
+    models = frozenset(config.models)
+    for named in (tier.models, feature.models):
+        if named is not None:
+            models &= frozenset(named)
+    return models
+
+
+def _about_defaults(config: Config, usable: frozenset[str]) -> Iterator[Doubt]:
+    tier = config.tiers.get(config.default_tier or "", Tier())
+    words = f"which the default tier {config.default_tier!r} does not have: its people must name another."
+    model, feature = config.default_model, config.default_feature
+    if not config.features and model in usable and tier.models is not None and model not in tier.models:
+        yield ("default_model",), f"default_model is {model!r}, {words}"
+    if feature is not None and tier.features is not None and feature not in tier.features:
+        yield ("default_feature",), f"default_feature is {feature!r}, {words}"
+
+
+# --- who comes in -------------------------------------------------------------------------------
+
+
+def _about_anonymity(settings: Settings) -> Iterator[Doubt]:
+    auth = settings.config.auth
+    place: Place = ("auth", "anonymous")
+    if not auth.anonymous:
+        if auth.anonymous_tier is not None:
+            yield ("auth", "anonymous_tier"), "auth.anonymous_tier is for nobody: auth.anonymous is off."
+    elif settings.is_development:
+        yield place, "auth.anonymous is on: anybody on this machine may begin a session without a credential."
+    else:
+        limit = f"{auth.anonymous_sessions_per_hour} an hour from one address"
+        words = f"anybody who can reach the server may begin sessions without a credential, {limit}."
+        yield place, f"auth.anonymous is on: {words}"
+
+
+def _about_issuers(config: Config) -> Iterator[Doubt]:
+    for position, issuer in enumerate(config.auth.jwt):
+        place: Place = ("auth", "jwt", position)
+        if issuer.tiers and issuer.claims.tier is None:
+            yield (*place, "tiers"), f"{spelled(place)}.tiers maps nothing: claims.tier names no claim."
+    numbered = list(enumerate(config.auth.jwt))
+    for (first, one), (second, other) in itertools.permutations(numbered, 2):
+        inside = other.user_prefix.removeprefix(one.user_prefix)
+        if one.issuer != other.issuer and inside and other.user_prefix.startswith(one.user_prefix):
+            words = f"who is called {inside + '1'!r} at {one.issuer} is user '1' of {other.issuer}"
+            here: Place = ("auth", "jwt", first, "user_prefix")
+            told = f"is {one.user_prefix!r}, with which that of auth.jwt[{second}] begins"
+            yield here, f"{spelled(here)} {told} ({other.user_prefix!r}): {words}. Choose others."
+
+
+def _about_apps(apps: dict[str, App]) -> Iterator[Doubt]:
+    attested = {name: app.attestation for name, app in apps.items() if app.attestation is not None}
+    for name in apps:
+        if attested and name not in attested:
+            words = f"while {', '.join(attested)} has: who has a credential bound to {name!r} needs none"
+            yield ("auth", "apps", name), f"auth.apps.{name} has no attestation {words}."
+    for (first, one), (second, other) in itertools.combinations(attested.items(), 2):
+        is_shared = one.issuer == other.issuer and _listed(one.audience) & _listed(other.audience)
+        if is_shared and (not one.subject or not other.subject or _listed(one.subject) & _listed(other.subject)):
+            words = "take the same tokens: each app can attest the other. Give each its own subject"
+            yield ("auth", "apps", second), f"auth.apps.{first} and auth.apps.{second} {words}."
+
+
+def _about_bound_apps(config: Config) -> Iterator[Doubt]:
+    bound = {issuer.app for issuer in config.auth.jwt}
+    for name, app in config.auth.apps.items():
+        if config.auth.jwt and app.attestation is not None and name not in bound:
+            words = "no issuer of auth.jwt is bound to it (app). Only sessions that your server begins for it are"
+            yield ("auth", "apps", name), f"auth.apps.{name} has attestation, but {words}."
+
+
+def _listed(names: str | list[str]) -> frozenset[str]:
+    return frozenset([names] if isinstance(names, str) else names)
+
+
+def _about_pages(config: Config) -> Iterator[Doubt]:
+    if "*" in config.cors.origins:
+        yield ("cors", "origins"), "cors.origins has '*': pages of any site may call with a token that they hold."
+    if config.auth.cookies and not config.cors.origins:
+        words = "only pages that this host itself serves can use them"
+        yield ("auth", "cookies"), f"auth.cookies is on and there are no cors.origins: {words}."
+
+
+def _about_proxies(config: Config) -> Iterator[Doubt]:
+    for position, text in enumerate(config.trusted_proxies):
+        network = ipaddress.ip_network(text)
+        place: Place = ("trusted_proxies", position)
+        if network.prefixlen == 0:
+            words = "everybody may say which address they have, and limits by address limit nobody"
+            yield place, f"trusted_proxies has {text!r}: {words}. Name your proxies."
+        elif network.prefixlen < (_WIDE_IPV4 if network.version == 4 else _WIDE_IPV6):
+            words = f"{network.num_addresses:,} addresses, of which each may say for whom it asks"
+            yield place, f"trusted_proxies has {text!r}: {words}. Name your proxies."

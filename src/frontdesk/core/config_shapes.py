@@ -1,0 +1,216 @@
+"""The settings, as shapes: what may stand in a configuration, of which types, with which defaults.
+
+How a file is read is `config`; what values may be is `config_checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Cors(msgspec.Struct, forbid_unknown_fields=True):
+    """Which web pages may call from another origin."""
+
+    origins: list[str] = []
+
+
+ProviderKind = Literal["openai", "openai-compatible", "local", "scripted"]
+
+
+class Provider(msgspec.Struct, forbid_unknown_fields=True):
+    """A source of answers. `FIELDS_OF_KIND` says which settings are whose."""
+
+    kind: ProviderKind
+    base_url: str | None = None
+    api_key: str | None = None
+    idle_timeout_s: float = 120.0
+    api: Literal["auto", "chat", "responses"] | None = None
+    model: str | None = None
+    path: str | None = None
+    threads: int | None = None
+    context_tokens: int | None = None
+
+
+ModelKind = Literal["chat", "embeddings"]
+
+
+class Model(msgspec.Struct, forbid_unknown_fields=True):
+    """A name that apps use. `route` lists `provider/model` in order: the next one is the fallback."""
+
+    route: list[str]
+    kind: ModelKind = "chat"
+    title: str | None = None
+
+
+Capability = Literal["instructions", "tools", "json_schema", "images", "audio", "files", "parameters"]
+VariableType = Literal["text", "integer", "number", "boolean", "choice"]
+
+
+class Variable(msgspec.Struct, forbid_unknown_fields=True):
+    """A value that a request puts into a feature's instructions. One without a default must be sent.
+
+    `max_chars` and `is_multiline` are for texts, `least` and `most` for numbers, `choices` for a choice.
+    """
+
+    type: VariableType = "text"
+    default: str | None = None
+    max_chars: int = 200
+    is_multiline: bool = msgspec.field(default=False, name="multiline")
+    least: float | None = msgspec.field(default=None, name="min")
+    most: float | None = msgspec.field(default=None, name="max")
+    choices: list[str] = []
+
+
+class Feature(msgspec.Struct, forbid_unknown_fields=True):
+    """What end users may do for one purpose.
+
+    `instructions` are a text, or a file's path that ends in .md or .txt. `client_may` names what a request
+    may bring itself. `parameters` are defaults, `ceilings` the most that a request may ask for, both in the
+    spelling of Chat Completions, as is `response_format`.
+    """
+
+    models: list[str] | None = None
+    default_model: str | None = None
+    instructions: str | None = None
+    variables: dict[str, Variable] = {}
+    client_may: list[Capability] = []
+    max_output_tokens: int | None = None
+    parameters: dict[str, Any] = {}
+    ceilings: dict[str, float] = {}
+    response_format: dict[str, Any] | None = None
+
+
+class Tier(msgspec.Struct, forbid_unknown_fields=True):
+    """What people of a tier may do; what is left out is not limited."""
+
+    models: list[str] | None = None
+    features: list[str] | None = None
+    requests_per_minute: int | None = None
+
+
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA")
+
+
+class ClaimNames(msgspec.Struct, forbid_unknown_fields=True):
+    """Which claims of a token say who its user is: a name, or a path with dots into nested claims."""
+
+    user: str = "sub"
+    tier: str | None = None
+    group: str | None = None
+    features: str | None = None
+
+
+class Issuer(msgspec.Struct, forbid_unknown_fields=True):
+    """An identity provider whose tokens are accepted.
+
+    Keys come from `jwks_url` or `jwks_file`. `audience_claim` is for providers that say it elsewhere, `require`
+    for claims that must have a value. `tiers` maps what the claim says to our names. `user_prefix` keeps people
+    of several issuers apart. `app` binds its tokens to one of `auth.apps`.
+    """
+
+    issuer: str
+    audience: str | list[str]
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: list(ALGORITHMS))
+    audience_claim: str = "aud"
+    claims: ClaimNames = msgspec.field(default_factory=ClaimNames)
+    tiers: dict[str, str] = {}
+    require: dict[str, str | int | bool] = {}
+    user_prefix: str = ""
+    app: str | None = None
+    leeway_s: float = 30.0
+
+
+class Attestation(msgspec.Struct, forbid_unknown_fields=True):
+    """Who attests that a request comes from the app itself, as Firebase App Check. `subject` is the app's id there."""
+
+    issuer: str
+    audience: str | list[str]
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: list(ALGORITHMS))
+    subject: str | list[str] | None = None
+    leeway_s: float = 30.0
+
+
+class App(msgspec.Struct, forbid_unknown_fields=True):
+    """An app that people use. With `attestation` its requests must carry a token of it as well."""
+
+    attestation: Attestation | None = None
+
+
+class Auth(msgspec.Struct, forbid_unknown_fields=True):
+    """How callers are known.
+
+    `anonymous` lets anybody begin a session, so many an hour from one address and one device. `cookies` lets
+    pages of the same site keep their session in a cookie. A refresh token holds for `refresh_ttl_s`; one that was
+    used answers again for `refresh_grace_s`, since replies get lost, and then ends its session.
+    """
+
+    anonymous: bool = False
+    anonymous_sessions_per_hour: int = 20
+    anonymous_sessions_per_device: int = 5
+    anonymous_tier: str | None = None
+    jwt: list[Issuer] = []
+    apps: dict[str, App] = {}
+    cookies: bool = False
+    refresh_ttl_s: float = 2_592_000.0
+    refresh_grace_s: float = 60.0
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True):
+    """What a request may be, and how long a client may take."""
+
+    body_mb: float = 20.0
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 20.0
+    slow_reader_s: float = 30.0
+    turn_timeout_s: float = 1800.0
+    keep_alive_s: float = 10.0
+
+
+class Guards(msgspec.Struct, forbid_unknown_fields=True):
+    """What is screened on its way out and back."""
+
+    credentials: Literal["off", "mask", "refuse"] = "off"
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    """All settings."""
+
+    database: str = "sqlite:///frontdesk.db"
+    cors: Cors = msgspec.field(default_factory=Cors)
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    default_model: str | None = None
+    features: dict[str, Feature] = {}
+    default_feature: str | None = None
+    tiers: dict[str, Tier] = {}
+    default_tier: str | None = None
+    auth: Auth = msgspec.field(default_factory=Auth)
+    trusted_proxies: list[str] = []
+    limits: Limits = msgspec.field(default_factory=Limits)
+    guards: Guards = msgspec.field(default_factory=Guards)
+    hangup_drain_s: float = 10.0
+    shutdown_grace_s: float = 10.0
+
+
+_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s", "api")
+FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "openai": _OVER_HTTP,
+    "openai-compatible": _OVER_HTTP,
+    "local": ("model", "path", "threads", "context_tokens"),
+    "scripted": (),
+}
+
+FIELDS_OF_TYPE: dict[VariableType, tuple[str, ...]] = {
+    "text": ("max_chars", "multiline"),
+    "integer": ("min", "max"),
+    "number": ("min", "max"),
+    "boolean": (),
+    "choice": ("choices",),
+}

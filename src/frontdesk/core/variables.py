@@ -1,0 +1,99 @@
+"""Values of variables: what a request sends becomes words that may stand inside instructions.
+
+Values come as texts and are checked against their type. A text can neither close a tag of the
+instructions that it stands in nor, unless it is multiline, begin a line of its own:
+
+    control, format, bidi and line-separating characters   left out; white space becomes a space
+    & < > " `                                               entities
+    a combining mark at the beginning                       left out: it would change what stands before it
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from frontdesk.core.config import Variable
+
+
+class ValueRefused(ValueError):
+    """A value does not fit its variable; the message says what would, and reads on from the variable's name."""
+
+
+def read_value(variable: Variable, text: str) -> str:
+    """Return a value as it stands in instructions. Raises ValueRefused."""
+    match variable.type:
+        case "text":
+            return _escaped(_clean_text(variable, text))
+        case "choice":
+            if text not in variable.choices:
+                raise ValueRefused(
+                    f"is {told_value(text)}. It must be one of {', '.join(map(repr, variable.choices))}."
+                )
+            return _escaped(_cleaned(text, is_multiline=True))
+        case "boolean":
+            if text.lower() not in ("true", "false"):
+                raise ValueRefused(f"is {told_value(text)}. It must be 'true' or 'false'.")
+            return text.lower()
+        case "integer":
+            if not _INTEGER.fullmatch(text):
+                raise ValueRefused(f"is {told_value(text)}. It must be an integer.")
+            return _within(variable, int(text), str(int(text)))
+        case "number":
+            if not _NUMBER.fullmatch(text) or math.isinf(float(text)):
+                raise ValueRefused(f"is {told_value(text)}. It must be a number.")
+            return _within(variable, float(text), _number(float(text)))
+
+
+def told_value(text: str) -> str:
+    """A value as an error tells it."""
+    return ascii(text) if len(text) <= _MAX_TOLD_CHARS else f"a text of {len(text)} characters"
+
+
+_MAX_TOLD_CHARS = 64
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?")
+_WHOLE_BELOW = 1e16
+
+
+def _within(variable: Variable, value: float, told: str) -> str:
+    if variable.least is not None and value < variable.least:
+        raise ValueRefused(f"is {told}. It must be at least {_number(variable.least)}.")
+    if variable.most is not None and value > variable.most:
+        raise ValueRefused(f"is {told}. It must be at most {_number(variable.most)}.")
+    return told
+
+
+def _number(value: float) -> str:
+    """A number as people write it: 2 for 2.0 and for -0.0, 0."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < _WHOLE_BELOW else repr(value)
+
+
+def _clean_text(variable: Variable, text: str) -> str:
+    if len(text) <= 4 * variable.max_chars:  # what is much too long is not worth the reading
+        cleaned = _cleaned(text, is_multiline=variable.is_multiline)
+        if len(cleaned) <= variable.max_chars:
+            return cleaned
+    raise ValueRefused(f"is a text of {len(text)} characters. It may have at most {variable.max_chars}.")
+
+
+_BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_LEFT_OUT = frozenset({"Cc", "Cf", "Cs"})
+_ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", ord("`"): "&#96;"}
+
+
+def _cleaned(text: str, *, is_multiline: bool) -> str:
+    """The characters that can be seen, composed (NFC). That makes a '`' of U+1FEF: escape afterwards."""
+    if not (text.isascii() and text.isprintable()):
+        lines = _BREAKS.sub("\n", text).replace("\t", " ").split("\n")
+        lines = ["".join(char for char in line if unicodedata.category(char) not in _LEFT_OUT) for line in lines]
+        text = unicodedata.normalize("NFC", ("\n" if is_multiline else " ").join(lines))
+    start = next((place for place, char in enumerate(text) if unicodedata.category(char)[0] != "M"), len(text))
+    return text[start:]
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ENTITIES)
