@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from frontdesk.doors import openapi
+from frontdesk.doors import api_answers
 from frontdesk.wire import openai_answers
 from tests.peers.document import Answer
 
@@ -80,15 +80,15 @@ class OwnDocument:
             return names[0] if names else None
         if "Error" in names and "error" in value:
             return "Error"
-        for name in names:
+        for name in names if "type" in value else ():
             if self._schemas[name]["properties"].get("type", {}).get("enum", [None])[0] == value.get("type"):
                 return name
         return None
 
 
 def _is_answers(name: str) -> bool:
-    shape = getattr(openai_answers, name, None) or getattr(openapi, name, None)
-    return shape is not None and shape.__module__ in (openai_answers.__name__, openapi.__name__)
+    shape = getattr(openai_answers, name, None) or getattr(api_answers, name, None)
+    return shape is not None and shape.__module__ in (openai_answers.__name__, api_answers.__name__)
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:

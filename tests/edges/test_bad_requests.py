@@ -184,13 +184,15 @@ async def test_expired_ended_and_forged_tokens(served: Served) -> None:
 async def test_a_session_may_not_do_what_a_key_may(served: Served) -> None:
     token = (await ask(served, post("/api/sessions", b'{"user": "u1"}')))[1]["token"]
 
-    for request in (
-        post("/api/sessions", b'{"user": "u2"}', token),
-        post("/api/sessions/sess_other", b"", token).replace(b"POST", b"DELETE", 1),
-        post("/api/users/u2/sessions", b"", token).replace(b"POST", b"DELETE", 1),
+    for request, expected in (
+        (post("/api/sessions", b'{"user": "u2"}', token), (403, "forbidden")),
+        (post("/api/sessions", b"", token).replace(b"POST", b"DELETE", 1), (403, "forbidden")),
+        (post("/api/admin/keys", b'{"name": "mine"}', token), (403, "forbidden")),
+        (post("/api/sessions/sess_other", b"", token).replace(b"POST", b"DELETE", 1), (404, "session_not_found")),
+        (post("/api/users/u2/sessions", b"", token).replace(b"POST", b"DELETE", 1), (404, "user_not_found")),
     ):
         status, answer = await ask(served, request)
-        assert (status, answer["error"]["code"]) == (403, "forbidden")
+        assert (status, answer["error"]["code"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,10 @@ class Answer:
     def headers(self) -> dict[str, str]:
         return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
 
+    def all(self, name: str) -> list[str]:
+        """The values of a header that may come several times."""
+        return [value.decode() for each, value in self.messages[0]["headers"] if each.decode() == name]
+
     @property
     def body(self) -> Any:
         return json.loads(b"".join(message.get("body", b"") for message in self.messages[1:]))
@@ -40,17 +44,19 @@ async def ask(
     headers: Sequence[tuple[bytes, bytes]] = (),
     messages: Sequence[dict[str, Any]] = ({"type": "http.request", "body": b""},),
     client: tuple[str, int] | None = ("192.0.2.1", 5000),
+    scheme: str = "http",
 ) -> Answer:
     """Send one request. `messages` are what `receive` returns, in order; then nothing comes any more."""
     answer = Answer()
+    path, _, query = path.partition("?")
     coming = iter(messages)
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "root_path": "",
-        "scheme": "http",
-        "query_string": b"",
+        "scheme": scheme,
+        "query_string": query.encode(),
         "headers": list(headers),
         "client": client,
         "server": ("127.0.0.1", 80),

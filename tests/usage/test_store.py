@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import bindparam, update
 
 from frontdesk.storage.database import Database, open_beside
-from frontdesk.usage.store import AttemptRow, TurnRow, TurnStore
+from frontdesk.storage.query import Query, Step
+from frontdesk.storage.tables import turn
+from frontdesk.usage.store import AttemptRow, TurnReader, TurnRow, TurnStore
 from tests.fakes import HandClock
 
 
@@ -18,8 +21,8 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def open_store(database: Database, clock: HandClock) -> Callable[..., TurnStore]:
-    def opened(owner: str = "proc_1", tenant: str = "default", on: Database = database) -> TurnStore:
-        return TurnStore(on, owner=owner, clock=clock, tenant=tenant)
+    def opened(owner: str = "proc_1", on: Database = database) -> TurnStore:
+        return TurnStore(on, owner=owner, clock=clock)
 
     return opened
 
@@ -29,19 +32,23 @@ def store(open_store: Callable[..., TurnStore]) -> TurnStore:
     return open_store()
 
 
+@pytest.fixture
+def reader(database: Database) -> TurnReader:
+    return TurnReader(database, "default")
+
+
 def _turn(turn_id: str, **values) -> TurnRow:
-    return TurnRow(
-        **{"id": turn_id, "door": "chat", "caller": "user", "is_streaming": True, "started_at_ms": 1_000, **values}
-    )
+    usual = {"door": "chat", "caller": "user", "is_streaming": True, "started_at_ms": 1_000}
+    return TurnRow(**{"tenant": "default", "id": turn_id, **usual, **values})
 
 
 def _attempt(turn_id: str, number: int = 1, **values) -> AttemptRow:
-    return AttemptRow(
-        **{"turn": turn_id, "number": number, "provider": "openai", "model": "m", "started_at_ms": 1_001, **values}
-    )
+    usual = {"provider": "openai", "model": "m", "started_at_ms": 1_001}
+    return AttemptRow(**{"tenant": "default", "turn": turn_id, "number": number, **usual, **values})
 
 
 _FULL_TURN = TurnRow(
+    tenant="default",
     id="resp_1",
     door="responses",
     caller="user",
@@ -64,6 +71,7 @@ _FULL_TURN = TurnRow(
     usage_source="reported",
 )
 _FULL_ATTEMPT = AttemptRow(
+    tenant="default",
     turn="resp_1",
     number=1,
     provider="openai",
@@ -84,61 +92,85 @@ _FULL_ATTEMPT = AttemptRow(
 )
 
 
-async def test_a_settled_turn_is_kept_whole(store: TurnStore, database: Database):
+async def test_a_settled_turn_is_kept_whole(store: TurnStore, database: Database, reader: TurnReader):
     store.started(_turn("resp_1"))
     store.settled(_FULL_TURN, [_FULL_ATTEMPT])
     await _written(store, database)
 
-    assert await store.find("resp_1") == _FULL_TURN
-    assert await store.attempts_of("resp_1") == [_FULL_ATTEMPT]
+    assert await reader.find("resp_1") == _FULL_TURN
+    assert await reader.attempts_of("resp_1") == [_FULL_ATTEMPT]
 
 
-async def test_a_turn_is_there_while_it_runs(store: TurnStore, database: Database):
-    store.started(_turn("resp_1"))
+async def test_a_turn_is_there_while_it_runs(store: TurnStore, database: Database, reader: TurnReader):
+    store.started(_turn("resp_1", person="u1"))
     store.attempted(_attempt("resp_1"))
     await _written(store, database)
-    assert await store.find("resp_1") == _turn("resp_1")
-    assert await store.attempts_of("resp_1") == [_attempt("resp_1")]
+    assert await reader.find("resp_1") == _turn("resp_1", person="u1")
+    assert await reader.attempts_of("resp_1") == [_attempt("resp_1")]
 
     store.settled(_FULL_TURN, [_FULL_ATTEMPT])
     await _written(store, database)
-    assert await store.find("resp_1") == _FULL_TURN
-    assert await store.attempts_of("resp_1") == [_FULL_ATTEMPT]
+    assert await reader.find("resp_1") == _FULL_TURN
+    assert await reader.attempts_of("resp_1") == [_FULL_ATTEMPT]
 
 
-async def test_what_is_not_known_stays_unknown(store: TurnStore, database: Database):
+async def test_what_is_not_known_stays_unknown(store: TurnStore, database: Database, reader: TurnReader):
     store.settled(_turn("resp_1", status="completed", input_tokens=0), [])
     await _written(store, database)
 
-    kept = await store.find("resp_1")
+    kept = await reader.find("resp_1")
     assert kept is not None
     assert (kept.input_tokens, kept.output_tokens) == (0, None)
 
 
-async def test_the_latest_turns_come_first(store: TurnStore, database: Database):
+async def test_the_latest_turns_come_first(store: TurnStore, database: Database, reader: TurnReader):
     for number in (3, 1, 2):
         store.started(_turn(f"resp_{number}", started_at_ms=number))
     await _written(store, database)
 
-    assert [turn.id for turn in await store.recent(2)] == ["resp_3", "resp_2"]
+    assert [turn.id for turn in await reader.recent(2)] == ["resp_3", "resp_2"]
 
 
-async def test_attempts_are_in_order(store: TurnStore, database: Database):
+async def test_attempts_are_in_order(store: TurnStore, database: Database, reader: TurnReader):
     store.settled(_turn("resp_1"), [_attempt("resp_1", number) for number in (2, 1, 3)])
     await _written(store, database)
 
-    assert [attempt.number for attempt in await store.attempts_of("resp_1")] == [1, 2, 3]
+    assert [attempt.number for attempt in await reader.attempts_of("resp_1")] == [1, 2, 3]
 
 
-async def test_a_tenant_sees_its_own(open_store: Callable[..., TurnStore], store: TurnStore, database: Database):
-    store.settled(_turn("resp_1"), [_attempt("resp_1")])
+async def test_each_row_is_its_tenants_and_no_reader_sees_anothers(
+    store: TurnStore, database: Database, reader: TurnReader
+):
+    """One process carries the turns of all; their ids may be equal."""
+    for tenant, model in (("default", "ours"), ("other", "theirs")):
+        store.started(_turn("resp_1", tenant=tenant))
+        attempts = [_attempt("resp_1", tenant=tenant, model=model)]
+        store.settled(_turn("resp_1", tenant=tenant, model=model, status="completed"), attempts)
+    store.settled(_turn("resp_2", tenant="other"), [_attempt("resp_2", tenant="other")])
     await _written(store, database)
-    other = open_store(tenant="other")
+    assert {name for name in vars(TurnReader) if not name.startswith("_")} == {"find", "recent", "attempts_of"}
 
-    assert (await other.find("resp_1"), await other.recent(10), await other.attempts_of("resp_1")) == (None, [], [])
+    ours = _turn("resp_1", model="ours", status="completed")
+    assert [await reader.find("resp_1"), await reader.find("resp_2")] == [ours, None]
+    assert await reader.recent(10) == [ours]
+    assert await reader.attempts_of("resp_1") == [_attempt("resp_1", model="ours")]
+    assert await reader.attempts_of("resp_2") == []
 
 
-async def test_strange_names_and_counts_do_not_cost_the_row(store: TurnStore, database: Database):
+async def test_a_row_stays_with_whom_it_was_given_to(store: TurnStore, database: Database, reader: TurnReader):
+    """Its person became another one while the turn ran; it settles under the name that it began with."""
+    store.started(_turn("resp_1", person="anon_1"))
+    await _written(store, database)
+    give = update(turn).where(turn.c.id == bindparam("of_id")).values(person=bindparam("new_person"))
+    await database.write(Step(Query(give), {"of_id": "resp_1", "new_person": "u1"}))
+
+    store.settled(_turn("resp_1", person="anon_1", status="completed"), [])
+    await _written(store, database)
+
+    assert await reader.find("resp_1") == _turn("resp_1", person="u1", status="completed")
+
+
+async def test_strange_names_and_counts_do_not_cost_the_row(store: TurnStore, database: Database, reader: TurnReader):
     """A model's name is whatever a client sent, and a provider may report nonsense."""
     names = ["a\0b", "lone \ud800 surrogate", "x" * 10_000, "line\nbreak", "naïve 🙂"]
     for number, name in enumerate(names):
@@ -148,26 +180,26 @@ async def test_strange_names_and_counts_do_not_cost_the_row(store: TurnStore, da
         )
     await _written(store, database)
 
-    turns = [await store.find(f"resp_{number}") for number in range(len(names))]
+    turns = [await reader.find(f"resp_{number}") for number in range(len(names))]
     kept = [turn.model for turn in turns if turn is not None]
     assert kept == ["a?b", "lone ? surrogate", "x" * 200, "line\nbreak", "naïve 🙂"]
     assert {turn.input_tokens for turn in turns if turn is not None} == {2**63 - 1}
     assert database.lost_writes == 0
 
 
-async def test_gathered_rows_are_written_by_themselves(store: TurnStore, database: Database):
+async def test_gathered_rows_are_written_by_themselves(store: TurnStore, database: Database, reader: TurnReader):
     store.started(_turn("resp_1"))
-    while await store.find("resp_1") is None:
+    while await reader.find("resp_1") is None:
         await database.flush()
 
 
-async def test_nothing_is_gathered_twice(store: TurnStore, database: Database):
+async def test_nothing_is_gathered_twice(store: TurnStore, database: Database, reader: TurnReader):
     store.settled(_turn("resp_1", status="completed"), [])
     await _written(store, database)
     store.started(_turn("resp_2"))
     await _written(store, database)
 
-    assert [turn.id for turn in await store.recent(10)] == ["resp_2", "resp_1"]
+    assert [turn.id for turn in await reader.recent(10)] == ["resp_2", "resp_1"]
 
 
 # --- crashes ------------------------------------------------------------------------------------
@@ -187,7 +219,9 @@ async def _abandon(store: TurnStore, database: Database, turn_id: str) -> None:
     await _written(store, database)
 
 
-async def test_turns_of_a_dead_process_fail(open_store: Callable[..., TurnStore], database: Database, clock: HandClock):
+async def test_turns_of_a_dead_process_fail(
+    open_store: Callable[..., TurnStore], database: Database, clock: HandClock, reader: TurnReader
+):
     await _abandon(open_store("proc_dead"), database, "resp_1")
     clock.move(60)
     store = open_store("proc_2")
@@ -199,15 +233,15 @@ async def test_turns_of_a_dead_process_fail(open_store: Callable[..., TurnStore]
     assert await store.sweep_orphans(dead_after_s=30) == 0
 
     crashed = {"error_code": "server_crashed", "finished_at_ms": 1_060_000}
-    assert await store.find("resp_1") == _turn("resp_1", status="failed", **crashed)
-    assert await store.attempts_of("resp_1") == [_attempt("resp_1", status="abandoned", **crashed)]
-    assert await store.find("resp_1_settled") == _turn("resp_1_settled", status="completed")
-    assert await store.attempts_of("resp_1_settled") == [_attempt("resp_1_settled", status="completed")]
-    assert await store.find("resp_mine") == _turn("resp_mine")
+    assert await reader.find("resp_1") == _turn("resp_1", status="failed", **crashed)
+    assert await reader.attempts_of("resp_1") == [_attempt("resp_1", status="abandoned", **crashed)]
+    assert await reader.find("resp_1_settled") == _turn("resp_1_settled", status="completed")
+    assert await reader.attempts_of("resp_1_settled") == [_attempt("resp_1_settled", status="completed")]
+    assert await reader.find("resp_mine") == _turn("resp_mine")
 
 
 async def test_turns_of_a_living_process_go_on(
-    open_store: Callable[..., TurnStore], database_url: str, database: Database, clock: HandClock
+    open_store: Callable[..., TurnStore], database_url: str, database: Database, clock: HandClock, reader: TurnReader
 ):
     # On SQLite only a process beside the server must think of others as alive.
     beside = await open_beside(database_url)
@@ -219,7 +253,7 @@ async def test_turns_of_a_living_process_go_on(
     swept = await open_store("proc_2", on=beside).sweep_orphans(dead_after_s=30)
 
     assert swept == 0
-    assert await other.find("resp_1") == _turn("resp_1")
+    assert await reader.find("resp_1") == _turn("resp_1")
     await beside.close()
 
 
@@ -234,7 +268,7 @@ async def test_where_no_other_process_can_serve_all_others_are_dead(
 
 
 async def test_a_process_that_was_thought_dead_has_the_last_word(
-    open_store: Callable[..., TurnStore], database: Database, clock: HandClock
+    open_store: Callable[..., TurnStore], database: Database, clock: HandClock, reader: TurnReader
 ):
     paused = open_store("proc_paused")
     await _abandon(paused, database, "resp_1")
@@ -245,15 +279,28 @@ async def test_a_process_that_was_thought_dead_has_the_last_word(
     await _written(paused, database)
     await paused.heartbeat()
 
-    assert await paused.find("resp_1") == _turn("resp_1", status="completed", http_status=200)
-    assert await paused.attempts_of("resp_1") == [_attempt("resp_1", status="completed")]
+    assert await reader.find("resp_1") == _turn("resp_1", status="completed", http_status=200)
+    assert await reader.attempts_of("resp_1") == [_attempt("resp_1", status="completed")]
 
 
-async def test_a_sweep_stays_in_its_tenant(open_store: Callable[..., TurnStore], database: Database, clock: HandClock):
-    theirs = open_store("proc_dead", tenant="other")
-    await _abandon(theirs, database, "resp_1")
+async def test_a_sweep_ends_the_turns_of_all_tenants_and_no_others_of_their_names(
+    open_store: Callable[..., TurnStore], database: Database, reader: TurnReader, clock: HandClock
+):
+    dead, living = open_store("proc_dead"), open_store("proc_2")
+    dead.started(_turn("resp_1", tenant="other"))
+    dead.attempted(_attempt("resp_1", tenant="other"))
+    dead.started(_turn("resp_2"))
+    await _written(dead, database)
     clock.move(60)
+    await living.register_process()
+    living.started(_turn("resp_1"))
+    living.attempted(_attempt("resp_1"))
+    await _written(living, database)
 
-    assert await open_store("proc_2").sweep_orphans(dead_after_s=30) == 0
-    assert await theirs.find("resp_1") == _turn("resp_1")
-    assert await open_store("proc_2", tenant="other").sweep_orphans(dead_after_s=30) == 1
+    assert await living.sweep_orphans(dead_after_s=30) == 2
+
+    theirs = TurnReader(database, "other")
+    assert [turn.status for turn in await theirs.recent(9)] == ["failed"]
+    assert [attempt.status for attempt in await theirs.attempts_of("resp_1")] == ["abandoned"]
+    assert await reader.find("resp_1") == _turn("resp_1")
+    assert await reader.attempts_of("resp_1") == [_attempt("resp_1")]

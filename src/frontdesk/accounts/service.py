@@ -1,40 +1,53 @@
-"""Who calls: secret keys and session tokens, made, recognised and revoked.
+"""Who calls: credentials are recognised here, whatever their kind.
+
+    fd_sk_…         a secret key, or the operator's own         keys.py
+    fd_st_…         a session token                             sessions.py
+    a.b.c           a token of an identity provider             TokenIssuers
 
 What was seen before is known without a hash: the whole Authorization header, written the one usual
-way, is the cache's key. Any revocation empties the cache. In this process it counts at once; other
-processes learn of it by looking at the store every second (`refresh`), a minute back each time, for
-a revocation can become visible long after its own time: a slow commit, another machine's clock.
+way, is the cache's key. An entry counts while the `Standing` does that it was made with.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import cast
+import hashlib
+import secrets
+from typing import Protocol
 
-from frontdesk.accounts.store import AccountStore, KeyRow
-from frontdesk.accounts.tokens import (
-    KEY_PREFIX,
-    TOKEN_PREFIX,
-    Claims,
-    TokenSigner,
-    hash_key,
-    new_secret_key,
-)
+from frontdesk.accounts.identity import Identity
+from frontdesk.accounts.jwt import looks_like_jwt
+from frontdesk.accounts.keys import BELIEVED_S, DEFAULT_TENANT, Keys
+from frontdesk.accounts.people import MAX_NAME_CHARS, TRUSTED_S, People, Standing, is_name
+from frontdesk.accounts.revocations import Revocations
+from frontdesk.accounts.sessions import NewSession, Session, Sessions
+from frontdesk.accounts.store import AccountStore
+from frontdesk.accounts.tokens import KEY_PREFIX, REFRESH_PREFIX, TOKEN_PREFIX, TokenSigner
+from frontdesk.accounts.upgrades import Upgrades
+from frontdesk.core import config
 from frontdesk.core.clock import Clock
-from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated, store_unavailable
-from frontdesk.core.ids import new_id
-from frontdesk.storage.errors import StorageError
-from frontdesk.turn.turn import Caller, Role
+from frontdesk.core.errors import Unauthenticated
+from frontdesk.storage.database import Database
+from frontdesk.turn.turn import Caller
 
-_log = logging.getLogger("frontdesk.accounts")
+__all__ = ["Accounts", "NewSession", "Session", "TokenIssuers", "missing_credential"]
+
 _MAX_KNOWN = 20_000
 _LOOK_BACK_MS = 60_000
-_LOOK_AT_ALL_EVERY_MS = 3_600_000
-_KEY_KNOWN_S = 60.0
-_MAX_PERSON_CHARS = 128
-_MAX_EXPIRES_IN_S = 366 * 24 * 3600
-ADMIN_KEY_ID = "key_environment"
+# Longer headers are known by their hash: tokens of identity providers have kilobytes.
+_SHORT_BYTES = 256
+
+
+class TokenIssuers(Protocol):
+    """The identity providers whose tokens are accepted."""
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever a token that was accepted may be refused now."""
+        ...
+
+    async def identify(self, token: str) -> Identity:
+        """Who the bearer of a token is. Raises Unauthenticated, saying what is wrong with it."""
+        ...
 
 
 def missing_credential() -> Unauthenticated:
@@ -45,56 +58,80 @@ def missing_credential() -> Unauthenticated:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session as its caller sees it. `expires_at` is in seconds since 1970."""
-
-    id: str
-    token: str
-    person: str
-    expires_at: int
-
-
 class Accounts:
-    """Recognises callers. `load()` before use."""
+    """Recognises the callers of all tenants, one for each process. `load()` before use."""
 
-    def __init__(self, store: AccountStore, clock: Clock, admin_key: str | None) -> None:
-        self._store = store
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        admin_key: str | None,
+        settings: config.Auth,
+        issuers: TokenIssuers | None = None,
+    ) -> None:
+        self._database = database
         self._clock = clock
-        self._admin_hash = None if admin_key is None else hash_key(admin_key)
-        self._signer = TokenSigner(b"")
-        self._known: dict[bytes, tuple[Caller, float]] = {}
-        self._revoked: set[str] = set()
-        self._looked_at_all_ms = 0
+        self._issuers = issuers
+        self._generation = self._generation_now()
+        self._known: dict[bytes | str, tuple[Caller, float, Standing]] = {}
+        self._looked_at_ms = 0
+        # Until the secret is loaded nothing is believed.
+        self._signer = signer = TokenSigner(secrets.token_bytes(32))
+        self._people = people = People(database, clock)
+        self._revocations = revocations = Revocations(database, clock, people)
+        self._keys = keys = Keys(database, clock, admin_key)
+        sessions = Sessions(database, clock, settings, signer, people, revocations)
+        upgrades = Upgrades(database, clock, signer, revocations, sessions)
+
+        # What is asked of accounts besides: each says where it is made what it does.
+        self.csrf_token = signer.csrf_token
+        self.begin_session = sessions.begin
+        self.refresh_session = sessions.refresh
+        self.session_of_refresh_token = sessions.session_of_refresh_token
+        self.end_session = sessions.end
+        self.end_sessions_of = sessions.end_all_of
+        self.sessions_of = sessions.list_of
+        self.upgrade = upgrades.upgrade
+        self.sweep_upgrades = upgrades.sweep
+        self.assign_tier = people.assign_tier
+        self.find_person = people.find
+        self.list_persons = people.list
+        self.create_key = keys.create
+        self.list_keys = keys.list
+        self.revoke_key = keys.revoke
+        self.has_keys = keys.exist
 
     async def load(self) -> None:
-        """Read the signing secret and what is revoked."""
-        self._signer = TokenSigner(await self._store.signing_secret())
+        """Read the signing secret and what was ended."""
+        self._signer.use(await AccountStore(self._database, DEFAULT_TENANT).signing_secret())
+        self._looked_at_ms = self._now_ms()
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Learn what other processes revoked since the last look."""
-        now_ms = int(self._clock.now() * 1000)
-        looks_at_all = not 0 <= now_ms - self._looked_at_all_ms < _LOOK_AT_ALL_EVERY_MS
-        since_ms = 0 if looks_at_all else now_ms - _LOOK_BACK_MS
-        sessions = await self._store.sessions_revoked_since(since_ms, now_ms)
-        keys = await self._store.keys_revoked_since(since_ms)
-        found = {*sessions, *keys}
-        if not found <= self._revoked:
+        """Learn what other processes changed since the last look; keep when keys were used."""
+        now_ms = self._now_ms()
+        since_ms = min(now_ms, self._looked_at_ms) - _LOOK_BACK_MS
+        await self._people.learn(since_ms)
+        await self._keys.learn(since_ms)
+        if await self._revocations.learn(since_ms):
             self._known.clear()
-        if looks_at_all:
-            self._revoked = found  # forgets what has expired
+        self._looked_at_ms = now_ms
+        if self._generation != self._generation_now():
+            self._generation = self._generation_now()
             self._known.clear()
-            self._looked_at_all_ms = now_ms
-        else:
-            self._revoked |= found
+        self._keys.note_uses()
+
+    async def end_all_sessions(self, tenant: str) -> None:
+        """End all sessions of a tenant's people now, and what identity providers issued to them until now."""
+        await self._revocations.end_all(tenant)
+        self._known.clear()
 
     def known(self, authorization: bytes | None) -> Caller | None:
         """The caller of a credential that was seen before and still holds."""
         if authorization is None:
             return None
-        found = self._known.get(authorization)
-        if found is None or found[1] <= self._clock.now():
+        found = self._known.get(authorization if len(authorization) <= _SHORT_BYTES else _digest(authorization))
+        if found is None or found[1] <= self._clock.now() or not found[2].holds:
             return None
         return found[0]
 
@@ -106,112 +143,97 @@ class Accounts:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("The Authorization header must be 'Bearer' and a token.")
+        generation = self._generation_now()
         if token.startswith(TOKEN_PREFIX):
-            caller, expires_at = self._caller_of_session(token)
+            caller, standing = await self._caller_of_session(token)
+        elif self._issuers is not None and self._is_of_issuer(token):
+            caller, standing = await self._caller_of_issuer(token, self._issuers)
         else:
-            caller, expires_at = await self._caller_of_key(token)
+            caller, standing = await self._keys.recognise(token)
         # Only the usual spelling is kept: blanks could make any number of headers of one token.
-        if authorization == b"Bearer " + token.encode("latin-1"):
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[authorization] = (caller, expires_at)
+        if authorization == b"Bearer " + token.encode("latin-1") and generation == self._generation_now():
+            self._keep(authorization, caller, standing)
         return caller
 
-    async def create_session(
-        self, person: str | None, tier: str | None, expires_in_s: int, *, is_anonymous: bool
-    ) -> Session:
-        """Begin a session; its person comes into being with it."""
-        person = new_id("anon_") if person is None else person
-        if not 1 <= len(person) <= _MAX_PERSON_CHARS or not person.isprintable():
-            raise BadRequest(
-                f"'user' must have 1 to {_MAX_PERSON_CHARS} printable characters.", code="invalid_value", param="user"
-            )
-        if not 1 <= expires_in_s <= _MAX_EXPIRES_IN_S:
-            raise BadRequest(
-                f"'expires_in' is {expires_in_s}. It must be from 1 to {_MAX_EXPIRES_IN_S} seconds.",
-                code="invalid_value",
-                param="expires_in",
-            )
-        now = self._clock.now()
-        session_id = new_id("sess_")
-        expires_at = int(now) + expires_in_s
-        await self._store.create_session(
-            session_id,
-            person,
-            tier,
-            is_anonymous=is_anonymous,
-            created_at_ms=int(now * 1000),
-            expires_at_ms=expires_at * 1000,
-        )
-        token = self._signer.sign(Claims(session_id, person, tier, expires_at))
-        return Session(session_id, token, person, expires_at)
+    def _keep(self, authorization: bytes, caller: Caller, standing: Standing) -> None:
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        key = authorization if len(authorization) <= _SHORT_BYTES else _digest(authorization)
+        believed_until = self._clock.now() + (TRUSTED_S if caller.role == "user" else BELIEVED_S)
+        self._known[key] = caller, min(caller.expires_at, believed_until), standing
 
-    async def revoke_session(self, session_id: str) -> None:
-        """End a session now. Raises NotFound."""
-        if not await self._store.revoke_session(session_id, int(self._clock.now() * 1000)):
-            raise NotFound(f"There is no session {session_id!r}.", code="session_not_found")
-        self._forget(session_id)
-
-    async def revoke_sessions_of(self, person: str) -> int:
-        """End all sessions of a person now; returns how many there were."""
-        ended = await self._store.revoke_sessions_of(person, int(self._clock.now() * 1000))
-        self._revoked.update(ended)
-        self._known.clear()
-        return len(ended)
-
-    async def create_key(self, name: str) -> tuple[str, str]:
-        """Make a secret key; returns its id and the key, which is kept nowhere."""
-        key = new_secret_key()
-        key_id = new_id("key_")
-        await self._store.create_key(
-            key_id, name, "server", hash_key(key), hint=key[-4:], created_at_ms=int(self._clock.now() * 1000)
-        )
-        return key_id, key
-
-    async def list_keys(self) -> list[KeyRow]:
-        """The keys that hold."""
-        return await self._store.list_keys()
-
-    async def has_keys(self) -> bool:
-        """Whether any key was ever made."""
-        return await self._store.has_keys()
-
-    async def revoke_key(self, key_id: str) -> None:
-        """End a key now. Raises NotFound."""
-        if not await self._store.revoke_key(key_id, int(self._clock.now() * 1000)):
-            raise NotFound(f"There is no key {key_id!r} that holds.", code="key_not_found")
-        self._forget(key_id)
-
-    def _forget(self, credential_id: str) -> None:
-        self._revoked.add(credential_id)
-        self._known.clear()
-
-    def _caller_of_session(self, token: str) -> tuple[Caller, float]:
+    async def _caller_of_session(self, token: str) -> tuple[Caller, Standing]:
         claims = self._signer.check(token)
         if claims is None:
             raise Unauthenticated("This session token is not valid. Begin a new session.", code="invalid_token")
         if claims.expires_at <= self._clock.now():
             raise Unauthenticated("This session has expired. Begin a new one.", code="token_expired")
-        if claims.session in self._revoked:
-            raise Unauthenticated("This session was ended. Begin a new one.", code="token_revoked")
-        return Caller("user", claims.session, claims.person, claims.tier, claims.tenant), float(claims.expires_at)
+        found = await self._people.standing(claims.tenant, claims.person)
+        # After the person was read: the session may have ended meanwhile.
+        if found is None or not self._revocations.holds(claims.tenant, claims.session, claims.issued_at_ms):
+            raise _ended()
+        person, standing = found
+        if person.became is not None:
+            raise _ended()
+        caller = Caller(
+            "user",
+            claims.session,
+            claims.person,
+            person.assigned_tier or claims.claimed_tier or person.tier,
+            claims.tenant,
+            groups=claims.groups,
+            features=None if claims.features is None else frozenset(claims.features),
+            app=claims.app,
+            is_anonymous=claims.is_anonymous,
+            claimed_tier=claims.claimed_tier,
+            expires_at=claims.expires_at,
+        )
+        return caller, standing
 
-    async def _caller_of_key(self, token: str) -> tuple[Caller, float]:
-        digest = hash_key(token)
-        if digest == self._admin_hash:
-            return Caller("operator", ADMIN_KEY_ID), float("inf")
-        key = await self._find_key(digest) if token.startswith(KEY_PREFIX) else None
-        # The last: it may have been revoked here while the store was asked.
-        if key is None or key.revoked_at_ms is not None or key.id in self._revoked:
+    async def _caller_of_issuer(self, token: str, issuers: TokenIssuers) -> tuple[Caller, Standing]:
+        identity = await issuers.identify(token)
+        if not is_name(identity.person):
             raise Unauthenticated(
-                "This is not a key of this server. Frontdesk's secret keys begin with 'fd_sk_' and its session "
-                "tokens with 'fd_st_'; a provider's key is never sent here."
+                f"This token's user must have 1 to {MAX_NAME_CHARS} printable characters.", code="invalid_token"
             )
-        return Caller(cast("Role", key.role), key.id, tenant=key.tenant), self._clock.now() + _KEY_KNOWN_S
+        person, standing = await self._people.ensure(DEFAULT_TENANT, identity.person)
+        before_ms = max(self._revocations.before_ms(DEFAULT_TENANT), person.revoked_before_ms or 0)
+        is_late = before_ms and (identity.issued_at is None or identity.issued_at * 1000 < before_ms)
+        if is_late or person.became is not None:
+            raise _ended()
+        caller = Caller(
+            "user",
+            f"jwt_{_digest(token.encode())[:32]}",
+            identity.person,
+            person.assigned_tier or identity.tier or person.tier,
+            DEFAULT_TENANT,
+            groups=identity.groups,
+            features=identity.features,
+            app=identity.app,
+            claimed_tier=identity.tier,
+            expires_at=identity.expires_at,
+        )
+        return caller, standing
 
-    async def _find_key(self, digest: bytes) -> KeyRow | None:
-        try:
-            return await self._store.find_key(digest)
-        except StorageError as error:
-            _log.error("store_failed reason=%s", error)
-            raise store_unavailable() from None
+    def _is_of_issuer(self, token: str) -> bool:
+        if token.startswith(_OUR_PREFIXES) or not (token.count(".") == 2 or looks_like_jwt(token)):
+            return False
+        return not self._keys.is_operators(token)
+
+    def _generation_now(self) -> int:
+        return 0 if self._issuers is None else self._issuers.generation
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+
+_OUR_PREFIXES = (KEY_PREFIX, TOKEN_PREFIX, REFRESH_PREFIX)
+
+
+def _digest(value: bytes) -> str:
+    # A text: nobody can send a header that is the hash of another one's.
+    return hashlib.sha256(value).hexdigest()
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated("This session was ended. Begin a new one.", code="token_revoked")

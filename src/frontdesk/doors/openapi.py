@@ -1,4 +1,4 @@
-"""The OpenAPI document: made of the shapes that reading checks against, and of the list of routes below.
+"""The OpenAPI document: made of the list of routes, and of the shapes that reading checks against.
 
 Imported when somebody asks for it, so that a server starts without it.
 """
@@ -6,76 +6,18 @@ Imported when somebody asks for it, so that a server starts without it.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from frontdesk import __version__
-from frontdesk.accounts.routes import SessionBody
+from frontdesk.doors.operations import OPERATIONS, Operation
 from frontdesk.wire import openai_answers as answers
-from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest
-from frontdesk.wire.openai_embeddings import EmbeddingsAsked
-from frontdesk.wire.openai_responses_shapes import ResponseRequest
 from frontdesk.wire.reading import Kinds
 
 Json = dict[str, Any]
 _COMPONENTS = "#/components/schemas/"
-
-
-class Session(msgspec.Struct):
-    """A session that began. `token` is shown only here."""
-
-    id: str
-    token: str
-    user: str
-    expires_at: int
-
-
-class SessionEnded(msgspec.Struct):
-    """A session that ended."""
-
-    id: str
-    object: Literal["session"]
-    deleted: Literal[True]
-
-
-class SessionsEnded(msgspec.Struct):
-    """How many sessions of a user ended."""
-
-    user: str
-    sessions_ended: int
-
-
-class BootstrapModel(msgspec.Struct):
-    """A model that a new person may chat with."""
-
-    id: str
-    title: str
-
-
-class Bootstrap(msgspec.Struct):
-    """What a client needs to know at its start."""
-
-    name: str
-    version: str
-    development: bool
-    anonymous: bool
-    default_model: str | None
-    models: list[BootstrapModel]
-
-
-class Health(msgspec.Struct):
-    """The process answers."""
-
-    status: Literal["ok"]
-
-
-class Readiness(msgspec.Struct):
-    """Whether the process can serve. Local models are told beside, as `model:PROVIDER/MODEL`."""
-
-    status: Literal["ok", "failing"]
-    store: Literal["ok", "failing"]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -93,6 +35,7 @@ FAILURES: dict[int, Failure] = {
             "bad_directive",
             "context_length_exceeded",
             "credential_found",
+            "duplicate_cookie",
             "duplicate_header",
             "invalid_feature",
             "invalid_http",
@@ -101,11 +44,20 @@ FAILURES: dict[int, Failure] = {
             "invalid_schema",
             "invalid_type",
             "invalid_value",
+            "invalid_variable",
+            "missing_feature",
             "missing_required_parameter",
+            "missing_variable",
+            "not_a_session",
+            "not_anonymous",
             "scripted_refusal",
+            "session_too_long",
             "tokens_not_screenable",
             "too_complex",
+            "unknown_app",
+            "unknown_feature",
             "unknown_tier",
+            "unknown_variable",
             "unsupported_item",
             "unsupported_parameter",
             "unsupported_part",
@@ -117,12 +69,37 @@ FAILURES: dict[int, Failure] = {
     ),
     401: Failure(
         "No credential, or one that is forged, expired or revoked.",
-        ("missing_credential", "invalid_api_key", "invalid_token", "token_expired", "token_revoked"),
+        (
+            "attestation_invalid",
+            "attestation_required",
+            "invalid_api_key",
+            "invalid_token",
+            "key_expired",
+            "missing_credential",
+            "refresh_token_expired",
+            "refresh_token_reused",
+            "token_expired",
+            "token_not_yet_valid",
+            "token_revoked",
+            "unknown_issuer",
+            "wrong_audience",
+        ),
     ),
-    403: Failure("A good credential that may not do this.", ("forbidden",)),
+    403: Failure(
+        "A good credential that may not do this.",
+        ("csrf_failed", "feature_not_allowed", "forbidden", "missing_scope", "not_allowed_by_feature"),
+    ),
     404: Failure(
         "Not there, or not the caller's to know of.",
-        ("model_not_found", "not_found", "response_not_found", "session_not_found", "unknown_url"),
+        (
+            "key_not_found",
+            "model_not_found",
+            "not_found",
+            "response_not_found",
+            "session_not_found",
+            "unknown_url",
+            "user_not_found",
+        ),
     ),
     405: Failure("The path answers other methods, which `Allow` names.", ("method_not_allowed",)),
     408: Failure("The request did not arrive in time.", ("request_timeout",)),
@@ -136,162 +113,27 @@ FAILURES: dict[int, Failure] = {
     502: Failure("All routes of the model failed.", ("provider_error", "model_failed")),
     503: Failure(
         "Nothing can be served now; where it is known for how long, `Retry-After` says it.",
-        ("provider_busy", "server_overloaded", "server_shutting_down", "store_unavailable"),
+        ("issuer_unavailable", "provider_busy", "server_overloaded", "server_shutting_down", "store_unavailable"),
     ),
     504: Failure("All routes of the model took too long.", ("provider_timeout", "turn_timeout")),
 }
 # What is no status of its own: inside of a stream, and of commands.
 STREAM_CODES = ("cancelled",)
 _ANYWHERE = (400, 405, 408, 431, 500)
-_WITH_CREDENTIAL = (401, 503)
-_OF_DOORS = (404, 413, 422, 429, 502, 504)
-
-
-class Operation(msgspec.Struct, frozen=True):
-    """One method of one path. `answers` are by status, `failures` what it fails with beside the usual."""
-
-    method: str
-    path: str
-    name: str
-    tag: str
-    says: str
-    answers: Mapping[int, Any]
-    asks: type[msgspec.Struct] | None = None
-    events: Any = None
-    failures: tuple[int, ...] = ()
-    security: tuple[Mapping[str, list[str]], ...] = ({"bearer": []},)
-    path_parameter: str | None = None
-
-
-_NOBODY: tuple[Mapping[str, list[str]], ...] = ()
-OPERATIONS = (
-    Operation(
-        "post",
-        "/v1/chat/completions",
-        "createChatCompletion",
-        "OpenAI",
-        "Answer a conversation.",
-        {200: answers.ChatCompletion},
-        asks=ChatCompletionRequest,
-        events=answers.ChatCompletionChunk | answers.Error,
-        failures=_OF_DOORS,
-    ),
-    Operation(
-        "post",
-        "/v1/responses",
-        "createResponse",
-        "OpenAI",
-        "Answer an input.",
-        {200: answers.Response},
-        asks=ResponseRequest,
-        events=answers.ResponseEvent,
-        failures=_OF_DOORS,
-    ),
-    Operation(
-        "post",
-        "/v1/responses/{response_id}/cancel",
-        "cancelResponse",
-        "OpenAI",
-        "End a response that is being made, and return it as far as it came.",
-        {200: answers.Response},
-        failures=(404,),
-        path_parameter="response_id",
-    ),
-    Operation(
-        "post",
-        "/v1/embeddings",
-        "createEmbedding",
-        "OpenAI",
-        "Turn texts into vectors.",
-        {200: answers.EmbeddingList},
-        asks=EmbeddingsAsked,
-        failures=_OF_DOORS,
-    ),
-    Operation(
-        "get",
-        "/v1/models",
-        "listModels",
-        "OpenAI",
-        "The models that this caller may use.",
-        {200: answers.ModelList},
-    ),
-    Operation(
-        "get",
-        "/v1/models/{model}",
-        "retrieveModel",
-        "OpenAI",
-        "One of them.",
-        {200: answers.Model},
-        failures=(404,),
-        path_parameter="model",
-    ),
-    Operation(
-        "post",
-        "/api/sessions",
-        "createSession",
-        "Sessions",
-        "Begin a session: of a user, by a secret key; where it is allowed, of somebody new, by anybody.",
-        {200: Session},
-        asks=SessionBody,
-        failures=(403, 413, 429),
-        security=({"bearer": []}, {}),
-    ),
-    Operation(
-        "delete",
-        "/api/sessions/{session_id}",
-        "endSession",
-        "Sessions",
-        "End a session: any by a secret key, `current` by its own token.",
-        {200: SessionEnded},
-        failures=(403, 404),
-        path_parameter="session_id",
-    ),
-    Operation(
-        "delete",
-        "/api/users/{user}/sessions",
-        "endSessionsOfUser",
-        "Sessions",
-        "End all sessions of a user. Needs a secret key.",
-        {200: SessionsEnded},
-        failures=(403, 404),
-        path_parameter="user",
-    ),
-    Operation(
-        "get",
-        "/api/bootstrap",
-        "bootstrap",
-        "Start and health",
-        "What a client needs to know at its start.",
-        {200: Bootstrap},
-        security=_NOBODY,
-    ),
-    Operation(
-        "get", "/healthz", "healthz", "Start and health", "The process answers.", {200: Health}, security=_NOBODY
-    ),
-    Operation(
-        "get",
-        "/readyz",
-        "readyz",
-        "Start and health",
-        "The process can serve; how its local models are.",
-        {200: Readiness, 503: Readiness},
-        security=_NOBODY,
-    ),
-    Operation(
-        "get",
-        "/openapi.json",
-        "openapi",
-        "Start and health",
-        "This document.",
-        {200: dict[str, Any]},
-        security=_NOBODY,
-    ),
+_WITH_CREDENTIAL = (401, 403, 503)
+_CREDENTIALS = (
+    "A secret key (`fd_sk_…`) of an app's server or an operator, or a user's own token: a session token (`fd_st_…`), "
+    "or one of an identity provider."
 )
-_CREDENTIALS = "A secret key (`fd_sk_…`) of an app's server, or a session token (`fd_st_…`) of a person."
+_COOKIE = (
+    "A user's session, where the server takes cookies: this one over https, `frontdesk_session` over plain http. What "
+    "may change something needs the header `Frontdesk-CSRF` as well. Beside an Authorization it is not read."
+)
 _DESCRIPTION = """\
 `/v1/*` has OpenAI's shapes, so OpenAI's SDKs work by changing `base_url`; `/api/*` is Frontdesk's own.
 Fields of a request that are not named here are passed on to the model's provider. Fields of OpenAI's that are
-named here nowhere are refused by name: docs/wire.md lists them with their remedies."""
+named here nowhere are refused by name: docs/wire.md lists them with their remedies. Where an app has attestation, its
+users' requests carry a token of it in `Frontdesk-Attestation` or `X-Firebase-AppCheck`: docs/api.md."""
 
 
 def document() -> Json:
@@ -313,7 +155,15 @@ def document() -> Json:
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "responses": {_name_of(status): _failure(status, failure) for status, failure in FAILURES.items()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": _CREDENTIALS}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": _CREDENTIALS},
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-frontdesk_session",
+                    "description": _COOKIE,
+                },
+            },
         },
     }
 
@@ -416,10 +266,16 @@ def _operation(operation: Operation) -> Json:
     return described
 
 
+_ID: Json = {"type": "string", "minLength": 1, "maxLength": 128}
+
+
 def _parameters(operation: Operation) -> Iterator[Json]:
     if operation.path_parameter is not None:
         schema: Json = {"type": "string", "minLength": 1}
         yield {"name": operation.path_parameter, "in": "path", "required": True, "schema": schema}
+    if operation.is_paged:
+        yield {"name": "after", "in": "query", "description": "The id behind which to begin.", "schema": _ID}
+        yield {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100}}
     if 422 in operation.failures:  # a door
         yield {
             "name": "Frontdesk-Feature",

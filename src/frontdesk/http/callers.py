@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from frontdesk.core.errors import Forbidden
+from frontdesk.core.errors import Forbidden, Unauthenticated
 from frontdesk.http.requests import Head
 from frontdesk.turn.turn import Caller, Role
 
@@ -38,7 +38,8 @@ class Callers(Protocol):
 class May:
     """Who may call: these roles, and of secret keys those with this scope.
 
-    `or_nobody` lets requests without any credential pass as well.
+    `or_nobody` lets requests pass as well that have no Authorization and no cookie of somebody: a page
+    cannot take back a cookie whose session has ended.
     """
 
     __slots__ = ("or_nobody", "roles", "scope")
@@ -82,13 +83,21 @@ def guarded(path: str, method: str, handler: Handler, callers: Callers) -> Guard
         head = Head(request.scope)
         caller = callers.known(head)
         if caller is None:
-            if may.or_nobody and head.authorization is None and head.cookie is None:
-                return await handler(request, None)
-            caller = await callers.identify(head)
-        may.check(caller)
+            caller = await (_anybody(callers, head) if may.or_nobody else callers.identify(head))
+        if caller is not None:
+            may.check(caller)
         return await handler(request, caller)
 
     return GuardedRoute(path, method, serve, may)
+
+
+async def _anybody(callers: Callers, head: Head) -> Caller | None:
+    try:
+        return await callers.identify(head)
+    except Unauthenticated:
+        if head.authorization is not None:
+            raise
+        return None
 
 
 def open_to_all(path: str, method: str, handler: Callable[[Request], Awaitable[Response]]) -> GuardedRoute:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, NotFound
@@ -34,7 +34,20 @@ class Routes:
         try:
             await self._router(scope, receive, send)  # type: ignore[arg-type]
         except HTTPException as error:
-            raise _told(error, scope) from None
+            raise self._told(error, scope) from None
+
+    def _told(self, error: HTTPException, scope: Scope) -> FrontdeskError:
+        path, method = scope["path"], scope["method"]
+        if error.status_code == _NOT_FOUND:
+            return NotFound(f"There is no {method} {path} here.", code="unknown_url")
+        if error.status_code == _METHOD_NOT_ALLOWED:
+            return WrongMethod(path, method, ", ".join(sorted(self._methods(scope))))
+        return BadRequest(str(error.detail), status=error.status_code)
+
+    def _methods(self, scope: Scope) -> set[str]:
+        """All methods that the path answers: a route has one, and Starlette tells of the first that fits alone."""
+        fitting = [route for route in self._router.routes if route.matches(scope)[0] is not Match.NONE]
+        return {method for route in fitting if isinstance(route, Route) for method in route.methods or ()}
 
 
 async def read_json(request: Request, shape: type[_Shape]) -> _Shape:
@@ -47,16 +60,6 @@ async def read_json(request: Request, shape: type[_Shape]) -> _Shape:
         raise BadRequest(f"The body is wrong: {error}.", code="invalid_value") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
-
-
-def _told(error: HTTPException, scope: Scope) -> FrontdeskError:
-    path, method = scope["path"], scope["method"]
-    if error.status_code == _NOT_FOUND:
-        return NotFound(f"There is no {method} {path} here.", code="unknown_url")
-    if error.status_code == _METHOD_NOT_ALLOWED:
-        allow = (error.headers or {}).get("Allow", "")  # of a set, in any order
-        return WrongMethod(path, method, ", ".join(sorted(allow.split(", "))))
-    return BadRequest(str(error.detail), status=error.status_code)
 
 
 _NOT_FOUND = 404

@@ -94,6 +94,13 @@ Index(
     sqlite_where=person.c.changed_at_ms.is_not(None),
     postgresql_where=person.c.changed_at_ms.is_not(None),
 )
+# A sweep looks for the few that were upgraded lately, again and again.
+Index(
+    "ix_person_became",
+    person.c.changed_at_ms,
+    sqlite_where=person.c.became.is_not(None),
+    postgresql_where=person.c.became.is_not(None),
+)
 
 # Secret keys: only their SHA-256 is kept, and their last four characters for people. `scopes` is a
 # JSON list, null for all that the role may do.
@@ -117,7 +124,8 @@ app_key = Table(
 )
 
 # `groups` and `features` are JSON lists; null features are all. `lifetime_s` is that of each of its
-# tokens. `refresh_number` counts the refresh tokens that were used, null where it has none.
+# tokens. `refresh_number` counts the refresh tokens that were used, null where it has none. It can
+# last until `expires_at_ms`, which each refresh moves, and whatever is refreshed until `not_after_ms`.
 session = Table(
     "session",
     metadata,
@@ -134,15 +142,16 @@ session = Table(
     _time_or_null("refreshed_at_ms"),
     _time("created_at_ms"),
     _time("expires_at_ms"),
+    _time_or_null("not_after_ms"),
     _time_or_null("revoked_at_ms"),
     ForeignKeyConstraint(["tenant", "person"], ["person.tenant", "person.id"], ondelete="CASCADE"),
     Index("ix_session_person", "tenant", "person"),
     Index("ix_session_expires_at_ms", "tenant", "expires_at_ms"),
     sqlite_with_rowid=False,
 )
+# Of all tenants: a process recognises the sessions of each.
 Index(
     "ix_session_revoked_at_ms",
-    session.c.tenant,
     session.c.revoked_at_ms,
     sqlite_where=session.c.revoked_at_ms.is_not(None),
     postgresql_where=session.c.revoked_at_ms.is_not(None),

@@ -33,12 +33,14 @@ class Caller:
     """Who calls, and all that decides what they may: a person, or who holds a secret key.
 
     Tenant, groups and person say whose things are theirs: stores take them from here. Only persons
-    have tiers, groups, features and apps. `features` and `scopes` are None where all are meant;
-    `expires_at`, in seconds since 1970, is when the credential ends.
+    have tiers, groups, features and apps. `claimed_tier` is what of `tier` their token says itself.
+    `features` and `scopes` are None where all are meant; `expires_at`, in seconds since 1970, is when
+    the credential ends.
     """
 
     __slots__ = (
         "app",
+        "claimed_tier",
         "credential_id",
         "expires_at",
         "features",
@@ -64,6 +66,7 @@ class Caller:
         scopes: frozenset[str] | None = None,
         app: str | None = None,
         is_anonymous: bool = False,
+        claimed_tier: str | None = None,
         expires_at: float = math.inf,
     ) -> None:
         self.role: Role = role
@@ -76,6 +79,7 @@ class Caller:
         self.scopes = scopes
         self.app = app
         self.is_anonymous = is_anonymous
+        self.claimed_tier = claimed_tier
         self.expires_at = expires_at
 
 

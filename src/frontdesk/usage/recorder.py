@@ -47,6 +47,7 @@ class TurnRecorder:
 def _turn_row(turn: Turn, usage: Usage | None) -> TurnRow:
     caller, error = turn.caller, turn.error
     return TurnRow(
+        tenant=caller.tenant,
         id=turn.id,
         door=turn.door,
         caller=caller.role,
@@ -74,6 +75,7 @@ def _attempt_row(turn: Turn, attempt: Attempt, number: int, usage: Usage | None)
     """An attempt that says nothing of its end shares the turn's."""
     is_open = attempt.status == "running"
     return AttemptRow(
+        tenant=turn.caller.tenant,
         turn=turn.id,
         number=number,
         provider=attempt.provider,

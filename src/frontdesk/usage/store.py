@@ -1,8 +1,9 @@
-"""Rows of turns and attempts of one tenant, and of the processes that carry them.
+"""Rows of turns and attempts, and of the processes that carry them.
 
-Writing costs the line nothing to wait for: rows are gathered for some milliseconds and enqueued
-together. A turn that settles within that time is one insert; a longer one is there while it runs,
-so that a crash leaves a row that `sweep_orphans` can end.
+A process carries the turns of all tenants and writes each row under its own (`TurnStore`); who reads
+them reads those of one tenant (`TurnReader`). Writing costs the line nothing to wait for: rows are
+gathered for some milliseconds and enqueued together. A turn that settles within that time is one
+insert; a longer one is there while it runs, so that a crash leaves a row that `sweep_orphans` can end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _MOST_TOKENS = 2**63 - 1
 class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
     """A turn. Times are milliseconds since 1970; tokens are None where they are not known."""
 
+    tenant: str
     id: str
     door: str
     caller: str
@@ -57,6 +59,7 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """A call of a provider. `number` counts from 1 within the turn; `raw_usage` is the provider's JSON."""
 
+    tenant: str
     turn: str
     number: int
     provider: str
@@ -77,34 +80,33 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnStore:
-    """The turns that one process carries for a tenant. `close` before the database."""
+    """The turns that one process carries, of all tenants. `close` before the database."""
 
-    def __init__(self, database: Database, *, owner: str, clock: Clock, tenant: str = "default") -> None:
+    def __init__(self, database: Database, *, owner: str, clock: Clock) -> None:
         self._database = database
-        self._tenant = tenant
         self._owner = owner
         self._clock = clock
-        self._turns: dict[str, TurnRow] = {}
-        self._attempts: dict[tuple[str, int], AttemptRow] = {}
+        self._turns: dict[tuple[str, str], TurnRow] = {}
+        self._attempts: dict[tuple[str, str, int], AttemptRow] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     # --- writing ----------------------------------------------------------------------------
 
     def started(self, row: TurnRow) -> None:
         """A turn begins. Only enqueues."""
-        self._turns[row.id] = row
+        self._turns[row.tenant, row.id] = row
         self._arm()
 
     def attempted(self, row: AttemptRow) -> None:  # noqa: V105 - for turns that outlive their request
         """A provider is called for a turn that may take long. Only enqueues."""
-        self._attempts[row.turn, row.number] = row
+        self._attempts[row.tenant, row.turn, row.number] = row
         self._arm()
 
     def settled(self, row: TurnRow, attempts: Iterable[AttemptRow]) -> None:
         """A turn has ended; the rows are final. Only enqueues."""
-        self._turns[row.id] = row
+        self._turns[row.tenant, row.id] = row
         for each in attempts:
-            self._attempts[each.turn, each.number] = each
+            self._attempts[each.tenant, each.turn, each.number] = each
         self._arm()
 
     def close(self) -> None:
@@ -122,18 +124,14 @@ class TurnStore:
         if self._turns:
             self._database.enqueue_rows(_PUT_TURN, [self._turn_values(row) for row in self._turns.values()])
         if self._attempts:
-            self._database.enqueue_rows(_PUT_ATTEMPT, [self._attempt_values(row) for row in self._attempts.values()])
+            rows = [_storable(msgspec.structs.asdict(row)) for row in self._attempts.values()]
+            self._database.enqueue_rows(_PUT_ATTEMPT, rows)
         self._turns.clear()
         self._attempts.clear()
 
     def _turn_values(self, row: TurnRow) -> dict[str, object]:
         values = _storable(msgspec.structs.asdict(row))
-        values["tenant"], values["owner"] = self._tenant, self._owner
-        return values
-
-    def _attempt_values(self, row: AttemptRow) -> dict[str, object]:
-        values = _storable(msgspec.structs.asdict(row))
-        values["tenant"] = self._tenant
+        values["owner"] = self._owner
         return values
 
     # --- processes --------------------------------------------------------------------------
@@ -149,25 +147,31 @@ class TurnStore:
         await self._database.write(Step(_BEAT, values))
 
     async def sweep_orphans(self, dead_after_s: float) -> int:
-        """End the running turns of dead processes, and their running attempts; returns how many turns.
+        """End the running turns of dead processes, of all tenants, and their attempts; returns how many turns.
 
         Dead is whose last heartbeat is older than `dead_after_s`; where no other process can
         serve, every other one. One that comes back and settles its turns has the last word.
         """
         now_ms = self._now_ms()
         alive_since_ms = _FOR_EVER_MS if self._database.is_alone else now_ms - round(dead_after_s * 1000)
-        of_dead = {"of_tenant": self._tenant, "me": self._owner, "alive_since_ms": alive_since_ms}
+        of_dead = {"me": self._owner, "alive_since_ms": alive_since_ms}
         _, turns, _ = await self._database.write(
             Step(_ABANDON_ATTEMPTS, {**of_dead, "now_ms": now_ms}),
             Step(_FAIL_TURNS, {**of_dead, "now_ms": now_ms}),
-            Step(_FORGET_PROCESSES, {"me": self._owner, "alive_since_ms": alive_since_ms}),
+            Step(_FORGET_PROCESSES, of_dead),
         )
         return len(turns)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
-    # --- reading ----------------------------------------------------------------------------
+
+class TurnReader:  # noqa: V102 - for what shows turns; tests look at it
+    """The turns of one tenant."""
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
 
     async def find(self, turn_id: str) -> TurnRow | None:
         """The turn of this id, once it was written."""
@@ -219,9 +223,14 @@ _CRASHED = "server_crashed"
 
 
 def _put(table: Table) -> Insert:
-    """Insert a row or, where its key is there, replace all of its values."""
+    """Insert a row or, where its key is there, replace its values: all but whose it is.
+
+    That is settled by its first writing. Whoever began the turn may be known by another name since
+    (accounts' upgrades), and then the row has been given to that one.
+    """
     statement = insert(table)
-    values = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    kept = {*table.primary_key.columns.keys(), "person"}
+    values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
@@ -233,7 +242,6 @@ _BEAT = Query(
     _beat.on_conflict_do_update(index_elements=[process.c.id], set_={"heartbeat_at_ms": _beat.excluded.heartbeat_at_ms})
 )
 _of_dead_owner = and_(
-    turn.c.tenant == bindparam("of_tenant"),
     turn.c.status == _RUNNING,
     turn.c.owner != bindparam("me"),
     ~exists().where(process.c.id == turn.c.owner, process.c.heartbeat_at_ms >= bindparam("alive_since_ms")),
@@ -247,9 +255,8 @@ _FAIL_TURNS = Query(
 _ABANDON_ATTEMPTS = Query(
     update(attempt)
     .where(
-        attempt.c.tenant == bindparam("of_tenant"),
         attempt.c.status == _RUNNING,
-        exists().where(turn.c.id == attempt.c.turn, _of_dead_owner),
+        exists().where(turn.c.tenant == attempt.c.tenant, turn.c.id == attempt.c.turn, _of_dead_owner),
     )
     .values(status="abandoned", error_code=_CRASHED, finished_at_ms=bindparam("now_ms"))
 )

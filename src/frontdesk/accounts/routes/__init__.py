@@ -1,0 +1,1 @@
+"""The routes of accounts: sessions, people, keys."""

@@ -1,0 +1,166 @@
+"""What is asked across tenants, and why it may be.
+
+A key is found before its tenant is known: the tenant comes from the key. And one process recognises
+callers of all tenants, so it must learn of every change that another process made. Nothing here
+answers a request with rows of a tenant that its credential does not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, exists, null, or_, select, tuple_, update
+
+from frontdesk.accounts.store.moves import MOVED
+from frontdesk.accounts.store.rows import (
+    ENDED_COLUMNS,
+    KEY_COLUMNS,
+    LATE_MS,
+    PERSON_COLUMNS,
+    EndedSession,
+    KeyRow,
+    PersonRow,
+    read_ended,
+    read_key,
+)
+from frontdesk.accounts.store.tenant import ENDED_BEFORE
+from frontdesk.storage.database import Database
+from frontdesk.storage.lanes import Lane
+from frontdesk.storage.query import Parameters, Query, Row
+from frontdesk.storage.tables import app_key, person, session, setting
+
+_PAGE = 1_000
+
+
+class AllTenants:
+    """The accounts of all tenants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_key(self, key_hash: bytes) -> KeyRow | None:
+        """The key of this hash, revoked or not."""
+        rows = await self._database.read(_FIND_KEY, {"hash": key_hash})
+        return read_key(rows[0]) if rows else None
+
+    def note_key_uses(self, uses: Sequence[tuple[str, str, int]]) -> None:
+        """Keep when keys were used last: (tenant, id, ms). Only enqueues."""
+        # In one order everywhere, for they lock their rows together.
+        rows = [{"of_tenant": tenant, "of_id": key_id, "used_at_ms": ms} for tenant, key_id, ms in sorted(uses)]
+        self._database.enqueue_rows(_NOTE_USE, rows, Lane.BULK)
+
+    async def keys_revoked_since(self, since_ms: int) -> list[tuple[str, str]]:
+        """Tenants and ids of the keys that were revoked at this time or later."""
+        rows = await self._read_all(_KEYS_REVOKED, {}, (since_ms, "", ""), _place_by_time)
+        return [(tenant, key_id) for _, tenant, key_id in rows]
+
+    async def sessions_ended_since(self, since_ms: int, now_ms: int) -> list[EndedSession]:
+        """The sessions that were ended at `since_ms` or later and of which a token may still be alive."""
+        rows = await self._read_all(_SESSIONS_ENDED, {"now_ms": now_ms}, (since_ms, "", ""), _place_of_ended)
+        return [read_ended(row) for row in rows]
+
+    async def persons_changed_since(self, since_ms: int) -> list[PersonRow]:
+        """The persons whose tiers, tokens or names were changed at this time or later."""
+        rows = await self._read_all(_PERSONS_CHANGED, {}, (since_ms, "", ""), _place_by_time)
+        return [PersonRow(*row[1:]) for row in rows]
+
+    async def ended_before(self) -> dict[str, int]:
+        """The tenants whose credentials from before a time, in ms, do not count."""
+        rows = await self._read_all(_ENDED_BEFORE, {}, (0, "", ""), lambda row: (0, row[0], ""))
+        return {tenant: int(value) for tenant, value in rows}
+
+    async def left_behind(self, since_ms: int) -> list[tuple[str, str, str]]:
+        """Persons who became another at this time or later, and still have rows: tenant, id, whom they became.
+
+        A thousand at most; moving them makes room for the next.
+        """
+        rows = await self._database.read(_LEFT_BEHIND, {"since_ms": since_ms})
+        return [(tenant, person_id, became) for tenant, person_id, became in rows]
+
+    async def _read_all(
+        self, query: Query, parameters: Parameters, place: _Place, place_of: Callable[[Row], _Place]
+    ) -> list[Row]:
+        """Read a page at a time: what is left out here would be believed for ever."""
+        found: list[Row] = []
+        while True:
+            after = dict(zip(("after_ms", "after_tenant", "after_id"), place, strict=True))
+            rows = await self._database.read(query, {**parameters, **after})
+            found += rows
+            if len(rows) < _PAGE:
+                return found
+            place = place_of(rows[-1])
+
+
+_Place = tuple[int, str, str]
+
+
+def _place_by_time(row: Row) -> _Place:
+    changed_at_ms, tenant, row_id = row[:3]
+    return changed_at_ms, tenant, row_id
+
+
+def _place_of_ended(row: Row) -> _Place:
+    tenant, session_id, *_, revoked_at_ms = row
+    return revoked_at_ms, tenant, session_id
+
+
+# --- statements ---------------------------------------------------------------------------------
+
+
+def _is_after(time: ColumnElement[int], tenant: ColumnElement[str], row_id: ColumnElement[str]) -> ColumnElement[bool]:
+    after_ms = bindparam("after_ms", type_=BigInteger)
+    place = tuple_(after_ms, bindparam("after_tenant", type_=Text), bindparam("after_id", type_=Text))
+    return (time >= after_ms) & (tuple_(time, tenant, row_id) > place)
+
+
+_FIND_KEY = Query(select(*KEY_COLUMNS).where(app_key.c.hash == bindparam("hash")))
+_NOTE_USE = Query(
+    update(app_key)
+    .where(
+        app_key.c.tenant == bindparam("of_tenant"),
+        app_key.c.id == bindparam("of_id"),
+        or_(app_key.c.last_used_at_ms.is_(None), app_key.c.last_used_at_ms < bindparam("used_at_ms")),
+    )
+    .values(last_used_at_ms=bindparam("used_at_ms"))
+)
+_KEYS_REVOKED = Query(
+    select(app_key.c.revoked_at_ms, app_key.c.tenant, app_key.c.id)
+    .where(_is_after(app_key.c.revoked_at_ms, app_key.c.tenant, app_key.c.id))
+    .order_by(app_key.c.revoked_at_ms, app_key.c.tenant, app_key.c.id)
+    .limit(_PAGE)
+)
+_SESSIONS_ENDED = Query(
+    select(*ENDED_COLUMNS)
+    .where(
+        session.c.expires_at_ms > bindparam("now_ms"),
+        or_(
+            session.c.lifetime_s.is_(null()),
+            session.c.revoked_at_ms + cast(session.c.lifetime_s, BigInteger) * 1000 + LATE_MS > bindparam("now_ms"),
+        ),
+        _is_after(session.c.revoked_at_ms, session.c.tenant, session.c.id),
+    )
+    .order_by(session.c.revoked_at_ms, session.c.tenant, session.c.id)
+    .limit(_PAGE)
+)
+_PERSONS_CHANGED = Query(
+    select(person.c.changed_at_ms, *PERSON_COLUMNS)
+    .where(_is_after(person.c.changed_at_ms, person.c.tenant, person.c.id))
+    .order_by(person.c.changed_at_ms, person.c.tenant, person.c.id)
+    .limit(_PAGE)
+)
+_ENDED_BEFORE = Query(
+    select(setting.c.tenant, setting.c.value)
+    .where(setting.c.name == ENDED_BEFORE, setting.c.tenant > bindparam("after_tenant"))
+    .order_by(setting.c.tenant)
+    .limit(_PAGE)
+)
+_LEFT_BEHIND = Query(
+    select(person.c.tenant, person.c.id, person.c.became)
+    .where(
+        person.c.became.is_not(None),
+        person.c.changed_at_ms >= bindparam("since_ms"),
+        or_(*(exists().where(table.c.tenant == person.c.tenant, table.c.person == person.c.id) for table in MOVED)),
+    )
+    .order_by(person.c.changed_at_ms)
+    .limit(_PAGE)
+)

@@ -1,0 +1,296 @@
+"""The list of all routes, as the OpenAPI document tells of them. A test holds it to the application's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from frontdesk.accounts.routes.keys import KeyBody
+from frontdesk.accounts.routes.people import UserBody
+from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
+from frontdesk.doors import api_answers as own
+from frontdesk.wire import openai_answers as answers
+from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest
+from frontdesk.wire.openai_embeddings import EmbeddingsAsked
+from frontdesk.wire.openai_responses_shapes import ResponseRequest
+
+_OF_DOORS = (404, 413, 422, 429, 502, 504)
+_ANYBODY: tuple[Mapping[str, list[str]], ...] = ({"bearer": []}, {"cookie": []}, {})
+_PERSONS: tuple[Mapping[str, list[str]], ...] = ({"bearer": []}, {"cookie": []})
+_KEYS: tuple[Mapping[str, list[str]], ...] = ({"bearer": []},)
+_NOBODY: tuple[Mapping[str, list[str]], ...] = ()
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One method of one path. `answers` are by status, `failures` what it fails with beside the usual."""
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    says: str
+    answers: Mapping[int, Any]
+    asks: type[msgspec.Struct] | None = None
+    events: Any = None
+    failures: tuple[int, ...] = ()
+    security: tuple[Mapping[str, list[str]], ...] = _PERSONS
+    path_parameter: str | None = None
+    is_paged: bool = False
+
+
+OPERATIONS = (
+    Operation(
+        "post",
+        "/v1/chat/completions",
+        "createChatCompletion",
+        "OpenAI",
+        "Answer a conversation.",
+        {200: answers.ChatCompletion},
+        asks=ChatCompletionRequest,
+        events=answers.ChatCompletionChunk | answers.Error,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "post",
+        "/v1/responses",
+        "createResponse",
+        "OpenAI",
+        "Answer an input.",
+        {200: answers.Response},
+        asks=ResponseRequest,
+        events=answers.ResponseEvent,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "post",
+        "/v1/responses/{response_id}/cancel",
+        "cancelResponse",
+        "OpenAI",
+        "End a response that is being made, and return it as far as it came.",
+        {200: answers.Response},
+        failures=(404,),
+        path_parameter="response_id",
+    ),
+    Operation(
+        "post",
+        "/v1/embeddings",
+        "createEmbedding",
+        "OpenAI",
+        "Turn texts into vectors.",
+        {200: answers.EmbeddingList},
+        asks=EmbeddingsAsked,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "get",
+        "/v1/models",
+        "listModels",
+        "OpenAI",
+        "The models that this caller may use.",
+        {200: answers.ModelList},
+    ),
+    Operation(
+        "get",
+        "/v1/models/{model}",
+        "retrieveModel",
+        "OpenAI",
+        "One of them.",
+        {200: answers.Model},
+        failures=(404,),
+        path_parameter="model",
+    ),
+    Operation(
+        "post",
+        "/api/sessions",
+        "createSession",
+        "Sessions",
+        "Begin a session: of any user, by a secret key; of the same user, by a user's own token; where it is allowed, "
+        "of somebody new, by anybody.",
+        {200: own.Session},
+        asks=SessionBody,
+        failures=(413, 429),
+        security=_ANYBODY,
+    ),
+    Operation(
+        "delete",
+        "/api/sessions",
+        "endAllSessions",
+        "Sessions",
+        "End all sessions of all users, and all that identity providers issued until now.",
+        {200: own.AllSessionsEnded},
+        security=_KEYS,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/refresh",
+        "refreshSession",
+        "Sessions",
+        "Go on with a session: its refresh token, in the body or in its cookie, is the credential.",
+        {200: own.Session},
+        asks=RefreshBody,
+        failures=(401, 403, 413, 503),
+        security=_NOBODY,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/refresh",
+        "csrfToken",
+        "Sessions",
+        "The CSRF token of the session in the refresh cookie, for a page that was away until its token ended.",
+        {200: own.CsrfToken},
+        failures=(401,),
+        security=_NOBODY,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/upgrade",
+        "upgradeSession",
+        "Sessions",
+        "Give all that an anonymous person has to the user who signed in. The anonymous sessions end.",
+        {200: own.Upgrade},
+        asks=UpgradeBody,
+        failures=(413,),
+    ),
+    Operation(
+        "get",
+        "/api/sessions/current",
+        "currentSession",
+        "Sessions",
+        "The session that asks; for one in a cookie its CSRF token as well.",
+        {200: own.CurrentSession},
+    ),
+    Operation(
+        "delete",
+        "/api/sessions/{session_id}",
+        "endSession",
+        "Sessions",
+        "End a session: any by a secret key, one of their own by a user, `current` for the one that asks.",
+        {200: own.SessionEnded},
+        failures=(404,),
+        path_parameter="session_id",
+    ),
+    Operation(
+        "get",
+        "/api/users/{user}/sessions",
+        "listSessionsOfUser",
+        "Sessions",
+        "The sessions of a user that hold: of any by a secret key, their own by a user.",
+        {200: own.SessionList},
+        failures=(404,),
+        path_parameter="user",
+    ),
+    Operation(
+        "delete",
+        "/api/users/{user}/sessions",
+        "endSessionsOfUser",
+        "Sessions",
+        "End all sessions of a user, and all that their identity provider issued until now.",
+        {200: own.SessionsEnded},
+        failures=(404,),
+        path_parameter="user",
+    ),
+    Operation(
+        "get",
+        "/api/me",
+        "me",
+        "Sessions",
+        "Who asks, and what they may.",
+        {200: own.MeAsUser | own.MeAsKey},
+    ),
+    Operation(
+        "get",
+        "/api/admin/users",
+        "listUsers",
+        "Operators",
+        "The users, in order of their ids.",
+        {200: own.UserList},
+        security=_KEYS,
+        is_paged=True,
+    ),
+    Operation(
+        "get",
+        "/api/admin/users/{user}",
+        "retrieveUser",
+        "Operators",
+        "One of them.",
+        {200: own.User},
+        failures=(404,),
+        security=_KEYS,
+        path_parameter="user",
+    ),
+    Operation(
+        "patch",
+        "/api/admin/users/{user}",
+        "changeUser",
+        "Operators",
+        "Give a user a tier over all that others say of them, or take it back with null.",
+        {200: own.User},
+        asks=UserBody,
+        failures=(404, 413),
+        security=_KEYS,
+        path_parameter="user",
+    ),
+    Operation(
+        "get",
+        "/api/admin/keys",
+        "listKeys",
+        "Operators",
+        "The secret keys that were not revoked.",
+        {200: own.KeyList},
+        security=_KEYS,
+    ),
+    Operation(
+        "post",
+        "/api/admin/keys",
+        "createKey",
+        "Operators",
+        "Make a secret key, which may no more than the one that makes it.",
+        {200: own.NewKey},
+        asks=KeyBody,
+        failures=(413,),
+        security=_KEYS,
+    ),
+    Operation(
+        "delete",
+        "/api/admin/keys/{key_id}",
+        "revokeKey",
+        "Operators",
+        "Revoke a secret key.",
+        {200: own.KeyRevoked},
+        failures=(404,),
+        security=_KEYS,
+        path_parameter="key_id",
+    ),
+    Operation(
+        "get",
+        "/api/bootstrap",
+        "bootstrap",
+        "Start and health",
+        "What a client needs to know at its start.",
+        {200: own.Bootstrap},
+        security=_NOBODY,
+    ),
+    Operation(
+        "get", "/healthz", "healthz", "Start and health", "The process answers.", {200: own.Health}, security=_NOBODY
+    ),
+    Operation(
+        "get",
+        "/readyz",
+        "readyz",
+        "Start and health",
+        "The process can serve; how its local models are.",
+        {200: own.Readiness, 503: own.Readiness},
+        security=_NOBODY,
+    ),
+    Operation(
+        "get",
+        "/openapi.json",
+        "openapi",
+        "Start and health",
+        "This document.",
+        {200: dict[str, Any]},
+        security=_NOBODY,
+    ),
+)
