@@ -24,6 +24,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from frontdesk.core.config import Config
 from frontdesk.core.errors import FrontdeskError, ProviderError
 from frontdesk.doors.chat import ChatDoor
 from frontdesk.doors.desk import Desk
@@ -31,6 +32,7 @@ from frontdesk.doors.embeddings import EmbeddingsDoor
 from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.http.edge import Edge
 from frontdesk.http.requests import Head, Receive, Scope, Send
+from frontdesk.policies.access import Access
 from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.providers.router import FallbackRouter, Route
@@ -264,7 +266,8 @@ async def replay(given: Given, cut: Cut) -> Made:
     provider = _PlayedProvider(given, cut, made)
     router = FallbackRouter({_MODEL: [Route("provider", provider, _PROVIDERS_MODEL)]})
     live = LiveTurns(Line(policies=[], guards=[], router=router), _TIMES)
-    desk = Desk(_OneCaller(), live, _StillClock(), _MODEL, body_limit_bytes=1_000_000)
+    access = Access(Config(default_model=_MODEL))
+    desk = Desk(_OneCaller(), live, _StillClock(), access, body_limit_bytes=1_000_000)
     edge = Edge(
         {
             "/v1/chat/completions": desk.door(ChatDoor(desk).serve),

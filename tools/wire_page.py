@@ -26,6 +26,7 @@ from frontdesk.wire.openai_responses_shapes import (
     CALL_REFUSED,
     ITEMS,
     PARTS,
+    PROMPT_REFUSED,
     RESPONSES_REFUSED,
     TOOL_CHOICES,
     TOOL_REFUSED,
@@ -76,7 +77,10 @@ def _chat(schemas: Json) -> Iterator[str]:
 
 def _responses(schemas: Json) -> Iterator[str]:
     yield "## Responses\n"
-    nested = {f"prompt_cache_options.{name}": refused for name, refused in CACHE_OPTIONS_REFUSED.items()}
+    nested = {
+        **{f"prompt.{name}": refused for name, refused in PROMPT_REFUSED.items()},
+        **{f"prompt_cache_options.{name}": refused for name, refused in CACHE_OPTIONS_REFUSED.items()},
+    }
     yield from _body(ResponseRequest, ResponsesPassed, {**RESPONSES_REFUSED, **nested}, schemas)
     yield from _kinds("### Items of `input`", ITEMS, schemas, ("all calls and outputs", CALL_REFUSED))
     yield from _kinds("### Parts of a message's content", PARTS, schemas)

@@ -17,10 +17,15 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from frontdesk import __version__
+from frontdesk.accounts.anonymous import AnonymousLimit
+from frontdesk.accounts.attestations import Attestations
 from frontdesk.accounts.gate import Gate
-from frontdesk.accounts.routes import AnonymousLimit, SessionRoutes
+from frontdesk.accounts.issuers import Issuers
+from frontdesk.accounts.keys import DEFAULT_TENANT
+from frontdesk.accounts.routes.keys import KeyRoutes
+from frontdesk.accounts.routes.people import PeopleRoutes
+from frontdesk.accounts.routes.sessions import SessionRoutes
 from frontdesk.accounts.service import Accounts
-from frontdesk.accounts.store import AccountStore
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config, Environment
 from frontdesk.core.config import Provider as ProviderConfig
@@ -33,10 +38,13 @@ from frontdesk.doors.embeddings import EmbeddingsDoor
 from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.doors.routes import GatewayRoutes
 from frontdesk.guards.credentials import CredentialGuard
+from frontdesk.guards.instructions import InstructionsGuard
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
+from frontdesk.http.proxies import TrustedProxies
 from frontdesk.http.starlette import Routes
 from frontdesk.policies.access import Access
+from frontdesk.policies.features import Features
 from frontdesk.policies.request_limit import RequestLimit
 from frontdesk.policies.tracing import Tracing
 from frontdesk.providers.local import LocalProvider
@@ -73,13 +81,13 @@ class Frontdesk:
         self._tasks = Tasks("app")
         self._providers = _Providers(config, environment)
         self._turns = TurnStore(database, owner=new_id("proc_"), clock=self._clock)
-        self.accounts = Accounts(AccountStore(database), self._clock, environment.admin_key)
-        self._gate = Gate(self.accounts)
-        access = Access(
-            {name: model.kind for name, model in config.models.items()},
-            {name: None if tier.models is None else frozenset(tier.models) for name, tier in config.tiers.items()},
-            config.default_tier,
-        )
+        auth = config.auth
+        self._issuers = Issuers(auth.jwt, auth.apps, self._clock)
+        issuers = self._issuers if auth.jwt else None
+        self.accounts = Accounts(database, self._clock, environment.admin_key, auth, issuers)
+        attestations = Attestations(self._issuers, auth.apps, self._clock)
+        self._gate = Gate(self.accounts, attestations, takes_cookies=auth.cookies, origins=config.cors.origins)
+        access = Access(config)
         self.live = LiveTurns(
             self._line(access),
             TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
@@ -102,13 +110,14 @@ class Frontdesk:
 
     async def start(self) -> None:
         """Read what is stored, settle what a dead process left behind, begin the background work."""
+        self._issuers.start()
         await self.accounts.load()
         await self._turns.register_process()
         orphans = await self._turns.sweep_orphans(_DEAD_AFTER_S)
         if orphans:
             _log.warning("turns_orphaned count=%d", orphans)
         if self._environment.admin_key is None and not await self.accounts.has_keys():
-            _, self.first_key = await self.accounts.create_key("first")
+            _, self.first_key = await self.accounts.create_key(DEFAULT_TENANT, "first", "operator", None, None)
         self._tasks.start("refresh", self._every(_REFRESH_EVERY_S, self.accounts.refresh))
         self._tasks.start("heartbeat", self._every(_HEARTBEAT_EVERY_S, self._heartbeat))
         self._providers.warm()
@@ -125,6 +134,7 @@ class Frontdesk:
     async def close(self) -> None:
         """Close providers and the store; what was enqueued is written first."""
         await self._tasks.close()
+        await self._issuers.close()
         await self._providers.close()
         self._turns.close()
         await self._database.close()
@@ -134,19 +144,22 @@ class Frontdesk:
         policies: list[Policy] = [
             Tracing(TurnRecorder(self._turns, self._database)),
             access,
+            *([Features(self.config.features)] if self.config.features else []),
             RequestLimit(limits, self.config.default_tier, self._clock),
         ]
         guards: list[Guard] = []
         if self.config.guards.credentials != "off":
             guards.append(CredentialGuard(self.config.guards.credentials))
-        return Line(policies, guards, FallbackRouter(self._providers.routes()))
+        has_instructions = any(feature.instructions for feature in self.config.features.values())
+        answer_guards: list[Guard] = [InstructionsGuard()] if has_instructions else []
+        return Line(policies, guards, FallbackRouter(self._providers.routes()), answer_guards)
 
     def _application(self, access: Access) -> ASGIApp:
         desk = Desk(
             self._gate,
             self.live,
             self._clock,
-            self.config.default_model,
+            access,
             body_limit_bytes=int(self.config.limits.body_mb * _MEGABYTE),
         )
         doors = {
@@ -154,33 +167,42 @@ class Frontdesk:
             "/v1/responses": desk.door(ResponsesDoor(desk).serve),
             "/v1/embeddings": desk.door(EmbeddingsDoor(desk).serve),
         }
-        edge: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
-        if not self.config.cors.origins:
-            return edge
-        return CORSMiddleware(
-            edge,
-            allow_origins=self.config.cors.origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["x-request-id", "retry-after", "x-should-retry"],
-            max_age=7200,
-        )
+        application: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
+        if self.config.cors.origins:
+            application = CORSMiddleware(
+                application,
+                allow_origins=self.config.cors.origins,
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["*"],  # says back what was asked for: "*" itself means nothing beside credentials
+                allow_credentials=self.config.auth.cookies,
+                expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+                max_age=7200,
+            )
+        if self.config.trusted_proxies:
+            application = TrustedProxies(application, self.config.trusted_proxies)  # type: ignore[arg-type, assignment]
+        return application
 
     def _routes(self, access: Access) -> Routes:
-        per_hour = self.config.auth.anonymous_sessions_per_hour
-        sessions = SessionRoutes(
-            self.accounts,
-            self._gate,
-            self.config.tiers.keys(),
-            self.allows_anonymous,
-            None if self.is_development else AnonymousLimit(per_hour, self._clock),
-        )
+        auth = self.config.auth
+        limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, self._clock)
+        accounts = [
+            *SessionRoutes(
+                self.accounts,
+                self._gate,
+                self.config,
+                self._clock,
+                self.allows_anonymous,
+                None if self.is_development else limit,
+            ).routes(),
+            *PeopleRoutes(self.accounts, self._gate, self.config, access).routes(),
+            *KeyRoutes(self.accounts, self._gate, self._clock).routes(),
+        ]
         started_at = int(self._clock.now())
-        gateway = GatewayRoutes(self._gate, access, self.config.models, started_at, self.live)
+        gateway = GatewayRoutes(self._gate, access, started_at, self.live)
         bootstrap = BootstrapRoutes(
             self.config, __version__, access, self.allows_anonymous, self._health, is_development=self.is_development
         )
-        return Routes([*sessions.routes(), *gateway.routes(), *bootstrap.routes()], pages(_PAGES / "chat"))
+        return Routes([*accounts, *gateway.routes(), *bootstrap.routes()], pages(_PAGES / "chat"))
 
     def _health(self) -> dict[str, str]:
         return {"store": "failing" if self._database.failure else "ok", **self._providers.states()}
@@ -188,6 +210,7 @@ class Frontdesk:
     async def _heartbeat(self) -> None:
         await self._turns.heartbeat()
         await self._turns.sweep_orphans(_DEAD_AFTER_S)
+        await self.accounts.sweep_upgrades()
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:

@@ -11,19 +11,26 @@ from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.guards.credentials import MASK, CredentialGuard
+from frontdesk.guards.instructions import MASK as WITHHELD
+from frontdesk.guards.instructions import InstructionsGuard
 from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.turn.events import (
+    AnswerDescribed,
     Event,
     ItemFinished,
     MessageStarted,
     ReasoningDelta,
+    ReasoningEncrypted,
     ReasoningStarted,
+    ReasoningSummaryDelta,
     RefusalDelta,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     TurnCompleted,
     TurnIncomplete,
+    Usage,
+    UsageReported,
 )
 from frontdesk.turn.items import (
     EmbeddingRequest,
@@ -39,6 +46,7 @@ from frontdesk.turn.items import (
 )
 from frontdesk.turn.outgoing import Outgoing
 from frontdesk.turn.run import Line, run_turn
+from frontdesk.turn.turn import Turn
 from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, make_turn
 
 KEY = "sk-proj-" + "Ab1_" * 10
@@ -183,3 +191,86 @@ def test_texts_to_embed_are_screened_and_token_ids_refused() -> None:
     assert outgoing.screen_input(EmbeddingRequest([KEY, "x"])) == EmbeddingRequest([MASK, "x"])
     with pytest.raises(BadRequest, match="Token ids"):
         outgoing.screen_input(EmbeddingRequest([[1, 2]]))
+
+
+# --- guards of answers ----------------------------------------------------------------------------
+
+INSTRUCTIONS = "You are the desk of ACME; the code word is swordfish."
+
+
+async def answered(instructions: str | None, *batches: list[Event]) -> tuple[list[Event], Turn]:
+    sink, turn = ListSink(), make_turn()
+    turn.instructions = instructions
+    outgoing = Outgoing(turn, [], sink, lambda: None, [InstructionsGuard()])
+    for batch in batches:
+        await outgoing.push(batch)
+    return sink.events, turn
+
+
+async def test_a_guard_of_answers_sees_no_input() -> None:
+    turn = make_turn(text=INSTRUCTIONS)
+    turn.instructions = INSTRUCTIONS
+    outgoing = Outgoing(turn, [], ListSink(), lambda: None, [InstructionsGuard()])
+
+    assert outgoing.screen_input(turn.request) is turn.request
+
+
+async def test_a_guard_of_answers_comes_after_the_others() -> None:
+    """What it leaves goes out, whatever they make of the text before it."""
+    sink, turn = ListSink(), make_turn()
+    turn.instructions = "Never say [credential removed] to a person."
+    outgoing = Outgoing(turn, [CredentialGuard("mask")], sink, lambda: None, [InstructionsGuard()])
+    await outgoing.push([MessageStarted(0, "m"), TextDelta(0, f"never say {KEY} to a person."), TurnCompleted()])
+
+    assert texts_of(sink.events) == {(0, "TextDelta"): WITHHELD}
+
+
+async def test_an_answer_that_no_guard_applies_to_goes_out_as_it_came() -> None:
+    batch = _batch(MessageStarted(0, "m"), TextDelta(0, INSTRUCTIONS, [{"token": "You"}]), TurnCompleted())
+
+    events, _ = await answered(None, batch)
+
+    assert events == batch
+
+
+async def test_whatever_a_provider_words_is_guarded() -> None:
+    """Instructions in names, in ids, in what it says of itself: all that callers read and rows keep."""
+    said = INSTRUCTIONS[:40]
+    usage = Usage(input_tokens=1, output_tokens=1, raw={"note": said, "details": [{"of": said}], "cost": 1})
+
+    events, turn = await answered(
+        INSTRUCTIONS,
+        [AnswerDescribed(said, said), MessageStarted(0, said, phase=said), ReasoningStarted(1, said)],
+        [ToolCallStarted(2, said, said, said), TextDelta(0, said), ReasoningSummaryDelta(1, said)],
+        [ToolArgumentsDelta(2, f'{{"text": "{said}"}}'), ReasoningEncrypted(1, said)],
+        [UsageReported(usage), TurnCompleted()],
+    )
+
+    assert said not in repr(events)
+    assert events[0] == AnswerDescribed(WITHHELD, WITHHELD)
+    assert events[3] == ToolCallStarted(2, WITHHELD, WITHHELD, WITHHELD)
+    assert texts_of(events)[2, "ToolArgumentsDelta"] == f'{{"text": "{WITHHELD}"}}'
+    assert turn.usage is not None
+    assert turn.usage.raw == {"note": WITHHELD, "details": [{"of": WITHHELD}], "cost": 1}
+
+
+async def test_what_a_provider_words_stays_where_it_is_no_secret() -> None:
+    batch = _batch(AnswerDescribed("flex", "fp_1"), ToolCallStarted(0, "fc_1", "call_1", "f"), TurnCompleted())
+
+    events, _ = await answered(INSTRUCTIONS, batch)
+
+    assert [first is second for first, second in zip(events, batch, strict=True)] == [True, True, True]
+
+
+async def test_a_tool_that_the_caller_offers_keeps_its_name() -> None:
+    """Instructions name tools, and some names are long."""
+    name = "look_up_the_orders_of_a_customer_by_number"
+    sink, turn = ListSink(), make_turn()
+    turn.instructions = f"Call {name} first, then answer."
+    turn.request = Prompt([Message("user", "x")], tools=[Tool("function", {"name": name})])
+    outgoing = Outgoing(turn, [], sink, lambda: None, [InstructionsGuard()])
+
+    await outgoing.push([ToolCallStarted(0, "fc_1", "call_1", name), ToolArgumentsDelta(0, name), TurnCompleted()])
+
+    assert sink.events[0] == ToolCallStarted(0, "fc_1", "call_1", name)
+    assert texts_of(sink.events) == {(0, "ToolArgumentsDelta"): WITHHELD}

@@ -31,6 +31,7 @@ REFUSED: dict[type[msgspec.Struct], Mapping[str, Refused]] = {
     chat.ChatCompletionRequest: chat.CHAT_REFUSED,
     responses.ResponseRequest: responses.RESPONSES_REFUSED,
     responses.CacheOptions: responses.CACHE_OPTIONS_REFUSED,
+    responses.PromptReference: responses.PROMPT_REFUSED,
     **dict.fromkeys((responses.FunctionTool, responses.CustomTool), responses.TOOL_REFUSED),
     **dict.fromkeys(
         (
@@ -188,9 +189,12 @@ def test_each_field_of_embeddings_is_heard(name: str) -> None:
 
 def told(name: str, given: Any) -> Any:
     """Some first values of enumerations are what is the default anyway."""
-    return {"response_format": {"type": "json_object"}, "text": {"verbosity": "low"}, "encoding_format": "base64"}.get(
-        name, 2 if name == "n" else given
-    )
+    return {
+        "response_format": {"type": "json_object"},
+        "text": {"verbosity": "low"},
+        "encoding_format": "base64",
+        "prompt": {"id": "x", "variables": {"a": "b"}},
+    }.get(name, 2 if name == "n" else given)
 
 
 def parts_of(kinds: Kinds) -> list[Any]:
@@ -290,6 +294,14 @@ def test_cache_options_are_refused_by_name(name: str, refused: Refused) -> None:
         return read_responses(written({**RESPONSE, "prompt_cache_options": {name: value}}))
 
     assert_refused(read, name, f"prompt_cache_options.{name}", refused)
+
+
+@pytest.mark.parametrize(("name", "refused"), refusals(responses.PROMPT_REFUSED))
+def test_fields_of_a_prompt_are_refused_by_name(name: str, refused: Refused) -> None:
+    def read(value: Any) -> Any:
+        return read_responses(written({**RESPONSE, "prompt": {"id": "chat", name: value}}))
+
+    assert_refused(read, name, f"prompt.{name}", refused)
 
 
 @pytest.mark.parametrize(("name", "refused"), refusals(responses.TOOL_REFUSED))

@@ -242,3 +242,11 @@ def refusal_of(reading: Callable[[], object]) -> BadRequest | None:
     except BadRequest as refusal:
         return refusal
     return None
+
+
+def test_metadata_may_hold_values_for_instructions() -> None:
+    asked = read(metadata={"feature": "chat", "variables.name": "Ann", "variables.": "x", "other": "y"})
+
+    assert asked.feature == "chat"
+    assert asked.prompt.variables == {"name": "Ann", "": "x"}
+    assert "metadata" not in asked.prompt.parameters

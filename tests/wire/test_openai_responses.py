@@ -211,3 +211,52 @@ def test_whatever_comes_is_read_or_refused(fields: dict[str, Any]) -> None:
     refusal = refusal_of(lambda: read(**fields))
 
     assert refusal is None or (refusal.message and refusal.param)
+
+
+# --- prompts that the server holds ----------------------------------------------------------------
+
+
+def test_a_prompt_names_a_feature_and_its_values() -> None:
+    asked = read(prompt={"id": "chat", "variables": {"name": "Ann"}, "version": None}, metadata={"feature": "chat"})
+
+    assert (asked.prompt_id, asked.feature, asked.prompt.variables) == ("chat", "chat", {"name": "Ann"})
+    assert asked.echo["prompt"] == {"id": "chat", "variables": {"name": "Ann"}, "version": None}
+    assert "prompt" not in asked.prompt.parameters
+
+
+def test_values_may_come_in_metadata_as_well() -> None:
+    asked = read(metadata={"variables.name": "Ann", "variable": "x"}, prompt={"id": "chat", "variables": {"at": "1"}})
+
+    assert asked.prompt.variables == {"name": "Ann", "at": "1"}
+    assert read(metadata={"variables.a": "x"}, prompt={"id": "c", "variables": {"a": "x"}}).prompt.variables == {
+        "a": "x"
+    }
+    refusal = refusal_of(lambda: read(metadata={"variables.a": "x"}, prompt={"id": "c", "variables": {"a": "y"}}))
+    assert refusal is not None
+    assert (refusal.code, refusal.param) == ("invalid_variable", "variables.a")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "param", "code"),
+    [
+        ("chat", "prompt", "invalid_type"),
+        ({}, "prompt.id", "missing_required_parameter"),
+        ({"id": ""}, "prompt.id", "invalid_value"),
+        ({"id": "c", "version": "2"}, "prompt.version", "unsupported_parameter"),
+        ({"id": "c", "vars": {}}, "prompt.vars", "unsupported_parameter"),
+        ({"id": "c", "variables": []}, "prompt.variables", "invalid_type"),
+        ({"id": "c", "variables": {"a": 7}}, "prompt.variables.a", "invalid_type"),
+        ({"id": "c", "variables": {"a": None}}, "prompt.variables.a", "invalid_type"),
+        (
+            {"id": "c", "variables": {"b": "x", "a": {"type": "input_text", "text": "x"}}},
+            "prompt.variables.a",
+            "unsupported_parameter",
+        ),
+        ({"id": "c", "variables": {"k" * 100: 7}}, "prompt.variables." + "k" * 64, "invalid_type"),
+    ],
+)
+def test_what_is_wrong_with_a_prompt_is_named(prompt: Any, param: str, code: str) -> None:
+    refusal = refusal_of(lambda: read(prompt=prompt))
+
+    assert refusal is not None
+    assert (refusal.param, refusal.code) == (param, code)

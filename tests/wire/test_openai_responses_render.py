@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, RateLimited, Unavailable
 from frontdesk.turn.events import AnswerDescribed, Event, MessageStarted, TextDelta, TurnCancelled, TurnIncomplete
+from frontdesk.turn.items import Format
 from frontdesk.wire.openai_responses import read_responses
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 from tests.contract.own_document import OwnDocument
@@ -346,3 +348,41 @@ def texts_within(output: list[Any]) -> dict[str, str]:
         if text:
             texts[item["id"]] = "".join(sorted(text))
     return texts
+
+
+def test_what_a_feature_decided_is_told_and_what_it_holds_is_not() -> None:
+    """A Response repeats what was really asked for; instructions and schemas of the server stay there."""
+    asked = read_responses(b'{"input": "x", "max_output_tokens": 900, "instructions": "mine", "top_p": 0.5}')
+    turn = turn_at("responses")
+    turn.request = asked.prompt
+    stream, body = ResponsesStream(turn, asked.echo), ResponsesBody(turn, asked.echo)
+    turn.request = msgspec.structs.replace(
+        asked.prompt,
+        instructions="theirs\n\nmine",
+        max_output_tokens=100,
+        reasoning_effort="low",
+        verbosity="low",
+        format=Format("json_schema", {"name": "theirs", "schema": {}}),
+        parameters={"temperature": 0.2, "top_p": 0.5, "stop": ["theirs"]},
+    )
+
+    told = {
+        "max_output_tokens": 100,
+        "temperature": 0.2,
+        "top_p": 0.5,
+        "reasoning": {**asked.echo["reasoning"], "effort": "low"},
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+        "instructions": "mine",
+    }
+    for response in (stream.response(), body.response(), payloads(stream.render([TurnCancelled()]))[0]["response"]):
+        assert {name: response[name] for name in told} == told
+        assert "theirs" not in json.dumps(response)
+
+
+def test_a_prompt_of_the_servers_is_repeated_by_its_name() -> None:
+    asked = read_responses(b'{"input": "x", "prompt": {"id": "chat", "variables": {"a": "b"}}}')
+    body = ResponsesBody(turn_at("responses"), asked.echo)
+    body.add([TurnIncomplete("content_filter")])
+
+    assert json.loads(body.body())["prompt"] == {"id": "chat", "variables": {"a": "b"}, "version": None}
+    assert OWN.check(Answer("POST", "/v1/responses", 200, "application/json", body.body())) == []

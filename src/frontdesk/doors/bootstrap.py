@@ -47,18 +47,19 @@ class BootstrapRoutes:
 
     async def bootstrap(self, request: Request) -> Response:
         """The models that a new person may chat with, and how a session begins."""
-        newcomer = Caller("user", "")
+        auth = self._config.auth
+        newcomer = Caller("user", "", tier=auth.anonymous_tier if auth.anonymous else None)
+        feature = self._access.choose_feature(newcomer, None)
+        models = {name: self._config.models[name] for name in self._access.models_of(newcomer)}
         return JSONResponse(
             {
                 "name": "Frontdesk",
                 "version": self._version,
                 "development": self._is_development,
                 "anonymous": self._allows_anonymous(request),
-                "default_model": self._config.default_model,
+                "default_model": self._access.choose_model(newcomer, feature, "chat") or None,
                 "models": [
-                    {"id": name, "title": model.title or name}
-                    for name, model in self._config.models.items()
-                    if model.kind == "chat" and self._access.allows(newcomer, name)
+                    {"id": name, "title": model.title or name} for name, model in models.items() if model.kind == "chat"
                 ],
             },
             headers={"cache-control": "no-store"},

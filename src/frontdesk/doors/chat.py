@@ -18,7 +18,7 @@ class ChatDoor:
     async def serve(self, visit: Annotated[Visit, ASKING]) -> None:
         """Serve one request."""
         chat = read_chat(visit.take_body())
-        turn = self._desk.begin("chat", visit, chat.model, chat.prompt, chat.feature)
+        turn = self._desk.begin("chat", visit, chat.model, chat.prompt, {"metadata.feature": chat.feature})
         if chat.prompt.stream:
             await self._desk.stream(
                 turn, ChatStream(turn, includes_usage=chat.includes_usage, obfuscates=chat.obfuscates), visit

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
+from frontdesk.core.config_features import FEATURE_NAME
 from frontdesk.core.errors import BadRequest
 from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
+from frontdesk.policies.access import Access
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.seams import Sink
@@ -56,13 +57,11 @@ class GuardedDoor:
 class Desk:
     """Opens visits and starts their turns."""
 
-    def __init__(
-        self, callers: Callers, live: LiveTurns, clock: Clock, default_model: str | None, body_limit_bytes: int
-    ) -> None:
+    def __init__(self, callers: Callers, live: LiveTurns, clock: Clock, access: Access, body_limit_bytes: int) -> None:
         self._callers = callers
         self._live = live
         self._clock = clock
-        self._default_model = default_model
+        self._access = access
         self._body_limit_bytes = body_limit_bytes
 
     def door(self, serve: Callable[[Visit], Awaitable[None]]) -> GuardedDoor:
@@ -76,14 +75,26 @@ class Desk:
         may.check(caller)
         return Visit(caller, head, await read_body(receive, head, self._body_limit_bytes), scope, receive, send)
 
-    def begin(self, door: Door, visit: Visit, model: str | None, request: Request, feature: str | None) -> Turn:
-        """Make the turn of a visit. Raises BadRequest where no model is named and none is the default."""
-        model = model or self._default_model
+    @property
+    def has_features(self) -> bool:
+        """Whether features are configured."""
+        return self._access.has_features
+
+    def begin(
+        self, door: Door, visit: Visit, model: str | None, request: Request, features: Mapping[str, str | None]
+    ) -> Turn:
+        """Make the turn of a visit. `features` are the fields that may name one, and what they say.
+
+        Raises BadRequest where two name different ones, or no model is named and none is the default.
+        """
+        feature = self._access.choose_feature(visit.caller, named_feature(visit.head.feature, features))
+        if not model:
+            model = self._access.choose_model(visit.caller, feature, "embeddings" if door == "embeddings" else "chat")
         if model is None:
             raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
         if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
             raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
-        return Turn(door, visit.caller, model, request, self._clock, _feature(visit.head.feature, feature))
+        return Turn(door, visit.caller, model, request, self._clock, feature)
 
     def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with an event stream."""
@@ -101,28 +112,27 @@ def _headers(turn: Turn) -> Headers:
     return [(b"x-request-id", turn.id.encode())]
 
 
-_FEATURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_NO_FEATURE = "default"
 _MAX_MODEL_CHARS = 200
+_METADATA = "metadata.feature"
 
 
-def _feature(header: bytes | None, field: str | None) -> str:
-    if header is None:
-        if field is None:
-            return _NO_FEATURE
-        named = field
-    else:
-        named = header.decode("latin-1")
-        if field is not None and field != named:
+def named_feature(header: bytes | None, fields: Mapping[str, str | None]) -> str | None:
+    """The feature that a request names: in the header Frontdesk-Feature, or in one of these fields."""
+    named = None if header is None else header.decode("latin-1")
+    place = "The header Frontdesk-Feature"
+    param = _METADATA
+    for field, said in fields.items():
+        if said is None:
+            continue
+        if named is not None and said != named:
             raise BadRequest(
-                f"The header Frontdesk-Feature says {named!r} and metadata.feature says {field!r}. Send one.",
-                code="ambiguous_feature",
-                param="metadata.feature",
+                f"{place} says {named!r} and {field} says {said!r}. Send one.", code="ambiguous_feature", param=field
             )
-    if _FEATURE.fullmatch(named) is None:
+        named, place, param = said, field, field
+    if named is not None and FEATURE_NAME.fullmatch(named) is None:
         raise BadRequest(
             f"The feature {named!r} is not a name: letters, digits, '_', '.', '-', at most 64.",
             code="invalid_feature",
-            param="metadata.feature",
+            param=param,
         )
     return named

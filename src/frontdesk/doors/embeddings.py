@@ -17,5 +17,5 @@ class EmbeddingsDoor:
     async def serve(self, visit: Annotated[Visit, ASKING]) -> None:
         """Serve one request."""
         asked = read_embeddings(visit.take_body())
-        turn = self._desk.begin("embeddings", visit, asked.model, asked.request, None)
+        turn = self._desk.begin("embeddings", visit, asked.model, asked.request, {})
         await self._desk.collect(turn, EmbeddingsBody(turn, is_base64=asked.is_base64), visit)

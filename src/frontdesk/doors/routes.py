@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from frontdesk.core.errors import NotFound
-from frontdesk.doors.desk import ASKING
+from frontdesk.doors.desk import ASKING, named_feature
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
+from frontdesk.http.requests import Head
 from frontdesk.policies.access import Access
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.turn import Caller, Turn
@@ -20,12 +20,9 @@ from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStrea
 class GatewayRoutes:
     """Models, and cancelling."""
 
-    def __init__(
-        self, callers: Callers, access: Access, models: Iterable[str], created_at: int, live: LiveTurns
-    ) -> None:
+    def __init__(self, callers: Callers, access: Access, created_at: int, live: LiveTurns) -> None:
         self._callers = callers
         self._access = access
-        self._models = list(models)
         self._created_at = created_at
         self._live = live
 
@@ -37,15 +34,14 @@ class GatewayRoutes:
             guarded("/v1/responses/{response_id}/cancel", "POST", self.cancel_response, self._callers),
         ]
 
-    async def list_models(self, _: Request, caller: Annotated[Caller, ASKING]) -> Response:
-        """The models that this caller may use."""
-        allowed = [self._model(name) for name in self._models if self._access.allows(caller, name)]
-        return JSONResponse({"object": "list", "data": allowed})
+    async def list_models(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
+        """The models that this caller may use, for any feature or for the one that the header names."""
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in self._models(request, caller)]})
 
     async def retrieve_model(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """One of them."""
         name = request.path_params["model"]
-        if not self._access.allows(caller, name):
+        if name not in self._models(request, caller):
             raise NotFound(
                 f"The model {name!r} does not exist or you do not have access to it.",
                 code="model_not_found",
@@ -65,6 +61,12 @@ class GatewayRoutes:
         renderer = found.sink.renderer
         assert isinstance(renderer, ResponsesBody | ResponsesStream)  # the door "responses" has no other
         return JSONResponse(renderer.response())
+
+    def _models(self, request: Request, caller: Caller) -> list[str]:
+        feature = named_feature(Head(request.scope).feature, {})
+        if feature is not None:
+            self._access.check_feature(caller, feature)
+        return self._access.models_of(caller, feature)
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created_at, "owned_by": "frontdesk"}

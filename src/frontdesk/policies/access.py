@@ -1,31 +1,45 @@
-"""Access: which models a caller may use."""
+"""Access: which features and models a caller may use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-
-from frontdesk.core.errors import BadRequest, NotFound
+from frontdesk.core.config import Config, Feature, ModelKind
+from frontdesk.core.config_problems import remedy_for
+from frontdesk.core.errors import BadRequest, Forbidden, NotFound
 from frontdesk.policies.tiers import tier_of
 from frontdesk.turn.turn import Caller, Turn
 
+NO_FEATURE = "default"
+"""What turns without a feature are labelled with."""
+_NO_RULES = Feature()
+
 
 class Access:
-    """Lets a turn pass whose model exists, fits its door and is allowed to the caller's tier.
+    """Lets a turn pass whose feature and model its caller may use, and whose model fits its door.
 
-    `models` tells what each name is for, `tiers` the names that a tier may use (None: all). A model
-    that is not allowed looks like one that does not exist. Servers may use all.
+    People have the features that their tier and their token name, and of a feature's models those that
+    their tier names as well. What they may not use looks like what does not exist. Holders of secret
+    keys may use all. Where no features are configured, they are names that only label turns.
     """
 
-    def __init__(
-        self, models: Mapping[str, str], tiers: Mapping[str, Set[str] | None], default_tier: str | None
-    ) -> None:
-        self._models = models
-        self._tiers = tiers
-        self._default_tier = default_tier
+    def __init__(self, config: Config) -> None:
+        self._models = {name: model.kind for name, model in config.models.items()}
+        self._features = config.features
+        self._tiers = config.tiers
+        self._default_model = config.default_model
+        self._default_feature = config.default_feature
+        self._default_tier = config.default_tier
+
+    @property
+    def has_features(self) -> bool:
+        """Whether features are configured."""
+        return bool(self._features)
 
     def admit(self, turn: Turn) -> None:
-        """Raise NotFound for a model that this caller has not, BadRequest for one of another kind."""
-        if not self.allows(turn.caller, turn.model):
+        """Raise Forbidden for a feature that this caller has not, NotFound for such a model, BadRequest for a
+        model of another kind and a feature that is missing or unknown.
+        """
+        self.check_feature(turn.caller, turn.feature)
+        if not self.allows(turn.caller, turn.model, turn.feature):
             raise NotFound(
                 f"The model {turn.model!r} does not exist or you do not have access to it.",
                 code="model_not_found",
@@ -42,11 +56,89 @@ class Access:
     def settle(self, turn: Turn) -> None:
         """Nothing was borrowed."""
 
-    def allows(self, caller: Caller, model: str) -> bool:
-        """Whether this caller may use this model."""
-        if model not in self._models:
+    # --- features ---
+
+    def choose_feature(self, caller: Caller, named: str | None) -> str:
+        """The feature of a request: what it names, else a person's default. Nobody asks yet whether it is allowed."""
+        if named is not None:
+            return named
+        if caller.role != "user" or not self._features:
+            return NO_FEATURE
+        if self._default_feature is None and len(self._features) == 1:
+            return next(iter(self._features))
+        return self._default_feature or NO_FEATURE
+
+    def check_feature(self, caller: Caller, feature: str) -> None:
+        """Raise Forbidden or BadRequest for a feature that this caller has not."""
+        if not self._features or self._has_feature(caller, feature):
+            return
+        if caller.role != "user":
+            raise BadRequest(
+                f"The feature {feature!r} is not configured. {remedy_for(feature, self._features)}",
+                code="unknown_feature",
+                param=_PARAM,
+            )
+        if feature == NO_FEATURE:
+            usable = self.features_of(caller)
+            raise BadRequest(
+                "Say what this request is for: name a feature in the header Frontdesk-Feature or in metadata.feature. "
+                f"You may use: {', '.join(usable) or 'none'}.",
+                code="missing_feature",
+                param=_PARAM,
+            )
+        raise Forbidden(
+            f"The feature {feature!r} does not exist or you may not use it.", code="feature_not_allowed", param=_PARAM
+        )
+
+    def features_of(self, caller: Caller) -> list[str]:
+        """The features that a caller may name."""
+        return [name for name in self._features if self._has_feature(caller, name)]
+
+    def _has_feature(self, caller: Caller, feature: str) -> bool:
+        if caller.role != "user":
+            return feature in self._features or feature == NO_FEATURE
+        if feature not in self._features or (caller.features is not None and feature not in caller.features):
+            return False
+        tier = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
+        return tier is None or tier.features is None or feature in tier.features
+
+    # --- models ---
+
+    def choose_model(self, caller: Caller, feature: str, kind: ModelKind) -> str | None:
+        """The model of a request that names none: the feature's default, the configuration's, or the feature's
+        first one that is allowed. None where nothing says which; "" where the feature itself is not allowed.
+        """
+        if not self._features:
+            return self._default_model
+        if not self._has_feature(caller, feature):
+            return ""
+        rules = self._features.get(feature, _NO_RULES)
+        for name in (rules.default_model, self._default_model, *(rules.models or ())):
+            if name is not None and self._models[name] == kind and self._allows(caller, name, rules):
+                return name
+        return None
+
+    def allows(self, caller: Caller, model: str, feature: str) -> bool:
+        """Whether a caller may use a model for a feature that is theirs."""
+        if caller.role != "user":
+            return model in self._models
+        return model in self._models and self._allows(caller, model, self._features.get(feature, _NO_RULES))
+
+    def models_of(self, caller: Caller, feature: str | None = None) -> list[str]:
+        """The models that a caller may use for this feature, or for any that is theirs."""
+        if feature is not None or not self._features:
+            return [name for name in self._models if self.allows(caller, name, feature or NO_FEATURE)]
+        theirs = [name for name in (NO_FEATURE, *self._features) if self._has_feature(caller, name)]
+        return [name for name in self._models if any(self.allows(caller, name, feature) for feature in theirs)]
+
+    def _allows(self, caller: Caller, model: str, rules: Feature) -> bool:
+        """Whether feature and tier allow a model; whoever holds a secret key is led by the feature alone."""
+        if rules.models is not None and model not in rules.models:
             return False
         if caller.role != "user":
             return True
-        allowed = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
-        return allowed is None or model in allowed
+        tier = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
+        return tier is None or tier.models is None or model in tier.models
+
+
+_PARAM = "metadata.feature"

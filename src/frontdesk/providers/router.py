@@ -24,6 +24,7 @@ from frontdesk.turn.events import (
 )
 from frontdesk.turn.seams import Provider, Push
 from frontdesk.turn.turn import Attempt, Turn
+from frontdesk.turn.verbatim import Verbatim
 
 _log = logging.getLogger("frontdesk.providers")
 _BEGINNINGS = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningSummaryStarted, ToolCallStarted})
@@ -96,7 +97,27 @@ async def _carry_on(route: Route, attempt: Attempt, turn: Turn, push: Push) -> N
         if attempt.status != "completed":
             raise ProviderError("the answer ended without saying so")
     except FrontdeskError as error:
+        if turn.instructions is not None:
+            _withhold(error, Verbatim(turn.instructions))
         attempt.status = "failed"
         attempt.error = error
         attempt.finished_at = turn.clock.now()
         raise
+
+
+def _withhold(error: FrontdeskError, instructions: Verbatim) -> None:
+    """Take the server's own instructions out of a provider's words: callers read them, rows and logs keep them."""
+    instead = {
+        "message": _UNTOLD,
+        "reason": "words that hold the instructions",
+        "code": type(error).code,
+        "param": None,
+    }
+    for name, words in instead.items():
+        told = getattr(error, name, None)
+        if isinstance(told, str) and instructions.occurs_in(told):
+            setattr(error, name, words)
+            error.args = (_UNTOLD,)
+
+
+_UNTOLD = "The model's provider refused the request. It said why in words that are not for callers."

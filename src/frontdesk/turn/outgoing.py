@@ -1,41 +1,51 @@
 """Every batch of events passes here on its way out: guards, counts, settlement, then the sink.
 
 Guards see each text of an item as one stream, so what they hold back at the end of a batch is
-released by the next one, by the item's end, or by the answer's. Settlement comes before the last
-write: who has read the end of an answer finds its row, and a slow reader holds no slot.
+released by the next one, by the item's end, or by the answer's; what else a provider words as it likes
+(names, ids, what it says of itself and its usage) they see whole. Settlement comes before the last write:
+who has read the end of an answer finds its row, and a slow reader holds no slot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Never
+from typing import Never, TypeVar
+
+import msgspec
 
 from frontdesk.core.errors import FrontdeskError, Refused
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
+    AnswerDescribed,
     ChoiceFinished,
     Delta,
     Event,
     ItemFinished,
+    MessageStarted,
     ReasoningDelta,
+    ReasoningEncrypted,
+    ReasoningStarted,
     ReasoningSummaryDelta,
     ReasoningSummaryStarted,
     RefusalDelta,
     TextDelta,
     ToolArgumentsDelta,
+    ToolCallStarted,
     TurnCancelled,
     TurnCompleted,
     TurnIncomplete,
     UsageReported,
 )
-from frontdesk.turn.items import Request
-from frontdesk.turn.screening import screened_request
+from frontdesk.turn.items import Prompt, Request
+from frontdesk.turn.screening import screened_request, screened_value
 from frontdesk.turn.seams import Filter, Guard, Sink
 from frontdesk.turn.turn import Status, Turn
 
 _DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ReasoningSummaryDelta, ToolArgumentsDelta})
 # Where a text ends and what was held of it is due.
 _TEXT_ENDS = frozenset({ItemFinished, ReasoningSummaryStarted})
+_NAMING_TYPES = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningEncrypted, ToolCallStarted})
+_Naming = TypeVar("_Naming", bound=msgspec.Struct)
 _STATUS: dict[type[Event], Status] = {
     TurnCompleted: "completed",
     TurnIncomplete: "incomplete",
@@ -48,13 +58,24 @@ class AnswerWithheld(Exception):
 
 
 class Outgoing:
-    """The way out of one turn. `settle` is called once, before the last write."""
+    """The way out of one turn. `settle` is called once, before the last write.
 
-    __slots__ = ("_guards", "_screens", "_settle", "_sink", "_turn", "has_ended")
+    `guards` screen the input and the answer, `answer_guards` come after them and see only the answer.
+    """
 
-    def __init__(self, turn: Turn, guards: Sequence[Guard], sink: Sink, settle: Callable[[], None]) -> None:
+    __slots__ = ("_answer_guards", "_guards", "_screens", "_settle", "_sink", "_turn", "has_ended")
+
+    def __init__(
+        self,
+        turn: Turn,
+        guards: Sequence[Guard],
+        sink: Sink,
+        settle: Callable[[], None],
+        answer_guards: Sequence[Guard] = (),
+    ) -> None:
         self._turn = turn
         self._guards = guards
+        self._answer_guards = (*guards, *answer_guards)
         self._sink = sink
         self._settle = settle
         self._screens: dict[tuple[int, type[Delta]], _Screen] = {}
@@ -69,13 +90,14 @@ class Outgoing:
     async def push(self, events: list[Event]) -> None:
         """Send a batch. Nothing may be pushed after a batch that ends with a terminal event."""
         turn = self._turn
-        if self._guards:
+        if turn.first_event_at is None:
+            turn.first_event_at = turn.clock.now()
+            self._answer_guards = tuple(guard for guard in self._answer_guards if guard.open(turn) is not None)
+        if self._answer_guards:
             try:
                 events = self._screened(events)
             except Refused as refusal:
                 await self._withhold(refusal)
-        if turn.first_event_at is None:
-            turn.first_event_at = turn.clock.now()
         for event in events:
             kind = type(event)
             if kind in _DELTA_TYPES:
@@ -131,14 +153,31 @@ class Outgoing:
                 released.extend(self._flush_item(event.output))  # type: ignore[union-attr]
             elif kind in TERMINAL_TYPES:
                 released.extend(self._flush_all())
+            elif kind in _NAMING_TYPES:
+                event = self._screened_names(event)  # noqa: PLW2901 - what goes on is what the guards leave of it
+            elif kind is UsageReported:
+                event = self._screened_usage(event)  # type: ignore[arg-type]  # noqa: PLW2901 - the same
             released.append(event)
         return released
+
+    def _screened_names(self, event: _Naming) -> _Naming:
+        texts = {name: value for name in event.__struct_fields__ if isinstance(value := getattr(event, name), str)}
+        if isinstance(event, ToolCallStarted) and _offers(self._turn.request, event.name):
+            del texts["name"]  # the caller's own word
+        screened = {name: self._screen_answer(text) for name, text in texts.items()}
+        return event if screened == texts else msgspec.structs.replace(event, **screened)
+
+    def _screened_usage(self, event: UsageReported) -> UsageReported:
+        usage = event.usage
+        if usage.raw is None:
+            return event
+        return UsageReported(msgspec.structs.replace(usage, raw=screened_value(usage.raw, self._screen_answer)))
 
     def _screen_of(self, event: Delta) -> _Screen:
         key = (event.output, type(event))
         screen = self._screens.get(key)
         if screen is None:
-            screen = self._screens[key] = _Screen(self._guards, self._turn)
+            screen = self._screens[key] = _Screen(self._answer_guards, self._turn)
         return screen
 
     def _flush_item(self, output: int) -> list[Event]:
@@ -157,8 +196,14 @@ class Outgoing:
         return flushed
 
     def _screen_text(self, text: str) -> str:
-        screen = _Screen(self._guards, self._turn)
-        return screen.feed(text) + screen.flush()
+        return _Screen(self._guards, self._turn).screen(text)
+
+    def _screen_answer(self, text: str) -> str:
+        return _Screen(self._answer_guards, self._turn).screen(text)
+
+
+def _offers(request: Request, tool: str) -> bool:
+    return isinstance(request, Prompt) and any(each.definition.get("name") == tool for each in request.tools)
 
 
 class _Screen:
@@ -168,6 +213,9 @@ class _Screen:
 
     def __init__(self, guards: Sequence[Guard], turn: Turn) -> None:
         self._filters: list[Filter] = [opened for guard in guards if (opened := guard.open(turn)) is not None]
+
+    def screen(self, text: str) -> str:
+        return self.feed(text) + self.flush()
 
     def feed(self, text: str) -> str:
         for each in self._filters:

@@ -18,11 +18,12 @@ _log = logging.getLogger("frontdesk.turn")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a turn passes, in order."""
+    """What a turn passes, in order. `answer_guards` come after the guards, on the way back only."""
 
     policies: Sequence[Policy]
     guards: Sequence[Guard]
     router: Router
+    answer_guards: Sequence[Guard] = ()
 
 
 async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
@@ -32,7 +33,7 @@ async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
     process is going down.
     """
     admitted = Admitted(turn)
-    outgoing = Outgoing(turn, line.guards, sink, admitted.settle)
+    outgoing = Outgoing(turn, line.guards, sink, admitted.settle, line.answer_guards)
     try:
         for policy in line.policies:
             waiting = policy.admit(turn)

@@ -32,19 +32,24 @@ def screened_request(request: Request, screen: Screen) -> Request:
     """Return the request with every text replaced by what `screen` makes of it."""
     if isinstance(request, EmbeddingRequest):
         request = _screened_inputs(request, screen)
-        return msgspec.structs.replace(request, parameters=_screened_value(request.parameters, screen))
+        return msgspec.structs.replace(request, parameters=screened_value(request.parameters, screen))
     return msgspec.structs.replace(
         request,
         items=[_screened_item(item, screen) for item in request.items],
         instructions=None if request.instructions is None else screen(request.instructions),
         tools=[
-            msgspec.structs.replace(tool, definition=_screened_value(tool.definition, screen)) for tool in request.tools
+            msgspec.structs.replace(tool, definition=screened_value(tool.definition, screen)) for tool in request.tools
         ],
         format=None
         if request.format is None
-        else msgspec.structs.replace(request.format, definition=_screened_value(request.format.definition, screen)),
-        parameters=_screened_value(request.parameters, screen),
+        else msgspec.structs.replace(request.format, definition=screened_value(request.format.definition, screen)),
+        parameters=screened_value(request.parameters, screen),
     )
+
+
+def screened_value(value: dict[str, Any], screen: Screen) -> dict[str, Any]:
+    """Return an object of JSON with every text in it replaced by what `screen` makes of it; names stay."""
+    return cast("dict[str, Any]", _screened_json(value, screen))
 
 
 def _screened_inputs(request: EmbeddingRequest, screen: Screen) -> EmbeddingRequest:
@@ -66,14 +71,14 @@ def _screened_item(item: Item, screen: Screen) -> Item:
             return msgspec.structs.replace(
                 item,
                 content=_screened_content(item.content, screen),
-                extra=None if item.extra is None else _screened_value(item.extra, screen),
+                extra=None if item.extra is None else screened_value(item.extra, screen),
             )
         case ToolCall():
             return msgspec.structs.replace(item, arguments=screen(item.arguments))
         case ToolOutput():
             return msgspec.structs.replace(item, output=_screened_content(item.output, screen))
         case Unknown():
-            return msgspec.structs.replace(item, raw=_screened_value(item.raw, screen))
+            return msgspec.structs.replace(item, raw=screened_value(item.raw, screen))
 
 
 def _screened_content(content: str | list[Part], screen: Screen) -> str | list[Part]:
@@ -88,16 +93,12 @@ def _screened_part(part: Part, screen: Screen) -> Part:
             return msgspec.structs.replace(
                 part,
                 text=screen(part.text),
-                extra=None if part.extra is None else _screened_value(part.extra, screen),
+                extra=None if part.extra is None else screened_value(part.extra, screen),
             )
         case Image():
             return part
         case Unknown():
-            return msgspec.structs.replace(part, raw=_screened_value(part.raw, screen))
-
-
-def _screened_value(value: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    return cast("dict[str, Any]", _screened_json(value, screen))
+            return msgspec.structs.replace(part, raw=screened_value(part.raw, screen))
 
 
 def _screened_json(value: Any, screen: Screen) -> Any:

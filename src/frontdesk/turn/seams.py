@@ -47,10 +47,10 @@ class Filter(Protocol):
 
 
 class Guard(Protocol):
-    """A filter on what goes out and on what comes back, the same for both."""
+    """A filter on what goes out and on what comes back, the same for both, or on answers alone (`Line`)."""
 
     def open(self, turn: Turn) -> Filter | None:
-        """Start a text of this turn; None where the guard does not apply to it."""
+        """Start a text of this turn; None where the guard does not apply to the turn."""
         ...
 
 

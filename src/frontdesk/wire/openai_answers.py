@@ -355,6 +355,14 @@ class EchoedReasoning(msgspec.Struct):
     context: Literal["auto", "current_turn", "all_turns"] | None
 
 
+class EchoedPrompt(msgspec.Struct):
+    """The feature whose instructions were asked for, and the values for their variables."""
+
+    id: str
+    variables: dict[str, str] | None
+    version: None
+
+
 class EchoedCacheOptions(msgspec.Struct):
     """What was said about caching."""
 
@@ -409,7 +417,7 @@ class Response(msgspec.Struct):
     parallel_tool_calls: bool
     presence_penalty: float
     previous_response_id: None
-    prompt: None
+    prompt: EchoedPrompt | None
     prompt_cache_key: str | None
     prompt_cache_retention: Literal["in_memory", "24h"] | None
     reasoning: EchoedReasoning

@@ -30,7 +30,7 @@ from frontdesk.wire.openai_chat_shapes import (
     ChatToolChoice,
     ChatToolMessage,
 )
-from frontdesk.wire.parameters import JsonObjectFormat
+from frontdesk.wire.parameters import JsonObjectFormat, variables_in
 from frontdesk.wire.reading import names_of, others, read_content, read_object, refuse, view
 from frontdesk.wire.refusing import wrong
 
@@ -73,6 +73,7 @@ def read_chat(body: bytes) -> ChatRequest:
         choices=fields.n or 1,
         stream=bool(fields.stream),
         parameters={name: value for name, value in raw.items() if name not in _READ and value is not None},
+        variables=variables_in(fields.metadata),
     )
     return ChatRequest(
         prompt=prompt,

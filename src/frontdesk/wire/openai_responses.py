@@ -15,6 +15,7 @@ from frontdesk.wire.openai_responses_shapes import (
     CALL_REFUSED,
     ITEMS,
     PARTS,
+    PROMPT_REFUSED,
     RESPONSES_REFUSED,
     TOOL_CHOICES,
     TOOL_REFERENCES,
@@ -31,33 +32,40 @@ from frontdesk.wire.openai_responses_shapes import (
     MessageItem,
     OutputTextPart,
     PlainTextPart,
+    PromptReference,
     Reasoning,
     ResponseRequest,
     ResponsesPassed,
     TextOptions,
 )
-from frontdesk.wire.parameters import JsonObjectFormat
+from frontdesk.wire.parameters import JsonObjectFormat, variables_in
 from frontdesk.wire.reading import names_of, others, read_content, read_object, refuse, view
-from frontdesk.wire.refusing import wrong
+from frontdesk.wire.refusing import told, unsupported, wrong
 
 _READ = names_of(ResponseRequest) - names_of(ResponsesPassed)
 _LOGPROBS = "message.output_text.logprobs"
 
 
 class ResponsesRequest(msgspec.Struct, frozen=True):
-    """A Responses request: the prompt, and what the Response object echoes."""
+    """A Responses request: the prompt, and what the Response object echoes.
+
+    `feature` is what metadata names, `prompt_id` what `prompt` does.
+    """
 
     prompt: Prompt
     model: str | None
     feature: str | None
     echo: dict[str, Any]
     obfuscates: bool = False
+    prompt_id: str | None = None
 
 
 def read_responses(body: bytes) -> ResponsesRequest:
     """Read a request body; raises BadRequest naming the field."""
     raw = read_object(body)
     refuse(raw, RESPONSES_REFUSED)
+    if "prompt" in raw:
+        _refuse_in_reference(raw["prompt"])
     fields = view(raw, ResponseRequest)
     options = fields.stream_options
     if options is not None and not fields.stream:
@@ -82,6 +90,7 @@ def read_responses(body: bytes) -> ResponsesRequest:
         include=frozenset(fields.include or ()),
         truncation=fields.truncation,
         parameters=_parameters(fields, raw),
+        variables=_variables(fields),
         dialect="responses",
     )
     return ResponsesRequest(
@@ -90,6 +99,7 @@ def read_responses(body: bytes) -> ResponsesRequest:
         (fields.metadata or {}).get("feature"),
         _echo(fields, raw),
         options is not None and bool(options.include_obfuscation),
+        None if fields.prompt is None else fields.prompt.id,
     )
 
 
@@ -110,6 +120,40 @@ def _parameters(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
     else:
         parameters.pop("top_logprobs", None)
     return parameters
+
+
+# --- prompts that the server holds ---------------------------------------------------------------
+
+
+def _refuse_in_reference(reference: Any) -> None:
+    """Refuse by name what OpenAI's prompts have and features have not."""
+    if not isinstance(reference, dict):
+        return  # the shape says what is wrong
+    fields = cast("dict[str, Any]", reference)
+    refuse(fields, PROMPT_REFUSED, "prompt.")
+    for name in others(fields, _REFERENCE) or ():
+        raise unsupported(f"prompt.{name[:_MAX_NAME_CHARS]}", "It is not known here; leave it out.")
+    variables = fields.get("variables")
+    for name, value in cast("dict[str, Any]", variables).items() if isinstance(variables, dict) else ():
+        param = f"prompt.variables.{name[:_MAX_NAME_CHARS]}"
+        if isinstance(value, dict):
+            raise unsupported(param, "Send a text; put pictures and files into 'input'.")
+        if not isinstance(value, str):
+            raise wrong(param, f"{param!r} must be a text, not {told(value)}.", "invalid_type")
+
+
+_REFERENCE = names_of(PromptReference)
+_MAX_NAME_CHARS = 64
+
+
+def _variables(fields: ResponseRequest) -> dict[str, str]:
+    """The values of variables, which `prompt` may say, and metadata as for Chat Completions."""
+    variables = variables_in(fields.metadata)
+    for name, value in ((fields.prompt.variables if fields.prompt else None) or {}).items():
+        if variables.setdefault(name, value) != value:
+            words = f"'prompt' and metadata say different values for the variable {name!r}. Send one."
+            raise wrong(f"variables.{name}", words, "invalid_variable")
+    return variables
 
 
 # --- items --------------------------------------------------------------------------------------
@@ -223,7 +267,7 @@ def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
         "parallel_tool_calls": fields.parallel_tool_calls is not False,
         "presence_penalty": fields.presence_penalty or 0.0,
         "previous_response_id": None,
-        "prompt": None,
+        "prompt": None if fields.prompt is None else _echoed_reference(fields.prompt),
         "prompt_cache_key": fields.prompt_cache_key,
         "prompt_cache_retention": fields.prompt_cache_retention,
         "reasoning": {
@@ -248,6 +292,10 @@ def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
         options = fields.prompt_cache_options
         echo["prompt_cache_options"] = {"mode": options.mode or "implicit", "ttl": options.ttl or "30m"}
     return echo
+
+
+def _echoed_reference(prompt: PromptReference) -> dict[str, Any]:
+    return {"id": prompt.id, "variables": prompt.variables, "version": None}
 
 
 def _echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:

@@ -301,12 +301,12 @@ _ResponseStatus = Literal["in_progress", "completed", "incomplete", "cancelled",
 class _Answer:
     """The Response as it comes together."""
 
-    __slots__ = ("_echo", "_error", "_shows_sealed", "_turn", "items", "reason", "status", "usage")
+    __slots__ = ("_asked", "_echo", "_error", "_shows_sealed", "_turn", "items", "reason", "status", "usage")
 
     def __init__(self, turn: Turn, echo: dict[str, Any]) -> None:
         self._turn = turn
-        self._echo = echo
-        asked = turn.request
+        self._echo: dict[str, Any] = echo
+        asked = self._asked = turn.request  # as the caller put it
         self._shows_sealed = isinstance(asked, Prompt) and "reasoning.encrypted_content" in asked.include
         self._error: dict[str, str] | None = None
         self.items: dict[int, _AnswerItem] = {}
@@ -349,7 +349,22 @@ class _Answer:
             "output": [item.body() for item in self.items.values() if item.status != "in_progress"],
             "usage": usage_body(self.usage),
             **self._echo,
+            **self._decided(),
         }
+
+    def _decided(self) -> dict[str, Any]:
+        """What the request did not say and a feature did, or limited. Never its instructions, nor its schemas."""
+        asked = self._turn.request
+        if asked is self._asked or not isinstance(asked, Prompt):
+            return {}
+        said: dict[str, Any] = {name: asked.parameters[name] for name in _ECHOED if name in asked.parameters}
+        said["max_output_tokens"] = asked.max_output_tokens
+        said["reasoning"] = {**self._echo["reasoning"], "effort": asked.reasoning_effort}
+        said["text"] = {**self._echo["text"], "verbosity": asked.verbosity or "medium"}
+        return said
+
+
+_ECHOED = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "parallel_tool_calls", "top_logprobs")
 
 
 class _AnswerItem:

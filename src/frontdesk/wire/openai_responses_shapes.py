@@ -392,6 +392,18 @@ class ImageOptions(msgspec.Struct):
     context_compression: Literal["auto", "enabled", "disabled"] | None = None
 
 
+class PromptReference(msgspec.Struct):
+    """A feature whose instructions the server holds, and values for their variables."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    variables: dict[str, str] | None = None
+
+
+PROMPT_REFUSED: dict[str, Refused] = {
+    "version": Refused("Leave it out: a feature has one version, which its operator changes.")
+}
+
+
 class ResponsesPassed(Passed):
     """What Responses passes on."""
 
@@ -433,6 +445,7 @@ class ResponseRequest(ResponsesPassed, kw_only=True):
     reasoning: Reasoning | None = None
     include: list[Includable] | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    prompt: PromptReference | None = None
     metadata: Metadata | None = None
     store: bool | None = None
 
@@ -444,7 +457,6 @@ RESPONSES_REFUSED: dict[str, Refused] = {
     "previous_response_id": Refused(_SEND_EARLIER),
     "conversation": Refused(_SEND_EARLIER),
     "context_management": Refused("Leave it out, and send fewer items instead."),
-    "prompt": Refused("Send the text in 'instructions' or 'input'."),
     "max_tool_calls": Refused("It limits tools that the provider runs, and none are offered."),
     "moderation": Refused("Leave it out: the server's own guards screen what it sends and answers."),
     "access_programs": Refused("Leave it out: it belongs to the account of whoever runs this server."),

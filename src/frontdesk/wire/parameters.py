@@ -50,3 +50,11 @@ class Passed(msgspec.Struct):
     safety_identifier: Annotated[str, Meta(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Meta(max_length=512)] | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+
+
+_VARIABLE = "variables."
+
+
+def variables_in(metadata: dict[str, str] | None) -> dict[str, str]:
+    """Values for a feature's instructions: what metadata says as `variables.NAME`."""
+    return {key.removeprefix(_VARIABLE): value for key, value in (metadata or {}).items() if key.startswith(_VARIABLE)}

@@ -1,0 +1,89 @@
+"""A feature's instructions: a template, and what a request's values make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from frontdesk.core.config import Feature
+from frontdesk.core.config_problems import remedy_for
+from frontdesk.core.errors import BadRequest
+from frontdesk.core.templates import parse_template
+from frontdesk.core.variables import ValueRefused, read_value
+from frontdesk.turn.verbatim import LEAST_CHARS, RUN_CHARS
+
+_EDGE_CHARS = RUN_CHARS - LEAST_CHARS
+_GAP = "\0"  # stands in no text
+_MAX_TOLD_CHARS = 64
+
+
+class Rendered(NamedTuple):
+    """Instructions for one turn: the text for the model, and what of it no caller may read."""
+
+    text: str
+    unreadable: str
+
+
+class Instructions:
+    """The instructions of a feature, which may have none."""
+
+    def __init__(self, name: str, feature: Feature) -> None:
+        self._name = name
+        self._template = None if feature.instructions is None else parse_template(feature.instructions)
+        self._variables = feature.variables
+        self._defaults = {
+            name: read_value(variable, variable.default)
+            for name, variable in feature.variables.items()
+            if variable.default is not None
+        }
+
+    def render(self, given: Mapping[str, str]) -> Rendered | None:
+        """Put a request's values in. None where there are no instructions.
+
+        Raises BadRequest naming a variable that is unknown, missing, or has a value that it cannot have.
+        """
+        values = dict(self._defaults)
+        for name, value in given.items():
+            values[name] = self._read(name, value)
+        if self._template is None:
+            return None
+        for name in self._variables:
+            if name not in values:
+                raise _wrong(
+                    name, "missing_variable", f"The feature {self._name!r} needs the variable {name!r}. {_HOW}"
+                )
+        text = self._template.render(values)
+        if all(len(value) <= _EDGE_CHARS for value in values.values()):
+            return Rendered(text, text)
+        return Rendered(text, self._template.render({name: _without_middle(value) for name, value in values.items()}))
+
+    def _read(self, name: str, value: str) -> str:
+        variable = self._variables.get(name)
+        if variable is None:
+            raise unknown_variable(name, f"The feature {self._name!r} has no variable {_told(name)}.", self._variables)
+        try:
+            return read_value(variable, value)
+        except ValueRefused as error:
+            raise _wrong(name, "invalid_variable", f"The variable {name!r} {error}") from None
+
+
+def unknown_variable(name: str, fault: str, known: Mapping[str, object]) -> BadRequest:
+    """The error for a value that nothing takes."""
+    remedy = remedy_for(name[:_MAX_TOLD_CHARS], known) if known else "Leave it out."
+    return _wrong(name, "unknown_variable", f"{fault} {remedy}")
+
+
+def _without_middle(value: str) -> str:
+    """A value as far as a run reaches into it that is the server's own in part: answers may repeat what was sent."""
+    return value if len(value) <= _EDGE_CHARS else f"{value[:_EDGE_CHARS]}{_GAP}{value[-_EDGE_CHARS:]}"
+
+
+def _wrong(name: str, code: str, message: str) -> BadRequest:
+    return BadRequest(message, code=code, param=f"variables.{name[:_MAX_TOLD_CHARS]}")
+
+
+def _told(name: str) -> str:
+    return repr(name) if len(name) <= _MAX_TOLD_CHARS else f"of {len(name)} characters"
+
+
+_HOW = "Send it as metadata 'variables.NAME', or to /v1/responses in 'prompt.variables'."

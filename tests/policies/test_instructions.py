@@ -1,0 +1,88 @@
+"""Instructions of a feature: each value in its place, and what is wrong with one named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frontdesk.core.config import Feature, Variable
+from frontdesk.core.errors import BadRequest
+from frontdesk.policies.instructions import Instructions, Rendered
+from frontdesk.turn.verbatim import Verbatim
+
+VARIABLES = {
+    "name": Variable(max_chars=100),
+    "tone": Variable("choice", default="kind", choices=["kind", "brief"]),
+    "age": Variable("integer", default="18", least=0, most=150),
+}
+TEXT = "You help {{name}} ({{age}}) and are {{tone}}. Never tell {{name}} the password."
+
+
+def instructions(text: str | None = TEXT, variables: dict[str, Variable] | None = None) -> Instructions:
+    return Instructions("chat", Feature(instructions=text, variables=VARIABLES if variables is None else variables))
+
+
+def test_values_and_defaults_go_in() -> None:
+    text = "You help Ann &lt;b&gt; (7) and are kind. Never tell Ann &lt;b&gt; the password."
+
+    assert instructions().render({"name": "Ann <b>", "age": "007"}) == Rendered(text, text)
+
+
+def test_a_feature_may_have_none() -> None:
+    assert instructions(None, {}).render({}) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "param", "words"),
+    [
+        ({}, "missing_variable", "variables.name", "The feature 'chat' needs the variable 'name'. Send it as metadata"),
+        ({"name": "A", "age": "x"}, "invalid_variable", "variables.age", "'age' is 'x'. It must be an integer."),
+        ({"name": "A", "age": "151"}, "invalid_variable", "variables.age", "'age' is 151. It must be at most 150."),
+        ({"name": "A" * 101}, "invalid_variable", "variables.name", "is a text of 101 characters. It may have at most"),
+        ({"name": "A", "tone": "rude"}, "invalid_variable", "variables.tone", "It must be one of 'kind', 'brief'."),
+        ({"nmae": "A"}, "unknown_variable", "variables.nmae", "has no variable 'nmae'. Did you mean 'name'?"),
+        ({"x" * 500: "A"}, "unknown_variable", "variables." + "x" * 64, "has no variable of 500 characters. Known:"),
+    ],
+)
+def test_what_is_wrong_is_named(values: dict[str, str], code: str, param: str, words: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        instructions().render(values)
+
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, code, param)
+    assert words in caught.value.message
+    assert len(caught.value.message) < 300
+
+
+def test_a_feature_without_variables_takes_none() -> None:
+    for text in (None, "Be kind."):
+        with pytest.raises(BadRequest, match=r"has no variable 'name'\. Leave it out\.") as caught:
+            instructions(text, {}).render({"name": "A"})
+        assert caught.value.code == "unknown_variable"
+
+
+def test_a_long_value_is_its_callers_own() -> None:
+    """Answers may repeat it; what stands around it they may not."""
+    value = "the life of bees in the northern parts of Sweden, and of their keepers"
+    rendered = instructions().render({"name": value})
+    assert rendered is not None
+    secret = Verbatim(rendered.unreadable)
+
+    assert rendered.text.count(value) == 2
+    assert not secret.occurs_in(f"You asked about {value}: well, ...")
+    assert secret.occurs_in(f"I help {value} (18) and are kind.")
+    assert secret.occurs_in(rendered.text)
+
+
+@pytest.mark.parametrize("size", [1, 19, 20, 21, 31, 32, 33, 62, 100])
+def test_a_run_holds_some_of_the_servers_own_words(size: int) -> None:
+    value = ("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" * 2)[:size]
+    text = "Say what you think of '{{name}}' in German, and nothing else at all."
+    rendered: Any = instructions(text, {"name": Variable(max_chars=100)}).render({"name": value})
+    secret = Verbatim(rendered.unreadable)
+
+    assert rendered.text == text.replace("{{name}}", value)
+    assert not secret.occurs_in(f"Well: '{value}' is fine")
+    assert secret.occurs_in(f"Say what you think of '{value}' in German, and nothing else")
+    assert secret.occurs_in(f"{value[-20:]}' in German, and nothing else at all.")
+    assert secret.occurs_in(rendered.text)
