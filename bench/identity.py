@@ -25,10 +25,16 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from frontdesk.accounts.attestations import Attestations
+from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.issuers import Issuers
+from frontdesk.accounts.service import Accounts
 from frontdesk.core.clock import SystemClock
-from frontdesk.core.config import ClaimNames, Issuer
+from frontdesk.core.config import Auth, ClaimNames, Issuer
 from frontdesk.core.errors import Unauthenticated
+from frontdesk.http.requests import Head
+from frontdesk.storage.database import open_database
+from frontdesk.storage.migrate import migrate
 
 _TOKENS = 3_000
 _ROUNDS = 5
@@ -55,6 +61,9 @@ def main() -> None:
         file = Path(folder) / "keys.json"
         file.write_text(json.dumps({"keys": [signer.jwk for signer in signers.values()]}))
         figures |= uvloop.run(_measure(signers, file))
+        url = f"sqlite:///{folder}/bench.db"
+        migrate(url)
+        figures["at_the_gate"] = uvloop.run(_measure_gate(signers["ES256"], file, url))
     print(json.dumps(figures, indent=2))
 
 
@@ -81,6 +90,54 @@ async def _measure(signers: dict[str, _Signer], file: Path) -> dict[str, object]
         "all_dots_us": await _each(_refused(issuers), ["." * 8_000] * _TOKENS),
     }
     return figures
+
+
+async def _measure_gate(signer: _Signer, file: Path, url: str) -> dict[str, object]:
+    """What a request with such a token costs until its caller is known, of people that the store knows or not."""
+    clock = SystemClock()
+    issuers = Issuers([Issuer(issuer=_ISSUER, audience=_AUDIENCE, jwks_file=str(file))], {}, clock)
+    assert await issuers.probe() == []
+    database = await open_database(url)
+    try:
+        accounts = Accounts(database, clock, None, Auth(), issuers)
+        await accounts.load()
+        gate = Gate(accounts, Attestations(issuers, {}, clock), takes_cookies=False, origins=())
+        strangers = [_token("ES256", signer, number) for number in range(_TOKENS)]
+        began = time.process_time()
+        for token in strangers:
+            await gate.identify(_head(token))
+        first_us = (time.process_time() - began) / _TOKENS * 1e6
+        rounds = [
+            await _once(gate, [_token("ES256", signer, number, jti=f"{lap}") for number in range(_TOKENS)])
+            for lap in range(_ROUNDS)
+        ]
+        return {
+            "seen_us": await _each(_seen(gate), [_token("ES256", signer, 0, jti=f"{_ROUNDS - 1}")] * _TOKENS),
+            "unseen_of_known_person_us": round(statistics.median(rounds), 1),
+            "first_of_a_person_us": round(first_us, 1),
+        }
+    finally:
+        await database.close()
+
+
+async def _once(gate: Gate, tokens: Sequence[str]) -> float:
+    began = time.process_time()
+    for token in tokens:
+        await gate.identify(_head(token))
+    return (time.process_time() - began) / len(tokens) * 1e6
+
+
+def _seen(gate: Gate) -> Callable[[str], Awaitable[object]]:
+    async def ask(token: str) -> None:
+        head = _head(token)
+        assert gate.known(head) or await gate.identify(head)
+
+    return ask
+
+
+def _head(token: str) -> Head:
+    headers = [(b"host", b"api.my-app.example"), (b"authorization", b"Bearer " + token.encode())]
+    return Head({"method": "POST", "scheme": "https", "headers": headers})
 
 
 async def _each(work: Callable[[str], Awaitable[object]], tokens: Sequence[str]) -> float:
