@@ -71,7 +71,7 @@ def test_each_tenant_has_its_own(keys: Run) -> None:
     [
         (["--scopes", "turns,everything"], "'scopes' has 'everything'. Known: turns, sessions, users, keys."),
         (["--scopes", ","], "'scopes' is empty"),
-        (["--tenant", ""], "'tenant' must have 1 to 128"),
+        (["--tenant", ""], "'tenant' must be 1 to 128"),
     ],
 )
 def test_what_no_key_can_have_is_told(keys: Run, arguments: list[str], says: str) -> None:

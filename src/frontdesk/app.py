@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from frontdesk.accounts.service import Accounts
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config, Environment
 from frontdesk.core.config import Provider as ProviderConfig
+from frontdesk.core.config_addresses import is_loopback
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
 from frontdesk.doors.bootstrap import BootstrapRoutes
@@ -42,6 +43,7 @@ from frontdesk.guards.instructions import InstructionsGuard
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.proxies import TrustedProxies
+from frontdesk.http.requests import Head
 from frontdesk.http.starlette import Routes
 from frontdesk.policies.access import Access
 from frontdesk.policies.features import Features
@@ -106,7 +108,7 @@ class Frontdesk:
         if not self.is_development:
             return True
         peer = "" if request.client is None else request.client.host
-        return _is_loopback(peer) and _is_loopback(request.url.hostname or "")
+        return is_loopback(peer) and _names_loopback(Head(request.scope).host)
 
     async def start(self) -> None:
         """Read what is stored, settle what a dead process left behind, begin the background work."""
@@ -118,8 +120,8 @@ class Frontdesk:
             _log.warning("turns_orphaned count=%d", orphans)
         if self._environment.admin_key is None and not await self.accounts.has_keys():
             _, self.first_key = await self.accounts.create_key(DEFAULT_TENANT, "first", "operator", None, None)
-        self._tasks.start("refresh", self._every(_REFRESH_EVERY_S, self.accounts.refresh))
-        self._tasks.start("heartbeat", self._every(_HEARTBEAT_EVERY_S, self._heartbeat))
+        self._tasks.start("refresh", self._every("refresh", _REFRESH_EVERY_S, self.accounts.refresh))
+        self._tasks.start("heartbeat", self._every("heartbeat", _HEARTBEAT_EVERY_S, self._heartbeat))
         self._providers.warm()
         # What lives now lives for ever: the collector need not look at it, and need not look so
         # often (p99 56 -> 8 ms under load).
@@ -211,14 +213,27 @@ class Frontdesk:
         await self._turns.heartbeat()
         await self._turns.sweep_orphans(_DEAD_AFTER_S)
         await self.accounts.sweep_upgrades()
+        await self.accounts.sweep_sessions()
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    async def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        """Do some work for ever. A failure ends it never, and is told once for as long as it stays the same."""
+        failure: type[Exception] | None = None
         while True:
             await asyncio.sleep(seconds)
             try:
                 await work()
-            except StorageError as error:
-                _log.warning("store_unavailable reason=%s", error)
+            except Exception as error:  # noqa: BLE001 - revocations of other processes count by this work
+                if type(error) is failure:
+                    continue
+                failure = type(error)
+                if isinstance(error, StorageError):
+                    _log.warning("store_unavailable work=%s reason=%s", name, error)
+                else:
+                    _log.exception("work_failed work=%s", name)
+                continue
+            if failure is not None:
+                _log.info("work_recovered work=%s", name)
+                failure = None
 
 
 class _Providers:
@@ -302,10 +317,10 @@ async def open_frontdesk(config: Config, environment: Environment, *, is_develop
     return frontdesk
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+# RFC 9110 §7.2, for names of this machine alone: nothing is made of what else may stand there.
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:]+)\]|(?P<name>[0-9A-Za-z.]+))(?::[0-9]{1,5})?")
+
+
+def _names_loopback(host: bytes | None) -> bool:
+    match = _HOST.fullmatch((host or b"").decode("latin-1"))
+    return match is not None and is_loopback(match["ipv6"] or match["name"])

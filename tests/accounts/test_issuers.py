@@ -176,7 +176,7 @@ async def test_features_that_a_token_must_allow(tmp_path: Path, claim: Any, feat
 
 
 @pytest.mark.parametrize(
-    "user", ["u1", "ü", "名前", "😀", "auth0|abc", "a b", "x" * 128, "<script>", "anon", "../..", "a@b.example"]
+    "user", ["u1", "ü", "名前", "😀", "auth0|abc", "a b", "x" * 128, "<script>", "anon", "../..", "...", "a@b.example"]
 )
 async def test_users_that_can_be(tmp_path: Path, user: str) -> None:
     async with provided(tmp_path) as issuers:
@@ -185,7 +185,23 @@ async def test_users_that_can_be(tmp_path: Path, user: str) -> None:
 
 @pytest.mark.parametrize(
     "user",
-    ["", "x" * 129, "a\nb", "\0", "a\u2028b", "\u202eevil", "\u200b", "\x7f", 7, True, ["u1"], {"id": "u1"}, "anon_1"],
+    [
+        "",
+        "x" * 129,
+        "a\nb",
+        "\0",
+        "a\u2028b",
+        "\u202eevil",
+        "\u200b",
+        "\x7f",
+        7,
+        True,
+        ["u1"],
+        {"id": "u1"},
+        "anon_1",
+        ".",
+        "..",
+    ],
 )
 async def test_users_that_cannot_be(tmp_path: Path, user: Any) -> None:
     async with provided(tmp_path) as issuers:
@@ -197,8 +213,61 @@ async def test_users_that_cannot_be(tmp_path: Path, user: Any) -> None:
 async def test_a_prefix_counts_as_a_part_of_its_user(tmp_path: Path) -> None:
     async with provided(tmp_path, user_prefix="12345678") as issuers:
         assert (await issuers.identify(es256().token(sub="x" * 120))).person == "12345678" + "x" * 120
-        with pytest.raises(Unauthenticated, match="more than 128"):
+        with pytest.raises(Unauthenticated, match="with '12345678' before it, must be 1 to 128 "):
             await issuers.identify(es256().token(sub="x" * 121))
+
+
+@pytest.mark.parametrize("user", [".", ".."])
+async def test_a_user_that_no_path_can_name_is_told_why(tmp_path: Path, user: str) -> None:
+    async with provided(tmp_path) as issuers:
+        with pytest.raises(Unauthenticated, match=r"user in its claim 'sub' must be .*, and neither '\.' nor '\.\.'\."):
+            await issuers.identify(es256().token(sub=user))
+    async with provided(tmp_path, user_prefix="p:") as issuers:
+        assert (await issuers.identify(es256().token(sub=user))).person == f"p:{user}"
+
+
+async def test_groups_are_names_as_users_are(tmp_path: Path) -> None:
+    async with provided(tmp_path, claims=ClaimNames(group="org")) as issuers:
+        assert (await issuers.identify(es256().token(org=["red", "..", ".", ""]))).groups == ("red",)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "user", "is_taken"),
+    [
+        ("", "o:u1", False),
+        ("", "o:", False),
+        ("", "o", True),
+        ("", "xo:u1", True),
+        ("o", ":u1", False),
+        ("o", "u1", True),
+        ("o:", "u1", True),
+        ("o:a:", "u1", True),
+        ("p:", "o:u1", True),
+    ],
+)
+async def test_nobody_passes_for_a_user_of_another_issuer(
+    tmp_path: Path, prefix: str, user: str, is_taken: bool
+) -> None:
+    async with provided(tmp_path, user_prefix=prefix) as issuers:
+        token = es256().token(sub=user)
+        if is_taken:
+            assert (await issuers.identify(token)).person == prefix + user
+            return
+        with pytest.raises(Unauthenticated, match="begins with 'o:', as those of another identity provider") as caught:
+            await issuers.identify(token)
+        assert caught.value.code == "invalid_token"
+
+
+async def test_entries_of_one_issuer_do_not_reserve_names(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(key_set([es256()]))
+    time = LeapingTime()
+    file = str(tmp_path / "keys")
+    web = Issuer(issuer=ISSUER, audience="web", jwks_file=file)
+    phone = Issuer(issuer=ISSUER, audience="phone", jwks_file=file, user_prefix="p:")
+    issuers = Issuers([web, phone], {}, time, time.sleep)
+    assert await issuers.probe() == []
+
+    assert (await issuers.identify(es256().token(aud="web", sub="p:u1"))).person == "p:u1"
 
 
 async def test_two_issuers_do_not_share_users_where_they_have_prefixes(tmp_path: Path) -> None:

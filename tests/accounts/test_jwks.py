@@ -289,8 +289,34 @@ async def test_nobody_there_is_told() -> None:
     async with serving(HandTime()) as server:
         url = server.url
 
-    with pytest.raises(SourceFailed, match="cannot be reached"):
-        await UrlSource(url).read()
+    with pytest.raises(SourceFailed, match="cannot be reached") as caught:
+        await UrlSource(f"{url}?api_key=hidden").read()
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "status", "certificate"])
+async def test_no_failure_tells_the_query_of_an_address(fault: str, tmp_path: Path) -> None:
+    server_tls = _tls(tmp_path)[0] if fault == "certificate" else None
+    async with serving(HandTime(), es256(), tls=server_tls) as server:
+        server.respond = FAULTS[fault][0] if fault in FAULTS else None
+        server.status = "404 Not Found" if fault == "status" else server.status
+        url = server.url.replace("http://", "https://") if fault == "certificate" else server.url
+        failure = await _failure_of(f"{url}?api_key=hidden")
+
+    assert url in failure
+    assert "hidden" not in failure
+    assert "api_key" not in failure
+
+
+async def _failure_of(url: str) -> str:
+    with pytest.raises(SourceFailed) as caught:
+        await UrlSource(url, timeout_s=0.3).read()
+    return str(caught.value)
+
+
+def test_an_address_that_cannot_be_is_told_without_its_query() -> None:
+    with pytest.raises(ValueError, match=r"jwks_url is 'http://id\.example/keys'"):
+        UrlSource("http://id.example/keys?api_key=hidden")
 
 
 async def test_a_body_that_ends_with_its_connection() -> None:

@@ -74,7 +74,7 @@ def token_of(session_id: str, person: str, tier: str | None = None) -> str:
 async def test_its_sessions_hold_and_those_it_ended_do_not(accounts: Accounts) -> None:
     assert await code_of(accounts, token_of("sess_1", "u1")) is None
     assert await code_of(accounts, token_of("sess_2", "u1")) == "token_revoked"
-    assert [row.id for row in await accounts.sessions_of("default", "u1")] == ["sess_1"]
+    assert [row.id for row in await accounts.sessions_of("default", "u1", "", 9)] == ["sess_1"]
 
 
 async def test_the_tier_of_a_token_is_not_believed_any_more(accounts: Accounts) -> None:

@@ -161,7 +161,8 @@ async def test_a_key_that_cannot_be(database: Database, values: dict[str, object
 async def last_uses(accounts: Accounts, database: Database) -> list[int | None]:
     await accounts.refresh()
     await database.flush()
-    return [row.last_used_at_ms for row in await accounts.list_keys("default")]
+    """Of the keys, the oldest first."""
+    return [row.last_used_at_ms for row in reversed(await accounts.list_keys("default"))]
 
 
 async def test_the_last_use_of_a_key_is_kept_to_the_minute(database: Database, clock: HandClock) -> None:

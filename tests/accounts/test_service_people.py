@@ -56,9 +56,9 @@ async def test_what_is_no_name_gets_no_tier_and_no_end(database: Database, clock
     for work in (
         accounts.assign_tier("default", person, "gold"),
         accounts.end_sessions_of("default", person),
-        accounts.sessions_of("default", person),
+        accounts.sessions_of("default", person, "", 9),
     ):
-        with pytest.raises(BadRequest, match="'user' must have"):
+        with pytest.raises(BadRequest, match="'user' must be"):
             await work
 
 

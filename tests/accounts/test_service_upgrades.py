@@ -162,6 +162,23 @@ async def test_a_user_is_nobodys_anonymous_person(database: Database, clock: Han
     assert [await code_of(accounts, each.token) for each in (user, anonymous)] == [None, None]
 
 
+async def test_nobody_becomes_whom_nobody_is_any_more(database: Database, clock: HandClock, kind: str) -> None:
+    """What was theirs would lie with a person whom no token is of."""
+    accounts = await opened(database, clock)
+    first, second, third = [await begun(accounts, None) for _ in range(3)]
+    await accounts.upgrade(token_of(second, kind), "default", "u1")
+
+    with pytest.raises(BadRequest, match=rf"{second.person}' signed in and became 'u1'") as caught:
+        await accounts.upgrade(token_of(first, kind), "default", second.person)
+
+    assert (caught.value.code, caught.value.param) == ("invalid_value", "user")
+    assert await code_of(accounts, first.token) is None
+    assert (await accounts.find_person("default", first.person)).became is None
+    assert await accounts.upgrade(token_of(first, kind), "default", third.person) == first.person
+    assert await refusal_of(accounts.upgrade(token_of(third, kind), "default", first.person)) == (400, "invalid_value")
+    assert await code_of(accounts, third.token) is None
+
+
 @pytest.mark.parametrize("ends", ["by itself", "by its person", "by time", "by all of its tenant"])
 async def test_a_token_that_does_not_hold_upgrades_nobody(
     database: Database, clock: HandClock, kind: str, ends: str
@@ -286,6 +303,22 @@ async def test_of_many_users_at_once_one_wins(several: list[Accounts], clock: Ha
         ]
         assert {each.code for each in told if isinstance(each, BadRequest)} == {"not_anonymous"}
         assert await code_of(several[0], anonymous.token) == "token_revoked"
+
+
+async def test_of_two_who_become_each_other_one_does(several: list[Accounts], clock: HandClock) -> None:
+    for _ in range(20):
+        one, other = await begun(several[0], None), await begun(several[1], None)
+
+        told = await asyncio.gather(
+            several[2].upgrade(one.token, "default", other.person),
+            several[3].upgrade(other.token, "default", one.person),
+            return_exceptions=True,
+        )
+
+        became = {(await several[0].find_person("default", each.person)).became for each in (one, other)}
+        assert len(became - {None}) == 1
+        assert [each.code for each in told if isinstance(each, BadRequest)] == ["invalid_value"]
+        assert {each for each in told if isinstance(each, str)} == {one.person, other.person} - became
 
 
 async def test_an_upgrade_beside_a_refresh_leaves_no_anonymous_session(

@@ -80,12 +80,22 @@ async def test_a_hash_is_there_once_among_all_tenants(database: Database, store:
         await AccountStore(database, tenant="other").create_key(a_key("key_2"), b"hash")
 
 
-async def test_keys_are_listed_from_the_oldest_without_the_revoked(store: AccountStore):
-    for name, created_at_ms in (("b", 2_000), ("a", 1_000), ("c", 3_000)):
+async def test_keys_are_listed_from_the_newest_without_the_revoked(store: AccountStore):
+    for name, created_at_ms in (("b", 2_000), ("a", 1_000), ("c", 3_000), ("d", 2_000), ("e", 4_000)):
         await store.create_key(a_key(f"key_{name}", created_at_ms=created_at_ms), name.encode())
-    await store.revoke_key("key_a", 5_000)
+    await store.revoke_key("key_e", 5_000)
 
-    assert [key.id for key in await store.list_keys()] == ["key_b", "key_c"]
+    async def page(after: str, limit: int = 9) -> list[str]:
+        return [key.id.removeprefix("key_") for key in await store.list_keys(after, limit)]
+
+    assert await page("") == ["c", "d", "b", "a"]
+    assert [await page("", 2), await page("key_d", 2), await page("key_a"), await page("key_e", 1)] == [
+        ["c", "d"],
+        ["b", "a"],
+        [],
+        ["c"],
+    ]
+    assert await page("key_unheard_of") == []
 
 
 async def test_a_key_is_revoked_once(database: Database, store: AccountStore):
@@ -189,7 +199,24 @@ async def test_a_persons_sessions_are_those_that_hold_the_latest_first(store: Ac
         await create_session(store, session_id, **values)
     await store.end_session("sess_ended", None, 3_500)
 
-    assert [row.id for row in await store.sessions_of("u1", now_ms=4_000)] == ["sess_new", "sess_old"]
+    assert [row.id for row in await store.sessions_of("u1", 0, 4_000, "", 9)] == ["sess_new", "sess_old"]
+    assert [row.id for row in await store.sessions_of("u1", 1_001, 4_000, "", 9)] == ["sess_new"]
+
+
+async def test_a_persons_sessions_are_read_a_page_at_a_time(store: AccountStore):
+    """From behind one that has ended, too; another person's session is like one that never was."""
+    for number in range(5):
+        await create_session(store, f"sess_{number}", created_at_ms=1_000 + number // 2)
+    await create_session(store, "sess_others", person="u2", created_at_ms=9_000)
+    await store.end_session("sess_2", None, 2_000)
+
+    async def page(after: str) -> list[str]:
+        return [row.id for row in await store.sessions_of("u1", 0, 2_000, after, 2)]
+
+    assert await page("") == ["sess_4", "sess_3"]
+    assert await page("sess_3") == ["sess_1", "sess_0"]
+    assert await page("sess_2") == ["sess_1", "sess_0"]
+    assert await page("sess_0") == await page("sess_others") == await page("sess_unheard_of") == []
 
 
 async def test_a_refresh_token_is_used_once(store: AccountStore):
@@ -277,8 +304,9 @@ async def everything_of(store: AccountStore) -> list[object]:
     await ask("create_session", anonymous, 1_000)
     await ask("create_session", replace(anonymous, id="sess_5"), 1_000)
     await ask("use_refresh_token", "sess_1", 0, 2_000, 8_000)
-    await ask("list_keys")
-    await ask("sessions_of", "u1", 2_000)
+    await ask("list_keys", "", 9)
+    await ask("sessions_of", "u1", 0, 2_000, "sess_2", 9)
+    await ask("sessions_of", "u1", 0, 2_000, "", 9)
     await ask("find_session", "sess_1")
     await ask("end_session", "sess_1", "u1", 3_000)
     await ask("end_session", "sess_3", None, 3_000)
@@ -294,7 +322,7 @@ async def everything_of(store: AccountStore) -> list[object]:
     await ask("list_persons", "", 9)
     await ask("end_all_before", 5_000)
     await ask("revoke_key", "key_1", 5_000)
-    await ask("list_keys")
+    await ask("list_keys", "", 9)
     said.append(type(await store.signing_secret()))
     missing = {name for name in vars(AccountStore) if not name.startswith("_")} - asked - {"signing_secret"}
     assert missing == set()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
 from frontdesk.accounts.store import AccountStore, AllTenants, EndedSession
-from frontdesk.storage.database import Database
+from frontdesk.storage.database import Database, open_beside, open_database
+from frontdesk.storage.query import Query
+from frontdesk.storage.tables import session
 from tests.accounts.rows import a_key, a_session
 
 
@@ -105,6 +108,35 @@ async def test_no_ended_session_is_left_out_where_there_are_many(database: Datab
     assert [(each.tenant, each.id) for each in found] == [
         (tenant, f"sess_{number:04}") for tenant in ("a", "b") for number in range(1_250)
     ]
+
+
+async def test_sessions_that_expired_are_forgotten_so_many_at_once(database: Database, across: AllTenants):
+    for tenant in ("a", "b"):
+        await create_sessions(database, tenant, "sess_1", "sess_2", expires_at_ms=4_999)
+        await create_sessions(database, tenant, "sess_3", expires_at_ms=5_000)
+
+    assert [await across.forget_sessions(5_000, limit=3) for _ in range(3)] == [3, 1, 0]
+
+    assert await left(database) == ["a/sess_3", "b/sess_3"]
+
+
+async def test_processes_that_forget_at_once_are_not_in_each_others_way(database_url: str):
+    serving = await open_database(database_url)
+    others = [await open_beside(database_url) for _ in range(3)]
+    for start in range(0, 100, 20):
+        await create_sessions(serving, "a", *(f"sess_{start + n}" for n in range(20)), expires_at_ms=1_001 + start)
+
+    await asyncio.gather(*(AllTenants(each).forget_sessions(5_000, limit=100) for each in [serving, *others]))
+
+    assert await left(serving) == []
+    for each in [*others, serving]:
+        await each.close()
+
+
+async def left(database: Database) -> list[str]:
+    """The sessions that are there, of all tenants."""
+    rows = await database.read(Query(select(session.c.tenant, session.c.id).order_by(session.c.tenant, session.c.id)))
+    return [f"{tenant}/{session_id}" for tenant, session_id in rows]
 
 
 async def test_changed_people_are_told_since_a_time_of_all_tenants(database: Database, across: AllTenants):

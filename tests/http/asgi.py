@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ async def ask(
     path: str,
     *,
     headers: Sequence[tuple[bytes, bytes]] = (),
-    messages: Sequence[dict[str, Any]] = ({"type": "http.request", "body": b""},),
+    messages: Iterable[dict[str, Any]] = ({"type": "http.request", "body": b""},),
     client: tuple[str, int] | None = ("192.0.2.1", 5000),
     scheme: str = "http",
 ) -> Answer:

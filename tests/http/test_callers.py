@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +14,7 @@ from frontdesk.core.errors import Forbidden, FrontdeskError, Unauthenticated
 from frontdesk.http.callers import Callers, GuardedRoute, May, guarded, open_to_all
 from frontdesk.http.edge import Edge
 from frontdesk.http.requests import Head
-from frontdesk.http.starlette import Routes
+from frontdesk.http.starlette import Routes, read_json
 from frontdesk.turn.turn import Caller, Role
 from tests.http.asgi import Answer, ask
 
@@ -57,7 +58,7 @@ async def test_who_may_call_is_asked_in(is_known: bool) -> None:
     callers = OneCaller(Caller("operator", "key_1"), is_known=is_known)
 
     assert (await asked(callers)).body == "operator"
-    assert callers.identified == (0 if is_known else 1)
+    assert callers.identified == (0 if is_known else 2), "before the body and behind it"
 
 
 @pytest.mark.parametrize("role", ["user", "reviewer"])
@@ -120,6 +121,86 @@ async def test_somebody_who_may_not_is_refused_where_nobody_may() -> None:
     answer = await asked(OneCaller(Caller("user", "sess_1")), greet)
 
     assert answer.status == 403
+
+
+class Revocable(OneCaller):
+    """Everybody is this caller until `revoke`."""
+
+    def revoke(self, instead: Caller | FrontdeskError) -> None:
+        self._caller = instead
+
+
+REVOKED = Unauthenticated("No.", code="token_revoked")
+OPERATOR = Caller("operator", "key_1")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    ("instead", "code"),
+    [(REVOKED, "token_revoked"), (Caller("operator", "key_1", scopes=frozenset()), "missing_scope")],
+)
+async def test_who_may_no_longer_when_the_body_is_whole_did_nothing(
+    is_known: bool, instead: Caller | FrontdeskError, code: str
+) -> None:
+    callers = Revocable(OPERATOR, is_known=is_known)
+    done: list[Caller] = []
+
+    async def act(_: Request, caller: Annotated[Caller, May("operator", scope="keys")]) -> Response:
+        done.append(caller)
+        return JSONResponse("done")
+
+    def body() -> Iterator[dict[str, Any]]:
+        yield {"type": "http.request", "body": b"{", "more_body": True}
+        callers.revoke(instead)
+        yield {"type": "http.request", "body": b"}"}
+
+    answer = await asked(callers, act, messages=body())
+
+    assert (answer.code, done) == (code, [])
+
+
+async def test_a_cookie_that_ended_when_the_body_is_whole_is_nobodys() -> None:
+    callers = Revocable(Caller("server", "key_1"))
+
+    def body() -> Iterator[dict[str, Any]]:
+        yield {"type": "http.request", "body": b"", "more_body": True}
+        callers.revoke(REVOKED)
+        yield {"type": "http.request", "body": b""}
+
+    assert (await asked(callers, greet, headers=COOKIE, messages=body())).body == "nobody"
+
+
+async def test_no_body_is_read_for_who_may_not_call() -> None:
+    def body() -> Iterator[dict[str, Any]]:
+        pytest.fail("It was asked for.")
+        yield {}
+
+    assert (await asked(OneCaller(REVOKED), messages=body())).code == "token_revoked"
+    assert (await asked(OneCaller(Caller("user", "sess_1")), messages=body())).code == "forbidden"
+
+
+class _Name(msgspec.Struct):
+    name: str
+
+
+async def test_a_handler_reads_the_body_that_came_and_then_hears_of_a_hang_up() -> None:
+    async def act(request: Request, caller: Annotated[Caller, May("operator")]) -> Response:
+        name = (await read_json(request, _Name)).name
+        return JSONResponse([name, (await request.receive())["type"]])
+
+    parts = [
+        {"type": "http.request", "body": b'{"name": ', "more_body": True},
+        {"type": "http.request", "body": b'"Ann"}'},
+        {"type": "http.disconnect"},
+    ]
+
+    assert (await asked(OneCaller(OPERATOR), act, messages=parts)).body == ["Ann", "http.disconnect"]
+
+
+async def test_a_body_that_is_too_large_is_refused_before_anything_is_done() -> None:
+    answer = await asked(OneCaller(OPERATOR), messages=[{"type": "http.request", "body": b" " * 1_048_577}])
+
+    assert (answer.status, answer.code) == (413, "request_too_large")
 
 
 def test_a_handler_that_does_not_say_who_may_is_no_route() -> None:

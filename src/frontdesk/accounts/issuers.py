@@ -16,11 +16,11 @@ from frontdesk.accounts.identity import Identity
 from frontdesk.accounts.jwks import KeySet
 from frontdesk.accounts.jwt import Token, cut, find_claim, read_token, refuse
 from frontdesk.accounts.key_sources import FileSource, UrlSource
+from frontdesk.accounts.people import NAME_RULE, is_name
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import App, Attestation, Issuer
 from frontdesk.core.errors import Unauthenticated
 
-_MAX_NAME_CHARS = 128
 _MAX_NAMES = 256
 _ANONYMOUS = "anon_"
 
@@ -40,6 +40,7 @@ class Issuers:
         for number, issuer in enumerate(issuers):
             keys = key_sets.of(f"auth.jwt[{number}]", issuer)
             self._of_people.add(_rules(issuer, keys, issuer.audience_claim, issuer.require, None), issuer)
+        self._reserved = {issuer.issuer: _prefixes_of_others(issuer.issuer, issuers) for issuer in issuers}
         for name, app in apps.items():
             if app.attestation is not None:
                 keys = key_sets.of(f"auth.apps.{name}.attestation", app.attestation)
@@ -69,7 +70,7 @@ class Issuers:
     async def identify(self, token: str) -> Identity:
         """Who the bearer of a token is. Raises Unauthenticated; Unavailable where its keys cannot be had."""
         read, issuer = await self._of_people.verify(token)
-        return _identity(read, issuer)
+        return _identity(read, issuer, self._reserved[issuer.issuer])
 
     async def attested_app(self, token: str) -> tuple[str, float]:
         """The app that a token of attestation is of, and when the token expires. Raises as `identify`."""
@@ -191,10 +192,10 @@ class _Entries(Generic[_Owner]):
 # --- who its bearer is --------------------------------------------------------------------------
 
 
-def _identity(token: Token, issuer: Issuer) -> Identity:
+def _identity(token: Token, issuer: Issuer, reserved: frozenset[str]) -> Identity:
     claims, names = token.claims, issuer.claims
     return Identity(
-        person=_person(find_claim(claims, names.user), issuer),
+        person=_person(find_claim(claims, names.user), issuer, reserved),
         tier=None if names.tier is None else _tier(find_claim(claims, names.tier), issuer.tiers),
         groups=() if names.group is None else _groups(find_claim(claims, names.group), names.group),
         features=None if names.features is None else _features(find_claim(claims, names.features)),
@@ -204,15 +205,29 @@ def _identity(token: Token, issuer: Issuer) -> Identity:
     )
 
 
-def _person(claim: Any, issuer: Issuer) -> str:
-    if not _is_name(claim):
-        refuse(f"Its claim {issuer.claims.user!r} must name a user in 1 to {_MAX_NAME_CHARS} printable characters.")
-    person = issuer.user_prefix + claim
-    if len(person) > _MAX_NAME_CHARS:
-        refuse(f"Its user has more than {_MAX_NAME_CHARS} characters, with what this server puts before it.")
+def _person(claim: Any, issuer: Issuer, reserved: frozenset[str]) -> str:
+    """The user of a claim, who nobody of another issuer can be.
+
+    `reserved` are the prefixes of the other issuers. One that is a beginning of this issuer's own is not meant:
+    it is the other's users who may not begin with ours.
+    """
+    if type(claim) is not str or not claim:
+        refuse(f"Its claim {issuer.claims.user!r} must be a text that names a user.")
+    prefix = issuer.user_prefix
+    person = prefix + claim
+    if not is_name(person):
+        whole = f", with {prefix!r} before it," if prefix else ""
+        refuse(f"The user in its claim {issuer.claims.user!r}{whole} must be {NAME_RULE}.")
     if person.startswith(_ANONYMOUS):
         refuse(f"Its user begins with {_ANONYMOUS!r}, as people without an account do here.")
+    for other in reserved:
+        if person.startswith(other) and not prefix.startswith(other):
+            refuse(f"Its user begins with {other!r}, as those of another identity provider do here.")
     return person
+
+
+def _prefixes_of_others(issuer: str, issuers: Sequence[Issuer]) -> frozenset[str]:
+    return frozenset(each.user_prefix for each in issuers if each.issuer != issuer and each.user_prefix)
 
 
 def _tier(claim: Any, tiers: Mapping[str, str]) -> str | None:
@@ -240,7 +255,7 @@ def _listed(claim: Any) -> list[Any]:
 
 
 def _is_name(claim: Any) -> bool:
-    return type(claim) is str and 1 <= len(claim) <= _MAX_NAME_CHARS and claim.isprintable()
+    return type(claim) is str and is_name(claim)
 
 
 # --- from the configuration ---------------------------------------------------------------------

@@ -49,6 +49,7 @@ class UrlSource:
 
     def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S, tls: ssl.SSLContext | None = None) -> None:
         self._url = _checked(url)
+        self._told = _told(self._url)
         self._timeout_s = timeout_s
         self._tls = tls
 
@@ -58,27 +59,27 @@ class UrlSource:
             async with asyncio.timeout(self._timeout_s):
                 return await self._get()
         except TimeoutError:
-            raise SourceFailed(f"{self._url} did not answer within {self._timeout_s:g} s") from None
+            raise SourceFailed(f"{self._told} did not answer within {self._timeout_s:g} s") from None
         except ConnectionFailed as failure:
-            raise SourceFailed(f"{self._url} did not answer properly: {failure}") from None
+            raise SourceFailed(f"{self._told} did not answer properly: {failure}") from None
         except ssl.SSLCertVerificationError as error:
-            raise SourceFailed(f"the certificate of {self._url} does not hold: {error.verify_message}") from None
+            raise SourceFailed(f"the certificate of {self._told} does not hold: {error.verify_message}") from None
         except (OSError, UnicodeError) as error:  # the latter of names that cannot be
-            raise SourceFailed(f"{self._url} cannot be reached: {error}") from None
+            raise SourceFailed(f"{self._told} cannot be reached: {error}") from None
 
     async def _get(self) -> tuple[bytes, float | None]:
         connection = await self._connect()
         try:
             await connection.send(_request(self._url))
             if connection.status != 200:
-                raise SourceFailed(f"{self._url} answered with status {connection.status}, where 200 is needed")
+                raise SourceFailed(f"{self._told} answered with status {connection.status}, where 200 is needed")
             pieces: list[bytes] = []
             size_bytes = 0
             while piece := await connection.read():
                 pieces.append(piece)
                 size_bytes += len(piece)
                 if size_bytes > _MAX_BYTES:
-                    raise SourceFailed(f"{self._url} answers with more than {_MAX_BYTES // 1024} kB")
+                    raise SourceFailed(f"{self._told} answers with more than {_MAX_BYTES // 1024} kB")
             told = _MAX_AGE.search(connection.header(b"cache-control") or b"")
             return b"".join(pieces), None if told is None else float(told[1])
         finally:
@@ -127,5 +128,12 @@ def _checked(text: str) -> URL:
     if not url.raw_host or url.raw_user is not None:
         raise ValueError("A jwks_url must name a host, and no user.")
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.raw_host)):
-        raise ValueError(f"jwks_url is {text!r}. Keys are fetched by https://; http:// is for this machine alone.")
+        raise ValueError(
+            f"jwks_url is {_told(url)!r}. Keys are fetched by https://; http:// is for this machine alone."
+        )
     return url
+
+
+def _told(url: URL) -> str:
+    """An address for logs and people: its query may be a key."""
+    return str(url.with_query(None).with_fragment(None))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing
 from typing import cast
 
-from frontdesk.accounts.people import MAX_NAME_CHARS, Standing, is_name
+from frontdesk.accounts.people import NAME_RULE, Standing, is_name
 from frontdesk.accounts.store import AccountStore, AllTenants, KeyRow
 from frontdesk.accounts.tokens import KEY_PREFIX, REFRESH_PREFIX, hash_key, new_secret_key
 from frontdesk.core.clock import Clock
@@ -118,9 +118,9 @@ class Keys:
         await AccountStore(self._database, tenant).create_key(row, hash_key(key))
         return row, key
 
-    async def list(self, tenant: str) -> list[KeyRow]:
-        """A tenant's keys that were not revoked, expired ones too, oldest first."""
-        return await AccountStore(self._database, tenant).list_keys()
+    async def list(self, tenant: str, after: str = "", limit: int = 1_000) -> list[KeyRow]:
+        """A tenant's keys that were not revoked, expired ones too, the newest first, from behind the key `after`."""
+        return await AccountStore(self._database, tenant).list_keys(after, limit)
 
     async def exist(self) -> bool:
         """Whether any key of the default tenant was ever made."""
@@ -148,7 +148,7 @@ def _caller_of(row: KeyRow) -> Caller:
 def _check(tenant: str, name: str, role: Role, scopes: frozenset[str] | None, expires_in_s: int | None) -> None:
     for param, text in (("tenant", tenant), ("name", name)):
         if not is_name(text):
-            raise _wrong(param, f"{param!r} must have 1 to {MAX_NAME_CHARS} printable characters.")
+            raise _wrong(param, f"{param!r} must be {NAME_RULE}.")
     if role not in KEY_ROLES:
         raise _wrong("role", f"'role' is {role!r}. Keys have one of these: {', '.join(KEY_ROLES)}.")
     if scopes is not None and not scopes:

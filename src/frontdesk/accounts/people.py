@@ -16,6 +16,8 @@ from frontdesk.core.errors import BadRequest, NotFound
 from frontdesk.storage.database import Database
 
 MAX_NAME_CHARS = 128
+NAME_RULE = f"1 to {MAX_NAME_CHARS} printable characters, and neither '.' nor '..'"
+"""What a name must be, in words."""
 # Changes that no look finds, as those of a machine whose clock is behind by minutes, count after this.
 TRUSTED_S = 3600.0
 _MAX_STANDINGS = 50_000
@@ -139,13 +141,14 @@ class People:
 
 
 def is_name(text: str) -> bool:
-    """Whether this can be a person's id, or the name of a group."""
-    return 1 <= len(text) <= MAX_NAME_CHARS and text.isprintable()
+    """Whether this can be a person's id, or the name of a group.
+
+    `.` and `..` cannot: clients take them out of paths, escaped or not, and ask for another thing (RFC 3986 §5.2.4).
+    """
+    return 1 <= len(text) <= MAX_NAME_CHARS and text.isprintable() and text not in {".", ".."}
 
 
 def check_name(person: str) -> None:
     """Raise BadRequest for what cannot be a person's id."""
     if not is_name(person):
-        raise BadRequest(
-            f"'user' must have 1 to {MAX_NAME_CHARS} printable characters.", code="invalid_value", param="user"
-        )
+        raise BadRequest(f"'user' must be {NAME_RULE}.", code="invalid_value", param="user")

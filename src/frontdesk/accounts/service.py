@@ -17,7 +17,7 @@ from typing import Protocol
 from frontdesk.accounts.identity import Identity
 from frontdesk.accounts.jwt import looks_like_jwt
 from frontdesk.accounts.keys import BELIEVED_S, DEFAULT_TENANT, Keys
-from frontdesk.accounts.people import MAX_NAME_CHARS, TRUSTED_S, People, Standing, is_name
+from frontdesk.accounts.people import NAME_RULE, TRUSTED_S, People, Standing, is_name
 from frontdesk.accounts.revocations import Revocations
 from frontdesk.accounts.sessions import NewSession, Session, Sessions
 from frontdesk.accounts.store import AccountStore
@@ -91,6 +91,7 @@ class Accounts:
         self.end_session = sessions.end
         self.end_sessions_of = sessions.end_all_of
         self.sessions_of = sessions.list_of
+        self.sweep_sessions = sessions.sweep
         self.upgrade = upgrades.upgrade
         self.sweep_upgrades = upgrades.sweep
         self.assign_tier = people.assign_tier
@@ -193,9 +194,7 @@ class Accounts:
     async def _caller_of_issuer(self, token: str, issuers: TokenIssuers) -> tuple[Caller, Standing]:
         identity = await issuers.identify(token)
         if not is_name(identity.person):
-            raise Unauthenticated(
-                f"This token's user must have 1 to {MAX_NAME_CHARS} printable characters.", code="invalid_token"
-            )
+            raise Unauthenticated(f"This token's user must be {NAME_RULE}.", code="invalid_token")
         person, standing = await self._people.ensure(DEFAULT_TENANT, identity.person)
         before_ms = max(self._revocations.before_ms(DEFAULT_TENANT), person.revoked_before_ms or 0)
         is_late = before_ms and (identity.issued_at is None or identity.issued_at * 1000 < before_ms)

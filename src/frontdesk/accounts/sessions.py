@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from frontdesk.accounts.people import MAX_NAME_CHARS, People, check_name, is_name
+from frontdesk.accounts.people import People, check_name
 from frontdesk.accounts.revocations import Revocations
-from frontdesk.accounts.store import AccountStore, SessionRow
+from frontdesk.accounts.store import AccountStore, AllTenants, SessionRow
 from frontdesk.accounts.tokens import Claims, RefreshClaims, TokenSigner
 from frontdesk.core import config
 from frontdesk.core.clock import Clock
@@ -31,8 +31,11 @@ from frontdesk.storage.database import Database
 _log = logging.getLogger("frontdesk.accounts")
 Admit = Callable[[str | None], Awaitable[None]]
 """Asks whether a session of this app may go on now; raises where it may not."""
-_MAX_NAMES = 64
 _MAX_LIFE_S = 366 * 24 * 3600
+# Whatever clocks tell, no token of such a session holds anywhere.
+_KEPT_MS = 24 * 3_600_000
+_SWEPT_AT_ONCE = 500
+_SWEEP_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Sessions:
         self._revocations = revocations
         self._refresh_life_ms = int(settings.refresh_ttl_s * 1000)
         self._grace_ms = int(settings.refresh_grace_s * 1000)
+        self._sweep_at = 0.0
 
     async def begin(self, new: NewSession) -> Session:
         """Begin a session; its person comes into being with it. Raises BadRequest for what cannot be."""
@@ -177,11 +181,21 @@ class Sessions:
         self._people.forget(tenant, person)
         return len(ended)
 
-    async def list_of(self, tenant: str, person: str) -> list[SessionRow]:
-        """A person's sessions that hold, the latest first."""
+    async def list_of(self, tenant: str, person: str, after: str, limit: int) -> list[SessionRow]:
+        """A person's sessions that hold, the latest first, from behind the session `after`, which may be ''."""
         check_name(person)
-        rows = await AccountStore(self._database, tenant).sessions_of(person, self._now_ms())
-        return [row for row in rows if self._revocations.holds(tenant, row.id, row.created_at_ms)]
+        since_ms = self._revocations.before_ms(tenant)
+        return await AccountStore(self._database, tenant).sessions_of(person, since_ms, self._now_ms(), after, limit)
+
+    async def sweep(self) -> None:
+        """Delete sessions that expired a day ago: some now and, once none are left, none for an hour."""
+        if self._clock.monotonic() < self._sweep_at:
+            return
+        forgotten = await AllTenants(self._database).forget_sessions(self._now_ms() - _KEPT_MS, _SWEPT_AT_ONCE)
+        if forgotten < _SWEPT_AT_ONCE:
+            self._sweep_at = self._clock.monotonic() + _SWEEP_EVERY_S
+        if forgotten:
+            _log.info("sessions_swept count=%d", forgotten)
 
     def judge(self, row: SessionRow, number: int) -> Refreshing:
         """What the refresh token of this number is good for now."""
@@ -209,11 +223,7 @@ class Sessions:
         found = await self._people.standing(tenant, person)
         became = None if found is None else found[0].became
         if became is not None:
-            raise BadRequest(
-                f"The user {person!r} signed in and became {became!r}. Begin a session for that one.",
-                code="invalid_value",
-                param="user",
-            )
+            raise became_another(person, became)
 
     def _row(self, new: NewSession, began_at_ms: int) -> SessionRow:
         not_after_ms = began_at_ms + _MAX_LIFE_S * 1000
@@ -295,20 +305,10 @@ def _check(new: NewSession) -> None:
             code="invalid_value",
             param="expires_in",
         )
-    _check_names("groups", new.groups)
-    _check_names("features", new.features or ())
 
 
-def _check_names(param: str, names: Iterable[str]) -> None:
-    names = list(names)
-    if len(names) > _MAX_NAMES:
-        raise BadRequest(
-            f"{param!r} has {len(names)} names. It can have {_MAX_NAMES} at most.", code="invalid_value", param=param
-        )
-    for name in names:
-        if not is_name(name):
-            raise BadRequest(
-                f"{param!r} has {name!r}. Each must have 1 to {MAX_NAME_CHARS} printable characters.",
-                code="invalid_value",
-                param=param,
-            )
+def became_another(person: str, became: str) -> BadRequest:
+    """The error for a person whom nothing can be given any more."""
+    return BadRequest(
+        f"The user {person!r} signed in and became {became!r}. Name that one.", code="invalid_value", param="user"
+    )

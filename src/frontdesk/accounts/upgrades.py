@@ -11,7 +11,7 @@ import logging
 
 from frontdesk.accounts.people import check_name
 from frontdesk.accounts.revocations import Revocations
-from frontdesk.accounts.sessions import Refreshing, Sessions
+from frontdesk.accounts.sessions import Refreshing, Sessions, became_another
 from frontdesk.accounts.store import AccountStore, AllTenants, SessionRow
 from frontdesk.accounts.tokens import REFRESH_PREFIX, TokenSigner
 from frontdesk.core.clock import Clock
@@ -45,7 +45,8 @@ class Upgrades:
         """Make everything of an anonymous person this one's, who is signed in; returns the anonymous one's id.
 
         The token is a session token or a refresh token of theirs. The same again is harmless. Raises
-        BadRequest for a token that does not hold, and where they are not anonymous or became another.
+        BadRequest for a token that does not hold, where they are not anonymous or became another, and where the
+        person became another.
         """
         check_name(person)
         store = AccountStore(self._database, tenant)
@@ -62,7 +63,8 @@ class Upgrades:
                 return row.person
             became = await self._became(store, row.person)
         if became is None:
-            raise _wrong("was ended just now")
+            who_is = await self._became(store, person)
+            raise _wrong("was ended just now") if who_is is None else became_another(person, who_is)
         if became != person:
             raise _not_anonymous(f"The person of session {row.id!r} became another user before.")
         return row.person
@@ -100,8 +102,8 @@ class Upgrades:
             await self._sessions.end_reused(claims)
         return row, verdict in (Refreshing.CURRENT, Refreshing.REPEATED)
 
-    async def _became(self, store: AccountStore, anonymous: str) -> str | None:
-        found = await store.find_person(anonymous)
+    async def _became(self, store: AccountStore, person: str) -> str | None:
+        found = await store.find_person(person)
         return None if found is None else found.became
 
     def _now_ms(self) -> int:

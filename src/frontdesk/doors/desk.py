@@ -71,9 +71,12 @@ class Desk:
     async def open(self, scope: Scope, receive: Receive, send: Send, may: May) -> Visit:
         """Learn who calls, then read the body. Raises Unauthenticated, Forbidden, TooLarge, ClientGone."""
         head = Head(scope)
+        may.check(self._callers.known(head) or await self._callers.identify(head))
+        body = await read_body(receive, head, self._body_limit_bytes)
+        # Again: a body may take a minute to come, and the credential be revoked meanwhile.
         caller = self._callers.known(head) or await self._callers.identify(head)
         may.check(caller)
-        return Visit(caller, head, await read_body(receive, head, self._body_limit_bytes), scope, receive, send)
+        return Visit(caller, head, body, scope, receive, send)
 
     @property
     def has_features(self) -> bool:

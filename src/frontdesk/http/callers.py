@@ -3,6 +3,10 @@
     async def end(self, request: Request, caller: Annotated[Caller, May("server", scope="sessions")]) -> Response: ...
 
 A handler that does not say it cannot be made a route, other than by `open_to_all`.
+
+Who calls is asked twice: before the body is read, so that it is read for nobody who may not call, and when it is
+whole. Its sender decides how long that takes, within the patience for slow ones, and whose credential was revoked
+meanwhile could else act with it for that long.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from starlette.routing import Route
 
 from frontdesk.core.errors import Forbidden, Unauthenticated
 from frontdesk.http.requests import Head
+from frontdesk.http.starlette import with_body
 from frontdesk.turn.turn import Caller, Role
 
 KeyScope = Literal["turns", "sessions", "users", "keys"]
@@ -76,19 +81,28 @@ class GuardedRoute(Route):
 
 
 def guarded(path: str, method: str, handler: Handler, callers: Callers) -> GuardedRoute:
-    """Make a route whose `caller` is who its handler's signature allows; the others are refused."""
+    """Make a route whose `caller` is who its handler's signature allows; the others are refused.
+
+    The handler's request has all of its body, which may be small alone.
+    """
     may = may_of(handler, "caller")
 
     async def serve(request: Request) -> Response:
         head = Head(request.scope)
-        caller = callers.known(head)
-        if caller is None:
-            caller = await (_anybody(callers, head) if may.or_nobody else callers.identify(head))
-        if caller is not None:
-            may.check(caller)
-        return await handler(request, caller)
+        await _admitted(callers, head, may)
+        request = await with_body(request)
+        return await handler(request, await _admitted(callers, head, may))
 
     return GuardedRoute(path, method, serve, may)
+
+
+async def _admitted(callers: Callers, head: Head, may: May) -> Caller | None:
+    caller = callers.known(head)
+    if caller is None:
+        caller = await (_anybody(callers, head) if may.or_nobody else callers.identify(head))
+    if caller is not None:
+        may.check(caller)
+    return caller
 
 
 async def _anybody(callers: Callers, head: Head) -> Caller | None:

@@ -66,7 +66,7 @@ class Edge:
 def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskError, Headers]:
     """What to tell of an error; logs what is no caller's matter."""
     request_id = new_id("req_")
-    headers = [(b"x-request-id", request_id.encode())]
+    headers = [(b"x-request-id", request_id.encode()), (b"cache-control", b"no-store")]
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode()))
     if isinstance(error, StorageError):

@@ -13,7 +13,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, NotFound
 from frontdesk.http.requests import Head, Receive, Scope, Send, WrongMethod, read_body
@@ -48,6 +48,20 @@ class Routes:
         """All methods that the path answers: a route has one, and Starlette tells of the first that fits alone."""
         fitting = [route for route in self._router.routes if route.matches(scope)[0] is not Match.NONE]
         return {method for route in fitting if isinstance(route, Route) for method in route.methods or ()}
+
+
+async def with_body(request: Request) -> Request:
+    """Read a small body whole; returns the request with it at hand. Raises TooLarge, ClientGone."""
+    body: bytes | None = await read_body(request.receive, Head(request.scope), _MAX_BODY_BYTES)  # type: ignore[arg-type]
+
+    async def receive() -> Message:
+        nonlocal body
+        if body is None:
+            return await request.receive()
+        whole, body = body, None
+        return {"type": "http.request", "body": whole, "more_body": False}
+
+    return Request(request.scope, receive)
 
 
 async def read_json(request: Request, shape: type[_Shape]) -> _Shape:

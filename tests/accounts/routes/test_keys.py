@@ -70,6 +70,19 @@ async def test_a_key_has_the_role_the_scopes_and_the_time_that_were_asked_for(de
     assert refused(await desk.ask("GET", "/api/me", bearer=made.body["key"])) == (401, "key_expired")
 
 
+async def test_keys_are_listed_a_page_at_a_time_the_newest_first(desk: Desk) -> None:
+    made = []
+    for _ in range(3):
+        made.insert(0, (await make(desk)).body["id"])
+        desk.clock.move(1)
+
+    first = await desk.ask("GET", "/api/admin/keys?limit=2", bearer=ADMIN_KEY)
+    rest = await desk.ask("GET", f"/api/admin/keys?limit=2&after={made[1]}", bearer=ADMIN_KEY)
+
+    assert ([each["id"] for each in first.body["data"]], first.body["has_more"]) == (made[:2], True)
+    assert ([each["id"] for each in rest.body["data"]], rest.body["has_more"]) == (made[2:], False)
+
+
 async def test_a_narrowed_key_makes_no_wider_one(desk: Desk) -> None:
     key = await narrow(desk, "keys", "turns")
 

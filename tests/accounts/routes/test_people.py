@@ -91,8 +91,28 @@ async def test_a_user_of_an_identity_provider_learns_the_same(desk: Desk) -> Non
     }
 
 
-async def test_no_copy_of_it_is_kept(desk: Desk) -> None:
-    assert (await desk.ask("GET", "/api/me", bearer=ADMIN_KEY)).headers["cache-control"] == "no-store"
+async def test_no_copy_is_kept_of_what_is_said_of_people(desk: Desk) -> None:
+    user, anonymous = await desk.begin(user="u1"), await desk.begin(bearer=None)
+    upgrade = {"user": "u1", "anonymous_token": anonymous["token"]}
+
+    answers = [
+        await desk.ask(method, path, body, bearer=bearer)
+        for method, path, body, bearer in (
+            ("GET", "/api/me", None, ADMIN_KEY),
+            ("GET", "/api/sessions/current", None, user["token"]),
+            ("POST", "/api/sessions/upgrade", upgrade, ADMIN_KEY),
+            ("GET", "/api/users/u1/sessions", None, ADMIN_KEY),
+            ("GET", "/api/admin/users", None, ADMIN_KEY),
+            ("GET", "/api/admin/users/u1", None, ADMIN_KEY),
+            ("PATCH", "/api/admin/users/u1", {"tier": "paid"}, ADMIN_KEY),
+            ("GET", "/api/admin/keys", None, ADMIN_KEY),
+            ("DELETE", "/api/sessions/current", None, user["token"]),
+            ("DELETE", "/api/users/u1/sessions", None, ADMIN_KEY),
+        )
+    ]
+
+    assert [answer.status for answer in answers] == [200] * 10
+    assert [answer.headers.get("cache-control") for answer in answers] == ["no-store"] * 10
 
 
 # --- a user's sessions --------------------------------------------------------------------------
@@ -138,6 +158,21 @@ async def test_sessions_of_a_user_are_listed_until_they_end(desk: Desk) -> None:
     desk.clock.move(60)
     assert [each["id"] for each in (await sessions(desk, "u1"))] == [first["id"]]
     assert await sessions(desk, "nobody") == []
+
+
+async def test_sessions_of_a_user_are_listed_a_page_at_a_time(desk: Desk) -> None:
+    begun = []
+    for _ in range(5):
+        begun.insert(0, (await desk.begin(user="u1"))["id"])
+        desk.clock.move(1)
+
+    first = await desk.ask("GET", "/api/users/u1/sessions?limit=3", bearer=ADMIN_KEY)
+    rest = await desk.ask("GET", f"/api/users/u1/sessions?limit=3&after={begun[2]}", bearer=ADMIN_KEY)
+    wrong = await desk.ask("GET", "/api/users/u1/sessions?after=a%00", bearer=ADMIN_KEY)
+
+    assert ([each["id"] for each in first.body["data"]], first.body["has_more"]) == (begun[:3], True)
+    assert ([each["id"] for each in rest.body["data"]], rest.body["has_more"]) == (begun[3:], False)
+    assert refused(wrong) == (400, "invalid_value")
 
 
 async def sessions(desk: Desk, user: str) -> list[dict[str, Any]]:

@@ -82,6 +82,9 @@ async def test_a_key_says_what_the_session_may(desk: Desk) -> None:
         ({"user": "u1", "app": "watch"}, "unknown_app", "Known: phone, web."),
         ({"user": "u1", "groups": [f"g{n}" for n in range(65)]}, "invalid_value", "64 at most"),
         ({"user": "u1", "groups": [""]}, "invalid_value", "1 to 128"),
+        ({"user": "u1", "groups": ["g" * 129]}, "invalid_value", "1 to 128"),
+        ({"user": "u1", "groups": ["a\x00"]}, "invalid_value", "printable"),
+        ({"user": "u1", "features": ["chat"] * 65}, "invalid_value", "64 at most"),
         ({"user": "u1", "expires_in": 0}, "invalid_value", "from 1 to"),
         ({"user": "u1", "expires_in": 31_622_401}, "invalid_value", "from 1 to"),
         ({"user": "u1", "expires_in": "1h"}, "invalid_value", "expires_in"),
@@ -179,37 +182,99 @@ async def test_somebody_new_needs_the_attestation_of_an_app_and_is_bound_to_it(
 # --- by a user's own token ----------------------------------------------------------------------
 
 
-async def test_a_users_token_begins_another_session_of_the_same(desk: Desk) -> None:
-    first = await desk.begin(user="u1", tier="paid", groups=["g"], features=["chat"], app="phone", expires_in=600)
+async def test_a_session_begins_no_other(desk: Desk) -> None:
+    """It would outlive what ends the first one: the reuse of its refresh token, its end, its expiry."""
+    session, anonymous = await desk.begin(user="u1", refreshable=True), await desk.begin(bearer=None)
+
+    for token in (session["token"], anonymous["token"]):
+        for asked in ({}, {"cookie": False}, {"expires_in": 30}):
+            answer = await desk.ask("POST", "/api/sessions", asked, bearer=token)
+            assert refused(answer) == (400, "session_exists")
+            assert "POST /api/sessions/refresh" in answer.body["error"]["message"]
+    rows = (await desk.ask("GET", "/api/users/u1/sessions", bearer=ADMIN_KEY)).body["data"]
+    assert [row["id"] for row in rows] == [session["id"]]
+
+
+async def test_what_came_by_cookie_is_told_to_no_script(desk: Desk) -> None:
+    begun = await desk.ask("POST", "/api/sessions", {"cookie": True})
+    cookie, csrf = f"{COOKIE}={cookies_of(begun)[COOKIE]}", begun.body["csrf_token"]
+
+    for asked in ({}, {"cookie": True}):
+        answer = await desk.ask("POST", "/api/sessions", asked, cookie=cookie, frontdesk_csrf=csrf)
+        assert refused(answer) == (400, "session_exists")
+        assert answer.all("set-cookie") == []
+        assert "fd_st_" not in str(answer.body)
+
+
+async def test_a_session_goes_into_a_cookie_as_it_is(desk: Desk) -> None:
+    """Its refresh token stays with who has it: in two hands it would soon be reused."""
+    session = await desk.begin(user="u1", tier="paid", groups=["g"], app="phone", refreshable=True, expires_in=600)
     desk.clock.move(60)
 
-    second = await desk.begin(bearer=first["token"])
+    answer = await desk.ask("POST", "/api/sessions", {"cookie": True, "expires_in": 9000}, bearer=session["token"])
 
-    was, now = await desk.me(first["token"]), await desk.me(second["token"])
-    assert second["id"] != first["id"]
-    assert now == {**was, "id": second["id"]}
-    assert second["expires_at"] == first["expires_at"]
-    assert "refresh_token" not in second
-    assert (await desk.begin(bearer=first["token"], expires_in=30))["expires_at"] == int(desk.clock.now()) + 30
+    csrf = answer.body["csrf_token"]
+    assert answer.body == {
+        "id": session["id"],
+        "user": "u1",
+        "expires_at": session["expires_at"],
+        "csrf_token": csrf,
+    }
+    assert cookies_of(answer) == {COOKIE: session["token"], REFRESH_COOKIE: ""}
+    assert "; Max-Age=540;" in answer.all("set-cookie")[0]
+    cookie = f"{COOKIE}={session['token']}"
+    ended = await desk.ask("DELETE", "/api/sessions/current", cookie=cookie, frontdesk_csrf=csrf)
+    assert ended.body["id"] == session["id"]
+    assert refused(await desk.ask("GET", "/api/me", bearer=session["token"])) == (401, "token_revoked")
+
+
+async def test_a_session_that_is_too_long_for_a_cookie_holds_on(desk: Desk) -> None:
+    session = await desk.begin(user="u1", groups=[f"{'g' * 100}{number}" for number in range(60)])
+
+    answer = await desk.ask("POST", "/api/sessions", {"cookie": True}, bearer=session["token"])
+
+    assert refused(answer) == (400, "session_too_long")
+    assert (await desk.me(session["token"]))["id"] == session["id"]
 
 
 @pytest.mark.parametrize("field", ["user", "tier", "groups", "features", "app", "refreshable", "device"])
-async def test_it_chooses_nothing(desk: Desk, field: str) -> None:
-    session = await desk.begin(user="u1")
+async def test_a_users_token_chooses_nothing(with_issuer: Desk, field: str) -> None:
+    session = await with_issuer.begin(user="u1")
     value: Any = {"groups": ["x"], "features": ["chat"], "refreshable": True}.get(field, "x")
 
-    answer = await desk.ask("POST", "/api/sessions", {field: value}, bearer=session["token"])
+    for token in (session["token"], signed_in(with_issuer)):
+        answer = await with_issuer.ask("POST", "/api/sessions", {field: value, "cookie": True}, bearer=token)
+        assert refused(answer) == (403, "forbidden")
 
-    assert refused(answer) == (403, "forbidden")
+
+async def test_sixty_sessions_an_hour_begin_with_tokens_of_one_user(with_issuer: Desk) -> None:
+    desk = with_issuer
+    tokens = [signed_in(desk, "u1"), signed_in(desk, "u1", jti="another")]
+    for number in range(60):
+        await desk.begin(bearer=tokens[number % 2])
+
+    answer = await desk.ask("POST", "/api/sessions", {}, bearer=tokens[0])
+
+    assert refused(answer) == (429, "rate_limit_exceeded")
+    assert answer.headers["retry-after"] == "60"
+    assert "60 sessions an hour" in answer.body["error"]["message"]
+    await desk.begin(bearer=signed_in(desk, "u2"))
+    await desk.begin(user="u1")
+    desk.clock.move(60)
+    await desk.begin(bearer=tokens[0])
 
 
-async def test_an_anonymous_persons_other_session_is_anonymous_too(desk: Desk) -> None:
-    first = await desk.begin(bearer=None)
+async def test_a_session_carries_all_groups_of_the_token_that_begins_it(with_issuer: Desk) -> None:
+    desk = with_issuer
+    token = signed_in(desk, groups=[f"group-{number}" for number in range(100)])
 
-    second = await desk.begin(bearer=first["token"])
+    session = await desk.begin(bearer=token)
 
-    assert (await desk.me(second["token"]))["anonymous"] is True
-    assert second["user"] == first["user"]
+    assert (await desk.me(session["token"]))["groups"] == (await desk.me(token))["groups"]
+    assert len((await desk.me(session["token"]))["groups"]) == 100
+    too_long = signed_in(desk, groups=[f"{'g' * 60}{number}" for number in range(60)])
+    answer = await desk.ask("POST", "/api/sessions", {"cookie": True}, bearer=too_long)
+    assert refused(answer) == (400, "session_too_long")
 
 
 async def test_a_token_of_an_identity_provider_becomes_a_session(with_issuer: Desk) -> None:
@@ -226,9 +291,8 @@ async def test_the_tier_that_a_token_claims_is_the_sessions_alone(with_issuer: D
     """Who was premium once would be so for ever, if it became the person's."""
     desk = with_issuer
     session = await desk.begin(bearer=signed_in(desk, "u1", plan="paid"))
-    again = await desk.begin(bearer=session["token"])
 
-    assert (await desk.me(session["token"]))["tier"] == (await desk.me(again["token"]))["tier"] == "paid"
+    assert (await desk.me(session["token"]))["tier"] == "paid"
     assert (await desk.me(signed_in(desk, "u1")))["tier"] == "free"
     assert (await desk.me((await desk.begin(user="u1"))["token"]))["tier"] == "free"
 
@@ -397,7 +461,7 @@ async def test_over_https_it_has_the_names_that_browsers_protect(desk: Desk) -> 
     answer = await desk.ask("POST", "/api/sessions", {"cookie": True}, scheme="https", origin="https://desk.example")
 
     kept = cookies_of(answer)
-    assert set(kept) == {"__Host-frontdesk_session", "__Secure-frontdesk_refresh"}
+    assert set(kept) == {"__Host-frontdesk_session", "__Host-frontdesk_refresh"}
     assert all(cookie.endswith("; Secure") for cookie in answer.all("set-cookie"))
     cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
     assert (await desk.ask("GET", "/api/me", scheme="https", cookie=cookie)).status == 200

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from frontdesk.accounts.people import is_name
 from frontdesk.core.errors import BadRequest
 
 _Row = TypeVar("_Row")
@@ -16,7 +17,7 @@ _MOST_LIMIT = 100
 
 
 def secret(content: Any) -> JSONResponse:
-    """An answer that nobody may keep a copy of."""
+    """An answer that says something of a person or of a key, so that no cache may keep a copy."""
     return JSONResponse(content, headers={"cache-control": "no-store"})
 
 
@@ -50,7 +51,10 @@ def page_of(request: Request) -> tuple[str, int]:
     limit = asked.get("limit", str(_DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= _MOST_LIMIT):
         raise BadRequest(f"'limit' must be from 1 to {_MOST_LIMIT}.", code="invalid_value", param="limit")
-    return asked.get("after", ""), int(limit)
+    after = asked.get("after", "")
+    if after and not is_name(after):
+        raise BadRequest(f"'after' is {after!r}, which is no id.", code="invalid_value", param="after")
+    return after, int(limit)
 
 
 def listed(rows: Sequence[_Row], tell: Callable[[_Row], dict[str, Any]], limit: int) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from frontdesk.accounts.routes.answers import listed, missing, seconds, secret
+from frontdesk.accounts.routes.answers import listed, missing, page_of, seconds, secret
 from frontdesk.accounts.service import Accounts
 from frontdesk.accounts.store import KeyRow
 from frontdesk.core.clock import Clock
@@ -45,10 +45,11 @@ class KeyRoutes:
             guarded("/api/admin/keys/{key_id}", "DELETE", self.revoke, self._callers),
         ]
 
-    async def list_keys(self, _: Request, caller: Annotated[Caller, May("operator", scope="keys")]) -> Response:
-        """The tenant's keys that were not revoked, oldest first."""
-        rows = await self._accounts.list_keys(caller.tenant)
-        return JSONResponse(listed(rows, _key, len(rows)))
+    async def list_keys(self, request: Request, caller: Annotated[Caller, May("operator", scope="keys")]) -> Response:
+        """The tenant's keys that were not revoked, the newest first."""
+        after, limit = page_of(request)
+        rows = await self._accounts.list_keys(caller.tenant, after, limit + 1)
+        return secret(listed(rows, _key, limit))
 
     async def create(self, request: Request, caller: Annotated[Caller, May("operator", scope="keys")]) -> Response:
         """Make a key of the same tenant, which may no more than the one that makes it. It is shown only here."""
@@ -64,7 +65,7 @@ class KeyRoutes:
         """End a key now."""
         key_id = request.path_params["key_id"]
         await self._accounts.revoke_key(caller.tenant, key_id)
-        return JSONResponse({"id": key_id, "object": "key", "deleted": True})
+        return secret({"id": key_id, "object": "key", "deleted": True})
 
     def _expires_in_s(self, caller: Caller, asked: int | None) -> int | None:
         """A key outlives none that it was made with: else who found one for an hour had it for ever."""

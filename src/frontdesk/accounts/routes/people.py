@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from frontdesk.accounts.routes.answers import check_names, listed, missing, page_of, seconds
+from frontdesk.accounts.routes.answers import check_names, listed, missing, page_of, seconds, secret
 from frontdesk.accounts.service import Accounts
 from frontdesk.accounts.store import PersonRow, SessionRow
 from frontdesk.core.config import Config
@@ -68,14 +68,15 @@ class PeopleRoutes:
             }
         else:
             told["scopes"] = None if caller.scopes is None else sorted(caller.scopes)
-        return JSONResponse(told, headers={"cache-control": "no-store"})
+        return secret(told)
 
     async def sessions(
         self, request: Request, caller: Annotated[Caller, May("user", "server", "operator", scope="sessions")]
     ) -> Response:
-        """A user's sessions that hold: of anybody by a key, their own by a user."""
-        rows = await self._accounts.sessions_of(caller.tenant, _user(request, caller))
-        return JSONResponse(listed(rows, _session, len(rows)))
+        """A user's sessions that hold, the latest first: of anybody by a key, their own by a user."""
+        after, limit = page_of(request)
+        rows = await self._accounts.sessions_of(caller.tenant, _user(request, caller), after, limit + 1)
+        return secret(listed(rows, _session, limit))
 
     async def end_sessions(
         self, request: Request, caller: Annotated[Caller, May("user", "server", "operator", scope="sessions")]
@@ -83,17 +84,17 @@ class PeopleRoutes:
         """End all sessions of a user, and what their identity provider issued to them until now."""
         user = _user(request, caller)
         ended = await self._accounts.end_sessions_of(caller.tenant, user)
-        return JSONResponse({"user": user, "sessions_ended": ended})
+        return secret({"user": user, "sessions_ended": ended})
 
     async def list_users(self, request: Request, caller: Annotated[Caller, May("operator", scope="users")]) -> Response:
         """The users of the tenant, in order of their ids."""
         after, limit = page_of(request)
         rows = await self._accounts.list_persons(caller.tenant, after, limit + 1)
-        return JSONResponse(listed(rows, self._person, limit))
+        return secret(listed(rows, self._person, limit))
 
     async def find_user(self, request: Request, caller: Annotated[Caller, May("operator", scope="users")]) -> Response:
         """One of them."""
-        return JSONResponse(self._person(await self._accounts.find_person(caller.tenant, request.path_params["user"])))
+        return secret(self._person(await self._accounts.find_person(caller.tenant, request.path_params["user"])))
 
     async def change_user(
         self, request: Request, caller: Annotated[Caller, May("operator", scope="users")]
@@ -104,7 +105,7 @@ class PeopleRoutes:
             raise missing("tier")
         if asked.tier is not None:
             check_names([asked.tier], self._config.tiers, code="unknown_tier", param="tier")
-        return JSONResponse(
+        return secret(
             self._person(await self._accounts.assign_tier(caller.tenant, request.path_params["user"], asked.tier))
         )
 

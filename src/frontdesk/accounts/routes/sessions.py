@@ -3,29 +3,34 @@
 who asks                  what begins
 a secret key              a session of any user, with the tier, groups, features and app that it names
 nobody, where allowed     one of somebody new, who can become a known user later (upgrade)
-a user's own token        another of the same user, as from an identity provider's token to a cookie; it
-                          ends with that token, and is no more than it
+a token of an identity    one of the same user, which ends with that token and is no more than it; so many
+provider                  an hour
+a user's session          none: it goes into a cookie, where it came in a header and that is asked. Another one
+                          would outlive what ends the first, such as the reuse of its refresh token
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from frontdesk.accounts import cookies
 from frontdesk.accounts.anonymous import AnonymousLimit
 from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.keys import DEFAULT_TENANT
+from frontdesk.accounts.people import NAME_RULE, is_name
 from frontdesk.accounts.routes.answers import check_names, missing, secret
 from frontdesk.accounts.service import Accounts, NewSession, Session, missing_credential
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import Config
-from frontdesk.core.errors import BadRequest, Forbidden, Unauthenticated
+from frontdesk.core.errors import BadRequest, Forbidden, RateLimited, Unauthenticated
+from frontdesk.core.gcra import ArrivalTimes
 from frontdesk.http.callers import GuardedRoute, May, guarded, open_to_all
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import read_json
@@ -36,12 +41,14 @@ _DEFAULT_EXPIRES_IN_S = 3600
 _MOST_NAMES = 64
 _DEVICE_CHARS = range(16, 129)
 _SESSION_ID = "sess_"
+_EXCHANGES = 60
+_HOUR_S = 3600.0
 
 
 class SessionBody(msgspec.Struct, forbid_unknown_fields=True):
     """A session that shall begin. `expires_in` is in seconds. With `cookie` its tokens go into cookies."""
 
-    # The store's own limits, told here for the OpenAPI document; `Accounts` checks them in its own words.
+    # Limits are told here for the OpenAPI document; they are checked in words of ours.
     user: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 128})] | None = None
     tier: str | None = None
     groups: Annotated[list[str], Meta(extra_json_schema={"maxItems": _MOST_NAMES})] | None = None
@@ -91,14 +98,15 @@ class SessionRoutes:
         self._clock = clock
         self._allows_anonymous = allows_anonymous
         self._anonymous_limit = anonymous_limit
+        self._exchanges: ArrivalTimes[tuple[str, str | None]] = ArrivalTimes(clock, _HOUR_S)
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
             guarded("/api/sessions", "POST", self.begin, self._gate),
             guarded("/api/sessions", "DELETE", self.end_all, self._gate),
-            open_to_all(cookies.REFRESH_PATH, "POST", self.refresh),
-            open_to_all(cookies.REFRESH_PATH, "GET", self.csrf_token),
+            open_to_all("/api/sessions/refresh", "POST", self.refresh),
+            open_to_all("/api/sessions/refresh", "GET", self.csrf_token),
             guarded("/api/sessions/upgrade", "POST", self.upgrade, self._gate),
             guarded("/api/sessions/current", "GET", self.current, self._gate),
             guarded("/api/sessions/{session_id}", "DELETE", self.end, self._gate),
@@ -118,17 +126,15 @@ class SessionRoutes:
             self._check_cookies(head)
         if caller is None:
             session = await self._begin_of_somebody_new(request, head, asked)
-        elif caller.role == "user":
-            session = await self._begin_of_the_same(asked, caller)
-        else:
+        elif caller.role != "user":
             session = await self._begin_of_user(asked, caller)
+        elif _is_session(caller):
+            return self._told(_for_cookie(asked, caller, head), head, in_cookies=True)
+        else:
+            session = await self._begin_of_issuers_user(asked, caller)
         if asked.cookie and not cookies.fit(session):
             await self._accounts.end_session(DEFAULT_TENANT if caller is None else caller.tenant, session.id)
-            raise BadRequest(
-                "This session is too long for a cookie. Name fewer groups and features.",
-                code="session_too_long",
-                param="cookie",
-            )
+            raise _too_long()
         return self._told(session, head, in_cookies=asked.cookie)
 
     async def refresh(self, request: Request) -> Response:
@@ -164,7 +170,7 @@ class SessionRoutes:
         if token is None:
             token = await self._anonymous_token_of_cookie(head)
         was = await self._accounts.upgrade(token, caller.tenant, user)
-        response = JSONResponse({"user": user, "was": was, "object": "upgrade"})
+        response = secret({"user": user, "was": was, "object": "upgrade"})
         if asked.anonymous_token is None:
             _clear_cookies(response, head)
         return response
@@ -191,7 +197,7 @@ class SessionRoutes:
         if is_current:
             session_id = _session_of(caller)
         await self._accounts.end_session(caller.tenant, session_id, caller.person)
-        response = JSONResponse({"id": session_id, "object": "session", "deleted": True})
+        response = secret({"id": session_id, "object": "session", "deleted": True})
         head = Head(request.scope)
         if is_current and head.authorization is None:
             _clear_cookies(response, head)
@@ -204,7 +210,7 @@ class SessionRoutes:
     ) -> Response:
         """End all sessions of the tenant, and all tokens of identity providers issued until now."""
         await self._accounts.end_all_sessions(caller.tenant)
-        return JSONResponse({"object": "sessions", "deleted": True})
+        return secret({"object": "sessions", "deleted": True})
 
     # --- how sessions begin -----------------------------------------------------------------
 
@@ -212,6 +218,8 @@ class SessionRoutes:
         _refuse(asked, ("device",), "'device' is for anonymous sessions; a secret key needs none.")
         if asked.user is None:
             raise missing("user")
+        _check_each("groups", asked.groups or ())
+        _check_each("features", asked.features or ())
         if asked.tier is not None:
             check_names([asked.tier], self._config.tiers, code="unknown_tier", param="tier")
         if asked.features is not None:
@@ -232,12 +240,15 @@ class SessionRoutes:
             )
         )
 
-    async def _begin_of_the_same(self, asked: SessionBody, caller: Caller) -> Session:
-        _refuse(
-            asked,
-            ("user", "tier", "groups", "features", "app", "device", "refreshable"),
-            "A session that begins with a user's token is that user's, as the token says. Send a secret key.",
-        )
+    async def _begin_of_issuers_user(self, asked: SessionBody, caller: Caller) -> Session:
+        _refuse_choices(asked)
+        wait_s = self._exchanges.take((caller.tenant, caller.person), _EXCHANGES)
+        if wait_s is not None:
+            raise RateLimited(
+                f"{_EXCHANGES} sessions an hour may begin with tokens of one user, and have. Go on with one of them, "
+                f"or try again in {math.ceil(wait_s)} s.",
+                retry_after_s=wait_s,
+            )
         return await self._accounts.begin_session(
             NewSession(
                 caller.tenant,
@@ -348,6 +359,60 @@ def _refuse(asked: SessionBody, fields: Iterable[str], reason: str) -> None:
             raise Forbidden(f"{field!r} cannot be chosen here. {reason}")
 
 
+def _refuse_choices(asked: SessionBody) -> None:
+    _refuse(
+        asked,
+        ("user", "tier", "groups", "features", "app", "device", "refreshable"),
+        "A session that begins with a user's token is that user's, as the token says. Send a secret key.",
+    )
+
+
+def _for_cookie(asked: SessionBody, caller: Caller, head: Head) -> Session:
+    """The session that asks, to be kept in a cookie from now on. What came by cookie is never told."""
+    _refuse_choices(asked)
+    if head.authorization is None or not asked.cookie:
+        raise BadRequest(
+            f"This is a session already, {caller.credential_id!r}, and begins no other. Go on with it: "
+            "POST /api/sessions/refresh where it has a refresh token, GET /api/sessions/current to learn of it.",
+            code="session_exists",
+        )
+    assert caller.person is not None
+    session = Session(
+        id=caller.credential_id,
+        token=head.authorization.decode("latin-1").partition(" ")[2].strip(),
+        person=caller.person,
+        expires_at=int(caller.expires_at),
+        refresh_token=None,  # it stays with who has it: in two hands it would be reused
+        refresh_expires_at=None,
+        is_anonymous=caller.is_anonymous,
+    )
+    if not cookies.fit(session):
+        raise _too_long()
+    return session
+
+
+def _too_long() -> BadRequest:
+    return BadRequest(
+        "This session is too long for a cookie. Name fewer groups and features.",
+        code="session_too_long",
+        param="cookie",
+    )
+
+
+def _check_each(param: str, names: Collection[str]) -> None:
+    if len(names) > _MOST_NAMES:
+        raise BadRequest(
+            f"{param!r} has {len(names)} names. It can have {_MOST_NAMES} at most.", code="invalid_value", param=param
+        )
+    for name in names:
+        if not is_name(name):
+            raise BadRequest(
+                f"{param!r} has {name!r}. Each must be {NAME_RULE}.",
+                code="invalid_value",
+                param=param,
+            )
+
+
 def _check_device(device: str | None) -> None:
     if device is not None and not (len(device) in _DEVICE_CHARS and device.isprintable()):
         raise BadRequest(
@@ -370,8 +435,12 @@ def _user_of_upgrade(asked: UpgradeBody, caller: Caller) -> str:
     return caller.person
 
 
+def _is_session(caller: Caller) -> bool:
+    return caller.credential_id.startswith(_SESSION_ID)
+
+
 def _session_of(caller: Caller) -> str:
-    if not caller.credential_id.startswith(_SESSION_ID):
+    if not _is_session(caller):
         raise BadRequest(
             "This token is an identity provider's, and no session of this server: sign out there. "
             "DELETE /api/users/{user}/sessions ends all that was issued to you until now.",

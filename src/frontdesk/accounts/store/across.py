@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, exists, null, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from frontdesk.accounts.store.moves import MOVED
 from frontdesk.accounts.store.rows import (
@@ -26,7 +39,7 @@ from frontdesk.accounts.store.rows import (
 from frontdesk.accounts.store.tenant import ENDED_BEFORE
 from frontdesk.storage.database import Database
 from frontdesk.storage.lanes import Lane
-from frontdesk.storage.query import Parameters, Query, Row
+from frontdesk.storage.query import Parameters, Query, Row, Step
 from frontdesk.storage.tables import app_key, person, session, setting
 
 _PAGE = 1_000
@@ -58,6 +71,22 @@ class AllTenants:
         """The sessions that were ended at `since_ms` or later and of which a token may still be alive."""
         rows = await self._read_all(_SESSIONS_ENDED, {"now_ms": now_ms}, (since_ms, "", ""), _place_of_ended)
         return [read_ended(row) for row in rows]
+
+    async def forget_sessions(self, expired_before_ms: int, limit: int) -> int:
+        """Delete sessions that expired before this time, `limit` at most; returns how many."""
+        forgotten = 0
+        tenant = ""
+        # A tenant at a time: so it is an index that finds them.
+        while forgotten < limit and (rows := await self._database.read(_NEXT_TENANT, {"after": tenant})):
+            tenant = rows[0][0]
+            expired = {"tenant": tenant, "before_ms": expired_before_ms, "limit": limit - forgotten}
+            found = await self._database.read(_EXPIRED, expired)
+            if found:
+                # In one order everywhere, for other processes may be at the same.
+                ids = [{"of_tenant": tenant, "of_id": session_id} for (session_id,) in sorted(found)]
+                await self._database.write(Step(_FORGET, ids), lane=Lane.BULK)
+            forgotten += len(found)
+        return forgotten
 
     async def persons_changed_since(self, since_ms: int) -> list[PersonRow]:
         """The persons whose tiers, tokens or names were changed at this time or later."""
@@ -142,6 +171,16 @@ _SESSIONS_ENDED = Query(
     .order_by(session.c.revoked_at_ms, session.c.tenant, session.c.id)
     .limit(_PAGE)
 )
+_NEXT_TENANT = Query(
+    select(session.c.tenant).where(session.c.tenant > bindparam("after")).order_by(session.c.tenant).limit(1)
+)
+_EXPIRED = Query(
+    select(session.c.id)
+    .where(session.c.tenant == bindparam("tenant"), session.c.expires_at_ms < bindparam("before_ms"))
+    .order_by(session.c.expires_at_ms)
+    .limit(bindparam("limit"))
+)
+_FORGET = Query(delete(session).where(session.c.tenant == bindparam("of_tenant"), session.c.id == bindparam("of_id")))
 _PERSONS_CHANGED = Query(
     select(person.c.changed_at_ms, *PERSON_COLUMNS)
     .where(_is_after(person.c.changed_at_ms, person.c.tenant, person.c.id))

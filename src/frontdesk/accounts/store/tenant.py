@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Text, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, Table, Text, bindparam, exists, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert
 
 from frontdesk.accounts.store.moves import HAS_BECOME, MOVES
@@ -31,8 +31,6 @@ from frontdesk.storage.tables import app_key, person, session, setting
 ENDED_BEFORE = "revoked_before_ms"
 _SIGNING_SECRET = "session_signing_secret"  # noqa: S105 - its name
 _SECRET_BYTES = 32
-_MOST_KEYS = 1_000
-_MOST_SESSIONS = 1_000
 
 
 class AccountStore:
@@ -67,9 +65,10 @@ class AccountStore:
         values |= {"tenant": self._tenant, "hash": key_hash, "scopes": write_names(row.scopes)}
         await self._database.write(Step(_ADD_KEY, values))
 
-    async def list_keys(self) -> list[KeyRow]:
-        """The keys that were not revoked, oldest first; a thousand at most."""
-        return [read_key(row) for row in await self._database.read(_LIST_KEYS, {"tenant": self._tenant})]
+    async def list_keys(self, after: str, limit: int) -> list[KeyRow]:
+        """The keys that were not revoked, the newest first, from behind the key `after`, which may be ''."""
+        page = {"tenant": self._tenant, "after": after, "limit": limit}
+        return [read_key(row) for row in await self._database.read(_LIST_KEYS, page)]
 
     async def has_keys(self) -> bool:
         """Whether any key was ever made."""
@@ -126,10 +125,20 @@ class AccountStore:
         rows = await self._database.read(_FIND_SESSION, {"tenant": self._tenant, "id": session_id})
         return read_session(rows[0]) if rows else None
 
-    async def sessions_of(self, person_id: str, now_ms: int) -> list[SessionRow]:
-        """A person's sessions that hold, the latest first; a thousand at most."""
-        of_person = {"tenant": self._tenant, "person": person_id, "now_ms": now_ms}
-        return [read_session(row) for row in await self._database.read(_SESSIONS_OF, of_person)]
+    async def sessions_of(self, person_id: str, since_ms: int, now_ms: int, after: str, limit: int) -> list[SessionRow]:
+        """A person's sessions that began at `since_ms` or later and hold, the latest first.
+
+        From behind the session `after`, which may be ''.
+        """
+        page = {
+            "tenant": self._tenant,
+            "person": person_id,
+            "since_ms": since_ms,
+            "now_ms": now_ms,
+            "after": after,
+            "limit": limit,
+        }
+        return [read_session(row) for row in await self._database.read(_SESSIONS_OF, page)]
 
     async def use_refresh_token(
         self, session_id: str, number: int, now_ms: int, expires_at_ms: int
@@ -175,13 +184,15 @@ class AccountStore:
     async def upgrade(self, anonymous: SessionRow, person_id: str, now_ms: int) -> list[EndedSession] | None:
         """Let the person of an anonymous session become this one, with all that is theirs.
 
-        Returns the anonymous person's sessions, which are ended; None where this one had ended, or where they
-        became somebody before. All steps are one transaction, and all but the first two do nothing unless the
-        second one, or an earlier upgrade to the same person, has won. The person comes into being.
+        Returns the anonymous person's sessions, which are ended; None where this one had ended, or where they, or
+        the person that they should be, became somebody before. All steps are one transaction, and all from the
+        fourth on do nothing unless the third, or an earlier upgrade to the same person, has won. The person comes
+        into being.
         """
         of_anonymous = {"of_tenant": self._tenant, "of_person": anonymous.person, "new_person": person_id}
-        _, won, ended, *_ = await self._database.write(
+        _, _, won, ended, *_ = await self._database.write(
             self._person(_ADD_PERSON, person_id, now_ms),
+            Step(_LOCK_BOTH, of_anonymous),
             Step(_BECOME, {**of_anonymous, "of_session": anonymous.id, "now_ms": now_ms}),
             Step(_END_ANONYMOUS, {**of_anonymous, "now_ms": now_ms}),
             *(Step(move, of_anonymous) for move in MOVES),
@@ -216,12 +227,30 @@ _FIND_SETTING = Query(
     select(setting.c.value).where(setting.c.tenant == bindparam("tenant"), setting.c.name == bindparam("name"))
 )
 
+
+def _is_behind(table: Table, *same: str) -> ColumnElement[bool]:
+    """Whether a row is older than the one with the id `after`, where an id is given.
+
+    None is older than one that is not there, or differs in one of the columns that must be the `same`.
+    """
+    after = bindparam("after", type_=Text)
+    of_after = table.alias("of_after")
+    its_place = select(of_after.c.created_at_ms, of_after.c.id).where(
+        of_after.c.id == after, *(of_after.c[name] == bindparam(name) for name in ("tenant", *same))
+    )
+    return or_(after == "", tuple_(table.c.created_at_ms, table.c.id) < its_place.scalar_subquery())
+
+
 _ADD_KEY = Query(insert(app_key))
 _LIST_KEYS = Query(
     select(*KEY_COLUMNS)
-    .where(app_key.c.tenant == bindparam("tenant"), app_key.c.revoked_at_ms.is_(None))
-    .order_by(app_key.c.created_at_ms, app_key.c.id)
-    .limit(_MOST_KEYS)
+    .where(
+        app_key.c.tenant == bindparam("tenant"),
+        app_key.c.revoked_at_ms.is_(None),
+        _is_behind(app_key),
+    )
+    .order_by(app_key.c.created_at_ms.desc(), app_key.c.id.desc())
+    .limit(bindparam("limit"))
 )
 _ANY_KEY = Query(select(app_key.c.id).where(app_key.c.tenant == bindparam("tenant")).limit(1))
 _REVOKE_KEY = Query(
@@ -289,10 +318,12 @@ _SESSIONS_OF = Query(
         session.c.tenant == bindparam("tenant"),
         session.c.person == bindparam("person"),
         session.c.revoked_at_ms.is_(None),
+        session.c.created_at_ms >= bindparam("since_ms"),
         session.c.expires_at_ms > bindparam("now_ms"),
+        _is_behind(session, "person"),
     )
     .order_by(session.c.created_at_ms.desc(), session.c.id.desc())
-    .limit(_MOST_SESSIONS)
+    .limit(bindparam("limit"))
 )
 _USE_REFRESH_TOKEN = Query(
     update(session)
@@ -327,12 +358,28 @@ _END_SESSIONS_OF = Query(
     )
 )
 
+# Of two upgrades that meet in a person, the second sees what the first has done.
+_LOCK_BOTH = Query(
+    select(person.c.id)
+    .where(
+        person.c.tenant == bindparam("of_tenant"),
+        or_(person.c.id == bindparam("of_person"), person.c.id == bindparam("new_person")),
+    )
+    .order_by(person.c.id)
+    .with_for_update()
+)
+_new = person.alias("new")
 _BECOME = Query(
     update(person)
     .where(
         person.c.tenant == bindparam("of_tenant"),
         person.c.id == bindparam("of_person"),
         person.c.became.is_(None),
+        exists().where(
+            _new.c.tenant == bindparam("of_tenant"),
+            _new.c.id == bindparam("new_person"),
+            _new.c.became.is_(None),
+        ),
         exists().where(
             session.c.tenant == bindparam("of_tenant"),
             session.c.id == bindparam("of_session"),
