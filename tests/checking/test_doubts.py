@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from frontdesk.checking.doubts import doubts
+from frontdesk.core.config import Feature
 from frontdesk.core.config_problems import spelled
 from tests.checking.loaded import settings_of
 
@@ -62,8 +63,15 @@ def test_a_careful_configuration_leaves_no_doubt(tmp_path: Path) -> None:
             "",
             "|There is no default_feature: requests of people that name no feature are answered with 400.",
         ),
-        ("default_feature: chat\n", "  default: {models: [fast]}\n", ""),
         ("search: {models: [vectors]}", "search: {}", ""),
+        (
+            "default_feature: chat\n",
+            "default_feature: search\n",
+            (
+                "default_feature|default_feature is 'search', and no model of it chats: "
+                "chats of people that name no feature are refused."
+            ),
+        ),
         (
             "default_model: fast\n",
             "",
@@ -150,8 +158,8 @@ def test_a_careful_configuration_leaves_no_doubt(tmp_path: Path) -> None:
             'user_prefix: "a:b:"',
             (
                 "auth.jwt[0].user_prefix|auth.jwt[0].user_prefix is 'a:', with which that of auth.jwt[1] begins "
-                "('a:b:'): "
-                "who is called 'b:1' at a is user '1' of b. Choose others."
+                "('a:b:'): users of a whose names begin with 'b:' are refused, not taken for its users. "
+                "Choose others if there are such."
             ),
         ),
         (
@@ -160,14 +168,6 @@ def test_a_careful_configuration_leaves_no_doubt(tmp_path: Path) -> None:
             (
                 "auth.apps.old|auth.apps.old has no attestation while ios, web has: "
                 "who has a credential bound to 'old' needs none."
-            ),
-        ),
-        (
-            "subject: 2, ",
-            "",
-            (
-                "auth.apps.web|auth.apps.ios and auth.apps.web take the same tokens: each app can attest the other. "
-                "Give each its own subject."
             ),
         ),
         (
@@ -218,6 +218,29 @@ def test_what_is_doubtful(tmp_path: Path, old: str, new: str, doubt: str) -> Non
     assert told(tmp_path, CAREFUL.replace(old, new)) == doubt.splitlines()
 
 
+OTHER = (
+    "features.chat.client_may|features.chat.client_may names 'other_parameters': people may send whatever a provider "
+    "understands, under any name that Frontdesk does not know. That may get round "
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "doubt"),
+    [
+        (Feature(models=["fast"]), [f"{OTHER}models."]),
+        (Feature(max_output_tokens=5, ceilings={"n": 1}), [f"{OTHER}max_output_tokens, ceilings."]),
+        (Feature(instructions="Be brief."), []),
+    ],
+)
+def test_what_only_the_provider_knows_is_held_to_no_limit(tmp_path: Path, limits: Feature, doubt: list[str]) -> None:
+    settings = settings_of(tmp_path, CAREFUL)
+    limits.client_may = ["parameters", "other_parameters"]
+    settings.config.features["chat"] = limits
+    features = [words for words in doubts(settings) if words[0][:2] == ("features", "chat")]
+
+    assert [f"{spelled(place)}|{words}" for place, words in features if "other_parameters" in words] == doubt
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -252,6 +275,27 @@ def test_what_is_doubtful(tmp_path: Path, old: str, new: str, doubt: str) -> Non
                     "its people must name another."
                 ),
             ],
+        ),
+        (
+            (
+                "providers: {s: {kind: scripted}}\n"
+                "models: {m: {route: [s/echo]}, v: {route: [s/x], kind: embeddings}}\n"
+                "features: {f: {models: [v]}}\ntiers: {t: {models: [v]}, u: {}}\ndefault_tier: t\ndefault_model: m"
+            ),
+            [
+                (
+                    "features.f|features.f is the only feature, and no model of it chats: "
+                    "chats of people that name no feature are refused."
+                ),
+                "models.m|models.m is in no tier and feature together: only secret keys can use it.",
+            ],
+        ),
+        (
+            (
+                "providers: {s: {kind: scripted}}\nmodels: {v: {route: [s/x], kind: embeddings}}\n"
+                "features: {f: {models: [v]}}\ntiers: {t: {}}\ndefault_tier: t"
+            ),
+            [],
         ),
     ],
 )

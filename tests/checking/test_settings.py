@@ -119,6 +119,28 @@ def test_what_is_wrong_with_a_parameter(tmp_path: Path, settings: str, told: str
             "ceilings: {temperature: 3}",
             "3: Invalid value for 'features.f.ceilings.temperature': expected a number <= 2.0, not 3.0.",
         ),
+        (
+            "ceilings: {temperature: .inf}",
+            "3: features.f.ceilings.temperature is inf. It must be a number; leave it out for no ceiling.",
+        ),
+        (
+            "ceilings: {n: -.NaN}",
+            "3: features.f.ceilings.n is nan. It must be a number; leave it out for no ceiling.",
+        ),
+        (
+            "parameters: {logit_bias: {'5': .nan}}",
+            "3: features.f.parameters.logit_bias.5 is nan, which JSON has not. Write a number.",
+        ),
+        (
+            (
+                "response_format:\n      type: json_schema\n      json_schema:\n        name: a\n        schema:\n"
+                "          type: object\n          properties:\n            age: {type: int}"
+            ),
+            (
+                "10: features.f.response_format.json_schema.schema.properties.age.type is 'int', which is no type of "
+                "JSON. Did you mean 'integer'?"
+            ),
+        ),
         ("ceilings: {n: 2.5}", "3: Invalid value for 'features.f.ceilings.n': expected an integer or null, not 2.5."),
         (
             "parameters: {temperature: 1}\n    ceilings: {temperature: 0.5}",

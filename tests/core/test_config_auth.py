@@ -228,6 +228,28 @@ ATTESTS = "issuer: c, audience: p, jwks_url: 'https://c.example/k'"
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"{ATTESTS}, subject: a", f"{ATTESTS}, subject: [b, c]"),
+        (ATTESTS, ATTESTS.replace("audience: p", "audience: q")),
+        (ATTESTS, ATTESTS.replace("issuer: c", "issuer: d")),
+    ],
+)
+def test_two_apps_that_can_be_told_apart(one: str, other: str) -> None:
+    text = attested(one, f"    web: {{attestation: {{{other}}}}}\n")
+
+    assert list(parse_config(text, {}).auth.apps) == ["ios", "web"]
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example/k?key=hidden", "https://a.example:0/k?key=hidden", "a/k?hidden"])
+def test_no_problem_of_an_address_tells_its_query(url: str) -> None:
+    (told,) = problems_of(issuer(f"{NO_KEYS}\njwks_url: '{url}'"))
+
+    assert repr(url.partition("?")[0]) in told
+    assert "hidden" not in told
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         (
@@ -263,6 +285,26 @@ ATTESTS = "issuer: c, audience: p, jwks_url: 'https://c.example/k'"
                 "a user's token would attest the app, or an app's token stand for a user. Change one's audience."
             ),
         ),
+        (
+            attested(f"{ATTESTS}, subject: a", f"    web:\n      attestation: {{{ATTESTS}}}\n"),
+            (
+                "line 6: auth.apps.ios.attestation and auth.apps.web.attestation take tokens of the same issuer and "
+                "audience ('p'), and not both name a subject: each app could attest the other. "
+                "Give each a subject of its own."
+            ),
+        ),
+        (
+            attested(
+                f"{ATTESTS}, subject: [a, b]",
+                f"    web:\n      attestation:\n        {{{ATTESTS.replace('p,', '[q, p],')},\n"
+                "        subject: [c, b]}\n",
+            ),
+            (
+                "line 8: auth.apps.ios.attestation and auth.apps.web.attestation take tokens of the same issuer and "
+                "audience ('p') with the same subject ('b'): each app could attest the other. "
+                "Give each a subject of its own."
+            ),
+        ),
         ("auth:\n  apps:\n    '': {}", "line 3: auth.apps has the name ''. It needs printable characters."),
         (
             "auth: {anonymous: true, anonymous_tier: gold}\ntiers: {free: {}}\ndefault_tier: free",
@@ -278,7 +320,7 @@ ATTESTS = "issuer: c, audience: p, jwks_url: 'https://c.example/k'"
         ("auth:\n  refresh_ttl_s: 59", "line 2: auth.refresh_ttl_s is 59. It must be from 60 to 31622400."),
         (
             "auth:\n  refresh_ttl_s: 31622401",
-            "line 2: auth.refresh_ttl_s is 3.16224e+07. It must be from 60 to 31622400.",
+            "line 2: auth.refresh_ttl_s is 31622401. It must be from 60 to 31622400.",
         ),
         ("auth:\n  refresh_grace_s: 3601", "line 2: auth.refresh_grace_s is 3601. It must be from 0 to 3600."),
         (

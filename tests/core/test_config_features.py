@@ -149,7 +149,7 @@ def test_what_is_wrong_with_a_feature(settings: str, told: str) -> None:
         ),
         (
             "v: {type: number, max: .inf}",
-            "line 7: features.f.variables.v.max is inf. It must be from -1e+18 to 1000000000000000000.",
+            "line 7: features.f.variables.v.max is inf. It must be from -1e+18 to 1e+18.",
         ),
         (
             "v: {type: integer, max: 3, default: 4}",
@@ -198,6 +198,15 @@ def test_a_feature_must_be_a_name_that_a_header_can_carry(name: str) -> None:
     assert told.endswith(" Requests name it in a header: letters, digits, '_', '.', '-', at most 64.")
 
 
+def test_no_feature_is_called_as_what_has_none() -> None:
+    assert problems_of("features:\n  chat: {}\n  default: {}") == [
+        (
+            "line 3: features has the name 'default', which is what requests without a feature are counted under. "
+            "Choose another name, and let default_feature name it, if it is for those."
+        )
+    ]
+
+
 def test_the_default_feature_must_be_one() -> None:
     assert problems_of("features: {chat: {}}\ndefault_feature: chta") == [
         "line 2: default_feature names 'chta', which is not configured. Did you mean 'chat'?"
@@ -236,7 +245,8 @@ def test_variables_that_the_instructions_do_not_have() -> None:
     assert unused_variables(config.features["f"]) == ["b", "c"]
 
 
-def test_a_feature_of_embeddings_may_name_a_default() -> None:
-    config = parse_config(feature("models: [embed]\ndefault_model: embed"), {})
+def test_a_feature_of_embeddings_may_name_a_default_and_let_people_send_parameters() -> None:
+    config = parse_config(feature("models: [embed]\ndefault_model: embed\nclient_may: [parameters]"), {})
 
-    assert config.features["f"].default_model == "embed"
+    f = config.features["f"]
+    assert (f.default_model, f.client_may) == ("embed", ["parameters"])

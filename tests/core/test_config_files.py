@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from frontdesk.core.config import load, load_config, parse_config
+from frontdesk.core.config import ConfigError, load, load_config, parse_config, read_environment
 from tests.core.config_problems import problems_of
 
 
@@ -49,6 +50,7 @@ def test_what_is_no_path_is_a_text(text: str) -> None:
     [
         (None, ", which cannot be read: No such file or directory."),
         (b"one\ntwo\n\xff", ", which is not UTF-8 on its line 3."),
+        (b"one\rtwo\r\n\xff\xff", ", which is not UTF-8 on its line 3."),
         (b"x" * 65_537, ". It may have at most 64 kB."),
         (b"{{who}}", None),
         (b" \n", None),
@@ -122,3 +124,30 @@ def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     (told,) = problems_of(with_keys('"a\\0b"'), folder=tmp_path)
 
     assert told.endswith("which cannot be read: its name cannot be.")
+
+
+def test_a_file_whose_name_is_no_text_is_told_in_one(tmp_path: Path) -> None:
+    """A report for programs is JSON, which has whole characters only."""
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff.yaml"))
+    told: list[str | None] = []
+
+    for content in (None, "modles: 1"):
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(ConfigError) as caught:
+            load(path, {})
+        told += [str(caught.value).split(": The setting")[0], *(each.file for each in caught.value.problems)]
+
+    name = f"{tmp_path}/\ufffd.yaml"
+    assert told == [
+        f"The configuration {name!r} cannot be read: No such file or directory.",
+        f"{name}:1",
+        name,
+    ]
+
+
+def test_a_text_of_the_environment_that_is_not_utf_8() -> None:
+    with pytest.raises(ConfigError, match=r"^FRONTDESK_ADMIN_KEY is not UTF-8 in the environment. Set it anew.$"):
+        read_environment({"FRONTDESK_ADMIN_KEY": os.fsdecode(b"\xff"), "HOME": "/h"})
+
+    assert read_environment({"FRONTDESK_HOME": os.fsdecode(b"/\xff")}).home == Path(os.fsdecode(b"/\xff"))

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from frontdesk.core.config_problems import ConfigError, Lines, Place, Problem, Problems, remedy_for, spelled
+from frontdesk.core.config_problems import (
+    ConfigError,
+    Lines,
+    Place,
+    Problem,
+    Problems,
+    check_number,
+    remedy_for,
+    spelled,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +94,22 @@ def test_a_secret_that_begins_with_another_is_told_by_its_own_name() -> None:
     problems.add((), "It is hidden-too.")
 
     assert [problem.message for problem in problems.found()] == ["It is ${B}."]
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most", "told"),
+    [
+        (float("inf"), 0.001, 86_400.0, "limits.body_mb is inf. It must be from 0.001 to 86400."),
+        (float("nan"), 1, 10_000_000, "limits.body_mb is nan. It must be from 1 to 10000000."),
+        (12_345_678.0, 1, 10, "limits.body_mb is 12345678. It must be from 1 to 10."),
+        (2e18, -1e18, 1e18, "limits.body_mb is 2e+18. It must be from -1e+18 to 1e+18."),
+    ],
+)
+def test_a_number_outside_of_its_range(value: float, least: float, most: float, told: str) -> None:
+    problems = Problems()
+    check_number(problems, ("limits", "body_mb"), value, least, most)
+
+    assert [problem.message for problem in problems.found()] == [told]
 
 
 def test_the_remedy_for_a_name() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from msgspec.inspect import DictType, ListType, StructType, Type, UnionType
 
 from frontdesk.core.config import Config, ConfigError, parse_config
+from frontdesk.core.config_reading import LIMITS
 from tests.core.config_problems import problems_of
 
 KNOWN_HERE = (
@@ -365,12 +368,75 @@ def test_anything_is_read_as_json_has_it() -> None:
 
 
 def test_sections_and_settings_without_a_value_count_as_left_out() -> None:
-    text = "auth:\nfeatures:\ncors:\n  origins:\nlimits:\n  body_mb:\ntiers:\n  free:\ndefault_tier: free"
+    text = "auth:\nmodels:\ncors:\n  origins:\nlimits:\n  body_mb:\ntiers:\n  free:\ndefault_tier: free"
 
     config = parse_config(text, {})
 
-    assert (config.auth, config.features, config.cors.origins) == (Config().auth, {}, [])
+    assert (config.auth, config.models, config.cors.origins) == (Config().auth, {}, [])
     assert (config.limits.body_mb, config.tiers["free"].models) == (20.0, None)
+
+
+def test_a_limit_without_a_value_is_told() -> None:
+    """Whose items are commented out, or which a merge takes back: nobody knows whether all or none was meant."""
+    text = (
+        "features: {f: {models: ~}}\n"
+        "tiers:\n"
+        "  free: &free\n"
+        "    models: null\n"
+        "    features:\n"
+        "    # - f\n"
+        "    requests_per_minute: 5\n"
+        "  paid: {<<: *free, models: [m], requests_per_minute: }\n"
+        "default_tier: free\n"
+        "models: {m: {route: [s/echo]}}\n"
+        "providers: {s: {kind: scripted}}\n"
+    )
+
+    assert problems_of(text) == [
+        f"line {line}: {place} is empty, and would count as no limit. Write {wanted}, or remove the key."
+        for line, place, wanted in (
+            (1, "features.f.models", "a list of texts"),
+            (4, "tiers.free.models", "a list of texts"),
+            (5, "tiers.free.features", "a list of texts"),
+            (5, "tiers.paid.features", "a list of texts"),
+            (8, "tiers.paid.requests_per_minute", "an integer"),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("way", "key"), KEYS, ids=[".".join((*way, key)) for way, key in KEYS])
+def test_every_setting_either_limits_or_is_left_out_where_it_is_empty(way: Way, key: str) -> None:
+    """The documentation says of each limit that leaving it out means all, any, or no limit."""
+    text, place, line = written(way, key)
+    text = text.removesuffix(" 1")
+    field = next(field for field in STRUCTS[way].fields if field.encode_name == key)
+
+    try:
+        parse_config(text, {})
+        told: list[str] = []
+    except ConfigError as error:
+        told = [str(problem) for problem in error.problems]
+
+    is_limit = key in LIMITS.get(STRUCTS[way].cls, ())
+    assert any(each.startswith(f"line {line}: {place} is empty, and would count as") for each in told) == is_limit
+    assert is_limit == (spelled_in_docs(way, key) in DOCUMENTED_LIMITS)
+    assert is_limit or field.required or not any(each.startswith(f"line {line}: {place} is empty. ") for each in told)
+
+
+def spelled_in_docs(way: Way, key: str) -> str:
+    return ".".join((*way, key)).replace("*", "NAME").replace(".[]", "[]")
+
+
+ROWS = [
+    [cell.strip() for cell in line.split("|")[1:3]]
+    for line in (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| `")
+]
+DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.startswith(("all", "any", "no limit"))} | {
+    "features",
+    "tiers",
+    "auth.apps.NAME.attestation",
+}
 
 
 @pytest.mark.parametrize(
@@ -520,6 +586,85 @@ def test_secrets_in_the_file_are_not_told_either() -> None:
 
     assert "hidden" not in told
     assert "den@" not in told
+
+
+# --- characters and lines ---------------------------------------------------------------------------
+
+
+def test_the_two_escapes_of_json_are_one_character() -> None:
+    text = msgspec.json.encode(
+        {"features": {"f": {"response_format": {"\U0001f600": "\U0001f600 \U00010000"}}}}
+    ).decode()
+    escaped = text.replace("\U0001f600", "\\ud83d\\ude00").replace("\U00010000", "\\uD800\\uDC00")
+
+    assert escaped.isascii()
+    assert parse_config(escaped, {}) == parse_config(text, {})
+
+
+HALF = "half a character without the other. Write the character itself."
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (r'"\ud83d x"', rf"features.f.instructions has \ud83d, {HALF}"),
+        (r'"\ude00\ud83d"', rf"features.f.instructions has \ude00, {HALF}"),
+        (r'"${X:-\udc00}"', rf"features.f.instructions has \udc00, {HALF}"),
+        ('"${BYTES}"', "features.f.instructions reads ${BYTES}, which is not UTF-8 in the environment. Set it anew."),
+        (
+            r'"\ud83d${BYTES}"',
+            rf"features.f.instructions has \ud83d, {HALF}",
+        ),
+        (
+            '"${BYTES} ${GOOD} ${TOKEN}"',
+            (
+                "features.f.instructions reads ${BYTES} and ${TOKEN}, which is not UTF-8 in the environment. "
+                "Set it anew."
+            ),
+        ),
+    ],
+)
+def test_half_a_character_is_told(text: str, told: str) -> None:
+    variables = {"BYTES": os.fsdecode(b"\xff"), "GOOD": "\U0001f600", "TOKEN": os.fsdecode(b"secret\xfe")}
+
+    assert problems_of(f"features:\n  f:\n    instructions: {text}", variables) == [f"line 3: {told}"]
+
+
+def test_half_a_character_in_a_key_is_told() -> None:
+    assert problems_of('features:\n  f:\n    response_format:\n      "\\ud83d": 1\n      type: text') == [
+        f"line 4: features.f.response_format has a key with \\ud83d, {HALF}"
+    ]
+    assert problems_of('models: {}\n"\\udc00": 1') == [f"line 2: The configuration has a key with \\udc00, {HALF}"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["cors: {}", "", "modles: 1"],
+        ['default_model: "a\u2028b\u2029c\x85d"', "models: {d: {}}", "modles: 1"],
+        ["models:", "  # one", "modles: 1"],
+    ],
+)
+def test_lines_are_those_of_editors(end: str, lines: list[str]) -> None:
+    told = problems_of(end.join(lines))
+
+    assert told[-1].startswith("line 3: The setting 'modles' is unknown.")
+
+
+@pytest.mark.parametrize(("char", "name"), [("\x85", "U+0085"), ("\u2028", "U+2028"), ("\u2029", "U+2029")])
+def test_what_ends_a_comment_unseen_is_told(char: str, name: str) -> None:
+    """To YAML 1.1 the rest of the comment is no comment, while editors show one line."""
+    (told,) = problems_of(f"cors: {{}}\n# a{char}b\nmodels: {{}}")
+
+    assert told.startswith("line 3: The configuration is not valid YAML: while scanning a simple key")
+    assert told.endswith(f" Line 2 has the character {name}, which ends a line of YAML and a comment. Remove it.")
+
+
+def test_a_control_character_is_told_at_its_line() -> None:
+    assert problems_of("cors: {}\r\rmodels: {}\r\n# \0") == [
+        "line 4: The configuration is not valid YAML: it has a control character."
+    ]
 
 
 @given(st.text(max_size=200))

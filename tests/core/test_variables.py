@@ -35,7 +35,17 @@ LINES = Variable(max_chars=40, is_multiline=True)
         ("\u1fef", "&#96;"),  # composing makes a grave accent of it
         ("\u0338no", "no"),  # else it would strike through what stands before
         ("\u200b\u0301a", "a"),
-        ("O'Brien", "O'Brien"),
+        ("O'Brien", "O&#39;Brien"),
+        ("x' role='system", "x&#39; role=&#39;system"),
+        (
+            "\uff1c/name\uff1e \uff06\uff02\uff07\uff40 \ufe64b\ufe65\ufe60",
+            "&lt;/name&gt; &amp;&quot;&#39;&#96; &lt;b&gt;&amp;",
+        ),
+        ("a\xa0b\u3000c\u2003d\u202fe\u1680f", "a b c d e f"),
+        ("a\ufe01\U000e0101b\ufe0f", "ab"),
+        ("\u3164\u115f\u1160\uffa0\u034f\u2800x\u180b\u180f", "x"),
+        ("\u034f\u0301a", "a"),
+        ("a\U000e0fff\ufff0", "a"),
         ("日本 🙂", "日本 🙂"),
     ],
 )
@@ -47,11 +57,15 @@ def test_only_a_multiline_text_keeps_its_lines() -> None:
     assert read_value(LINES, "a\r\nb\n\n<c>\u2028d") == "a\nb\n\n&lt;c&gt;\nd"
 
 
-@given(st.text() | st.text('<>&"`\n\r\u2028\u202e\u0338\u1fefab{}\\', max_size=60))
+ODD = "<>&\"`'\uff1c\uff07\n\r\u2028\u202e\u0338\u1fef\xa0\u3000\ufe0f\u3164\u034fab{}\\"
+
+
+@given(st.text() | st.text(ODD, max_size=60))
 def test_no_text_closes_a_tag_or_begins_a_line(value: str) -> None:
     read = read_value(Variable(max_chars=10_000), value)
 
-    assert not set(read) & set('<>"`')
+    assert not set(read) & set("<>\"'`\uff1c\uff07")
+    assert not set(read) & set("\xa0\u3000\ufe0f\u3164\u034f")
     assert len(read.splitlines()) <= 1
     assert all(unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in read)
     assert unicodedata.normalize("NFC", ">" + read)[0] == ">"

@@ -10,7 +10,6 @@ from frontdesk.checking.settings import Settings
 from frontdesk.core.config import App, Config, Feature, Tier
 from frontdesk.core.config_features import unused_variables
 from frontdesk.core.config_problems import Place, spelled
-from frontdesk.policies.access import NO_FEATURE
 
 Doubt = tuple[Place, str]
 
@@ -46,13 +45,16 @@ def _about_models(config: Config) -> Iterator[Doubt]:
 def _about_features(config: Config) -> Iterator[Doubt]:
     if not config.features:
         yield (), "There are no features: a user's token may send everything, as instructions and tools of its own."
-    elif config.default_feature is None and len(config.features) > 1 and NO_FEATURE not in config.features:
+    elif config.default_feature is None and len(config.features) > 1:
         yield (), "There is no default_feature: requests of people that name no feature are answered with 400."
+    yield from _about_default_feature(config)
     for name, feature in config.features.items():
         place: Place = ("features", name)
         for variable in unused_variables(feature):
             here = (*place, "variables", variable)
             yield here, f"{spelled(here)} is not in the feature's instructions: what requests send for it is lost."
+        if "other_parameters" in feature.client_may:
+            yield from _about_other_parameters(place, feature)
         if feature.ceilings and "parameters" not in feature.client_may:
             words = "client_may does not name 'parameters', so people may send none"
             yield (*place, "ceilings"), f"{spelled(place)}.ceilings mean nothing: {words}."
@@ -62,6 +64,29 @@ def _about_features(config: Config) -> Iterator[Doubt]:
                 here = (*place, "ceilings", parameter)
                 words = f"where a request says nothing, providers take {unsaid:g}. Set {spelled(place)}.parameters too."
                 yield here, f"{spelled(here)} is {ceiling:g}, but {words}"
+
+
+def _about_default_feature(config: Config) -> Iterator[Doubt]:
+    default = config.default_feature
+    name = next(iter(config.features)) if default is None and len(config.features) == 1 else default
+    kinds = {name: model.kind for name, model in config.models.items()}
+    if name is None or "chat" not in kinds.values():
+        return
+    models = config.features[name].models
+    if models is not None and all(kinds[model] != "chat" for model in models):
+        place: Place = ("features", name) if default is None else ("default_feature",)
+        told = f"features.{name} is the only feature" if default is None else f"default_feature is {name!r}"
+        yield place, f"{told}, and no model of it chats: chats of people that name no feature are refused."
+
+
+def _about_other_parameters(place: Place, feature: Feature) -> Iterator[Doubt]:
+    """What Frontdesk does not know it cannot hold to a limit: providers have other names for theirs."""
+    limits = {"models": feature.models, "max_output_tokens": feature.max_output_tokens, "ceilings": feature.ceilings}
+    held = [name for name, limit in limits.items() if limit]
+    if held:
+        words = "people may send whatever a provider understands, under any name that Frontdesk does not know"
+        told = f"{spelled(place)}.client_may names 'other_parameters': {words}"
+        yield (*place, "client_may"), f"{told}. That may get round {', '.join(held)}."
 
 
 # --- what people can reach ----------------------------------------------------------------------
@@ -138,23 +163,18 @@ def _about_issuers(config: Config) -> Iterator[Doubt]:
     for (first, one), (second, other) in itertools.permutations(numbered, 2):
         inside = other.user_prefix.removeprefix(one.user_prefix)
         if one.issuer != other.issuer and inside and other.user_prefix.startswith(one.user_prefix):
-            words = f"who is called {inside + '1'!r} at {one.issuer} is user '1' of {other.issuer}"
+            words = f"users of {one.issuer} whose names begin with {inside!r} are refused, not taken for its users"
             here: Place = ("auth", "jwt", first, "user_prefix")
             told = f"is {one.user_prefix!r}, with which that of auth.jwt[{second}] begins"
-            yield here, f"{spelled(here)} {told} ({other.user_prefix!r}): {words}. Choose others."
+            yield here, f"{spelled(here)} {told} ({other.user_prefix!r}): {words}. Choose others if there are such."
 
 
 def _about_apps(apps: dict[str, App]) -> Iterator[Doubt]:
-    attested = {name: app.attestation for name, app in apps.items() if app.attestation is not None}
+    attested = [name for name, app in apps.items() if app.attestation is not None]
     for name in apps:
         if attested and name not in attested:
             words = f"while {', '.join(attested)} has: who has a credential bound to {name!r} needs none"
             yield ("auth", "apps", name), f"auth.apps.{name} has no attestation {words}."
-    for (first, one), (second, other) in itertools.combinations(attested.items(), 2):
-        is_shared = one.issuer == other.issuer and _listed(one.audience) & _listed(other.audience)
-        if is_shared and (not one.subject or not other.subject or _listed(one.subject) & _listed(other.subject)):
-            words = "take the same tokens: each app can attest the other. Give each its own subject"
-            yield ("auth", "apps", second), f"auth.apps.{first} and auth.apps.{second} {words}."
 
 
 def _about_bound_apps(config: Config) -> Iterator[Doubt]:
@@ -163,10 +183,6 @@ def _about_bound_apps(config: Config) -> Iterator[Doubt]:
         if config.auth.jwt and app.attestation is not None and name not in bound:
             words = "no issuer of auth.jwt is bound to it (app). Only sessions that your server begins for it are"
             yield ("auth", "apps", name), f"auth.apps.{name} has attestation, but {words}."
-
-
-def _listed(names: str | list[str]) -> frozenset[str]:
-    return frozenset([names] if isinstance(names, str) else names)
 
 
 def _about_pages(config: Config) -> Iterator[Doubt]:

@@ -5,14 +5,16 @@ Core knows neither the scripts of the scripted provider nor the parameters of Ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec.inspect import FloatType, IntType, UnionType
 
+from frontdesk.checking.schemas import check_schema
 from frontdesk.core.config import Config, Environment, Feature, development_config, load, read_environment
 from frontdesk.core.config_problems import Lines, Place, Problems, remedy_for, spelled
 from frontdesk.core.errors import BadRequest
@@ -105,6 +107,15 @@ def check_parameters(config: Config, problems: Problems) -> None:
             problems.add(here, f"{spelled(here)} needs logprobs: true beside it.")
         if feature.response_format is not None:
             _convert(problems, place, {"response_format": feature.response_format}, formats)
+            _check_format(problems, (*place, "response_format"), feature.response_format)
+
+
+def _check_format(problems: Problems, place: Place, response_format: Mapping[str, Any]) -> None:
+    """Check the schema of a format. Its other fields are read as those of requests are."""
+    named = response_format.get("json_schema")
+    schema = cast("Mapping[str, Any]", named).get("schema") if isinstance(named, dict) else None
+    if isinstance(schema, dict):
+        check_schema(problems, (*place, "json_schema", "schema"), schema)
 
 
 def _check_parameter(problems: Problems, place: Place, value: Any, shape: type[msgspec.Struct]) -> None:
@@ -138,6 +149,10 @@ def _check_ceiling(
     if name not in ranges:
         words = f"is no parameter that has a ceiling. {remedy_for(name, sorted(ranges))}"
         problems.add(place, f"{spelled(place)} {words}")
+        return
+    if not math.isfinite(ceiling):
+        words = "It must be a number; leave it out for no ceiling."
+        problems.add(place, f"{spelled(place)} is {ceiling:g}. {words}")
         return
     is_whole = isinstance(ranges[name], IntType) and ceiling.is_integer()
     _convert(problems, place[:-1], {name: int(ceiling) if is_whole else ceiling}, shape)

@@ -17,7 +17,7 @@ import msgspec
 from frontdesk.core.config_checks import check_values
 from frontdesk.core.config_files import read_files
 from frontdesk.core.config_problems import ConfigError, Lines, Problems
-from frontdesk.core.config_reading import read_settings
+from frontdesk.core.config_reading import is_unicode, read_settings
 from frontdesk.core.config_shapes import (
     ALGORITHMS,
     FIELDS_OF_KIND,
@@ -89,8 +89,11 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read the environment; empty variables count as unset."""
+    """Read the environment; empty variables count as unset. Raises ConfigError for a text that is not UTF-8."""
     given = {name: value for name, value in (os.environ if variables is None else variables).items() if value}
+    for name in _TEXTS:
+        if not is_unicode(given.get(name, "")):
+            raise ConfigError(f"{name} is not UTF-8 in the environment. Set it anew.")
     data_home = given.get("XDG_DATA_HOME") or str(Path(given.get("HOME", "~")).expanduser() / ".local" / "share")
     config_file = given.get("FRONTDESK_CONFIG")
     return Environment(
@@ -102,6 +105,9 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         openai_model=given.get("OPENAI_MODEL"),
     )
 
+
+# All but paths, which may be any bytes.
+_TEXTS = ("FRONTDESK_ADMIN_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
 
 Check = Callable[[Config, Problems], None]
 """A check that core cannot make, since it knows neither wire nor providers."""
@@ -121,13 +127,14 @@ class Loaded:
 
 def load(path: Path, variables: Mapping[str, str] | None = None, checks: Iterable[Check] = ()) -> Loaded:
     """Read and check a configuration file. Raises ConfigError with all that is wrong."""
+    name = os.fsencode(path).decode(errors="replace")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"The configuration {str(path)!r} cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"The configuration {name!r} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"The configuration {str(path)!r} is not UTF-8.") from None
-    return _parse(text, os.environ if variables is None else variables, Lines(str(path)), path.parent, checks)
+        raise ConfigError(f"The configuration {name!r} is not UTF-8.") from None
+    return _parse(text, os.environ if variables is None else variables, Lines(name), path.parent, checks)
 
 
 def load_config(path: Path, variables: Mapping[str, str] | None = None) -> Config:

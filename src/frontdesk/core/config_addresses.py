@@ -99,7 +99,7 @@ def is_loopback(host: str) -> bool:
 
 def _split(url: str) -> SplitResult:
     """The parts of an http address whose host and port can be. Raises _Unfit."""
-    told = _SECRET_PART.sub(r"\1", url)
+    told = _SECRET_PART.sub(r"\1", url).partition("?")[0]  # what follows may be a key
     if not url.startswith(("http://", "https://")):
         raise _Unfit(f"is {told!r}. It must begin with http:// or https://.")
     try:

@@ -122,6 +122,7 @@ def _refuse_confusion(problems: Problems, config: Config) -> None:
     ]
     for (first, one), (second, other) in itertools.combinations(issuers, 2):
         _compare(problems, first, one, second, other)
+    _compare_apps(problems, config)
     for name, app in config.auth.apps.items():
         attestation = app.attestation
         for place, issuer in issuers if attestation is not None else ():
@@ -151,7 +152,29 @@ def _compare(problems: Problems, first: Place, one: Issuer, second: Place, other
         problems.add(here, f"{spelled(first)} and {spelled(second)} {words} Give each its own.")
 
 
-def _shared_audience(one: Issuer, other: Issuer | Attestation | None) -> Iterator[str]:
+def _compare_apps(problems: Problems, config: Config) -> None:
+    attested: list[tuple[Place, Attestation]] = []
+    for name, app in config.auth.apps.items():
+        place: Place = ("auth", "apps", name, "attestation")
+        is_lost = any(problems.is_lost((*place, field)) for field in ("issuer", "audience", "subject"))
+        if app.attestation is not None and app.attestation.issuer and not is_lost:
+            attested.append((place, app.attestation))
+    for (first, one), (second, other) in itertools.combinations(attested, 2):
+        audience = next(_shared_audience(one, other), None)
+        if not audience:
+            continue
+        words = f"{spelled(first)} and {spelled(second)} take tokens of the same issuer and audience ({audience!r})"
+        remedy = "each app could attest the other. Give each a subject of its own."
+        here: Place = (*second, "subject")
+        if one.subject is None or other.subject is None:
+            problems.add(here, f"{words}, and not both name a subject: {remedy}")
+            continue
+        shared = [each for each in _listed(one.subject) if each in _listed(other.subject)]
+        if shared:
+            problems.add(here, f"{words} with the same subject ({shared[0]!r}): {remedy}")
+
+
+def _shared_audience(one: Issuer | Attestation, other: Issuer | Attestation | None) -> Iterator[str]:
     if other is not None and one.issuer == other.issuer:
         yield from (each for each in _listed(one.audience) if each in _listed(other.audience))
 

@@ -12,6 +12,9 @@ from frontdesk.core.variables import ValueRefused, read_value
 FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a request may name in the header Frontdesk-Feature."""
 
+NO_FEATURE = "default"
+"""What turns without a feature are labelled with, so that no feature can have this name."""
+
 _MAX_OUTPUT_TOKENS = 2**31 - 1
 _MAX_CHARS = 1_000_000  # no instructions are longer with their values
 _MAX_INSTRUCTIONS_CHARS = 64 * 1024
@@ -25,6 +28,10 @@ def check_features(problems: Problems, config: Config) -> None:
         if FEATURE_NAME.fullmatch(name) is None:
             words = "Requests name it in a header: letters, digits, '_', '.', '-', at most 64."
             problems.add(place, f"features has the name {name[:_MAX_TOLD_CHARS]!r}. {words}")
+        if name == NO_FEATURE:
+            words = "which is what requests without a feature are counted under. Choose another name"
+            remedy = "and let default_feature name it, if it is for those."
+            problems.add(place, f"features has the name {name!r}, {words}, {remedy}")
         _check_models(problems, place, feature, config.models)
         _check_instructions(problems, place, feature)
         for variable_name, variable in feature.variables.items():

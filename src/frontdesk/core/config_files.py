@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from frontdesk.core.config_problems import Place, Problems, spelled
+from frontdesk.core.config_reading import line_at
 from frontdesk.core.config_shapes import Attestation, Config, Feature, Issuer
 
 _MAX_INSTRUCTIONS_BYTES = 64 * 1024
@@ -47,7 +48,7 @@ def _read_instructions(feature: Feature, path: Path, place: Place, problems: Pro
         # Without the mark that some editors put before UTF-8.
         feature.instructions = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = line_at(content[: error.start].decode("latin-1"), error.start)
         problems.lose(place, f"{spelled(place)} is the file {str(path)!r}, which is not UTF-8 on its line {line}.")
 
 

@@ -141,5 +141,12 @@ def check_number(problems: Problems, place: Place, value: float | None, least: f
     """Refuse a number outside of a range."""
     if value is None or least <= value <= most:  # .nan is not: it is neither less nor more than anything
         return
-    told = f"{value:g}" if isinstance(value, float) else value
-    problems.add(place, f"{spelled(place)} is {told}. It must be from {least:g} to {most:.0f}.")
+    problems.add(place, f"{spelled(place)} is {_number(value)}. It must be from {_number(least)} to {_number(most)}.")
+
+
+def _number(value: float) -> str:
+    """A number as people write it: 10000000 rather than 1e+07, but 1e+18."""
+    return str(int(value)) if abs(value) < _MOST_WRITTEN_OUT and float(value).is_integer() else f"{value:g}"
+
+
+_MOST_WRITTEN_OUT = 1e15

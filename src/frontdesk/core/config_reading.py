@@ -2,13 +2,15 @@
 
 The shapes decide how a scalar is read: where a text belongs, `no`, `012` and `2024-01-01` are texts as they
 are written, whatever YAML 1.1 makes of them. What cannot be read is told; the reading goes on with
-something of its type, so that all problems are told at once. Settings without a value count as left out.
+something of its type, so that all problems are told at once. Settings without a value count as left out,
+but for those that limit: a list whose items are commented out must not become no limit.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +33,16 @@ from msgspec.inspect import (
 )
 
 from frontdesk.core.config_problems import ConfigError, Place, Problem, Problems, remedy_for, spelled
+from frontdesk.core.config_shapes import (
+    App,
+    Attestation,
+    ClaimNames,
+    Config,
+    Feature,
+    Issuer,
+    Tier,
+    Variable,
+)
 
 # Names of the contract that this version does not serve. Accepting them would promise a limit or a
 # protection that nothing enforces.
@@ -48,6 +60,18 @@ NOT_YET = frozenset(
         "tiers.tokens_per_minute",
     }
 )
+# Left out, these limit nothing, or allow all there is. Of a key that stands there empty nobody knows which
+# of the two was meant.
+LIMITS: Mapping[type, frozenset[str]] = {
+    Config: frozenset({"features", "tiers"}),
+    Feature: frozenset({"models", "max_output_tokens", "ceilings"}),
+    Variable: frozenset({"min", "max"}),
+    Tier: frozenset({"models", "features", "requests_per_minute"}),
+    Issuer: frozenset({"algorithms", "require"}),
+    ClaimNames: frozenset({"features"}),
+    App: frozenset({"attestation"}),
+    Attestation: frozenset({"algorithms", "subject"}),
+}
 SECRET_FIELDS = frozenset({"api_key", "database"})
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL", re.IGNORECASE)
 
@@ -80,21 +104,69 @@ def read_settings(
         ) from None
 
 
+def line_at(text: str, position: int) -> int:
+    r"""The line of a character, as editors count: \n, \r\n and \r end one."""
+    return sum(1 for _ in _LINE_END.finditer(text, 0, position)) + 1
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has whole characters only. Python reads bytes of the environment that are no UTF-8 as halves."""
+    return _HALF.search(text) is None
+
+
+_LINE_END = re.compile(r"\r\n?|\n")
+_UNSEEN_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class _Loader(yaml.SafeLoader):
+    """Counts lines as editors do, and reads the escapes of JSON as JSON does.
+
+    To YAML 1.1, U+0085, U+2028 and U+2029 end a line as well. JSON writes characters beyond U+FFFF as two
+    escapes (RFC 8259 §7), which PyYAML leaves two halves.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._line_ends = [end.end() for end in _LINE_END.finditer(text)]
+        super().__init__(text)
+
+    def get_mark(self) -> yaml.Mark:
+        mark = super().get_mark()
+        mark.line = bisect_right(self._line_ends, mark.index)
+        return mark
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        node.value = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), node.value)
+        return node
+
+
 def _composed(text: str, file: str | None) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         # Not its own words: they quote the line, which may hold a key.
         said = ", ".join(words for words in (error.context, error.problem) if words)
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        written = text.split("\n")[line - 1 : line] if line else []
-        hint = " Within { } and [ ] write ${NAME} in quotes." if "${" in "".join(written) else ""
+        first = error.context_mark.line + 1 if error.context_mark else line
+        hint = _hint(_LINE_END.split(text), first or 1, line) if line else ""
         raise _refused(f"The configuration is not valid YAML: {said}.{hint}", file, line) from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = line_at(text, error.position)
         raise _refused("The configuration is not valid YAML: it has a control character.", file, line) from None
     except RecursionError:
         raise _refused("The configuration is nested too deeply.", file) from None
+
+
+def _hint(lines: list[str], first: int, last: int) -> str:
+    """What may be the reason that some lines are no YAML."""
+    for number in range(first, last + 1):
+        unseen = _UNSEEN_LINE_ENDS.search(lines[number - 1])
+        if unseen:
+            words = f"Line {number} has the character U+{ord(unseen[0]):04X}, which ends a line of YAML and a comment"
+            return f" {words}. Remove it."
+    return " Within { } and [ ] write ${NAME} in quotes." if "${" in lines[last - 1] else ""
 
 
 def _refused(message: str, file: str | None, line: int | None = None) -> ConfigError:
@@ -146,6 +218,8 @@ class _Reader:
             self._problems.lines.by_place[(*place, key)] = entry.line
             if field.required or not _is_null(entry.value):
                 values[key] = self._value(entry.value, field.type, (*place, key))
+            elif key in LIMITS.get(kind.cls, ()):
+                self._refuse_empty(field, (*place, key))
         for field in fields.values():
             if field.required and field.encode_name not in values:
                 values[field.encode_name] = _stand_in(field.type)
@@ -199,6 +273,7 @@ class _Reader:
         value = self._scalar(node, _JSON_SCALARS, _JSON_SCALAR, place)
         if isinstance(value, float) and not math.isfinite(value):
             self._problems.lose(place, f"{spelled(place)} is {value:g}, which JSON has not. Write a number.")
+            return _stand_in(FloatType())
         return value
 
     def _inside(self, node: yaml.Node, place: Place, read: Callable[[], Any]) -> Any:
@@ -228,6 +303,9 @@ class _Reader:
             self._count(place)
             if not isinstance(key, yaml.ScalarNode):
                 self._problems.add(place, f"{name} has a key that is no text.", _line(key))
+            elif not is_unicode(key.value):
+                words = f"has a key with {_half_of(key.value)}"
+                self._problems.add(place, f"{name} {words}", _line(key))
             elif key.tag == _MERGE and not merged:
                 merged = self._merged(value, place)
             elif key.value in own or key.tag == _MERGE:
@@ -269,6 +347,10 @@ class _Reader:
         self._problems.add(here, f"The setting {name!r} is unknown. {remedy}", entry.key_line)
         return remedy.split("'")[1] if remedy.startswith("Did you mean") else ""
 
+    def _refuse_empty(self, field: Field, place: Place) -> None:
+        words = f"Write {_wanted(field.type)}, or remove the key."
+        self._problems.lose(place, f"{spelled(place)} is empty, and would count as no limit. {words}")
+
     def _miss(self, field: Field, place: Place, *, is_misspelt: bool) -> None:
         here = (*place, field.encode_name)
         if is_misspelt:  # which is told already
@@ -282,6 +364,9 @@ class _Reader:
         if node.tag not in _TAGS:
             tag = node.tag.replace(_YAML, "!!")
             self._problems.lose(place, f"{spelled(place)} has the tag {tag!r}, which is not read. Leave it out.")
+            return _stand_in(kind)
+        if not is_unicode(node.value):
+            self._problems.lose(place, f"{spelled(place)} has {_half_of(node.value)}")
             return _stand_in(kind)
         text, names = self._with_environment(node, place)
         if text is None:
@@ -319,6 +404,12 @@ class _Reader:
             )
         if missing:
             self._problems.pass_over(place)
+            return None, names
+        if not is_unicode(text):  # what Python makes of bytes that are no UTF-8
+            read = " and ".join(f"${{{name}}}" for name in names if not is_unicode(self._variables.get(name, "")))
+            self._problems.lose(
+                place, f"{spelled(place)} reads {read}, which is not UTF-8 in the environment. Set it anew."
+            )
             return None, names
         for name in names:
             if place[-1] in SECRET_FIELDS or _SECRET_NAME.search(name):
@@ -374,6 +465,12 @@ def _readings(text: str, tag: str, kinds: Iterable[Type], *, is_plain: bool) -> 
             yield text
     if StrType in types and (is_only_text or is_text) and tag != _NULL:
         yield text
+
+
+def _half_of(text: str) -> str:
+    """Tell the first half of a character in a text that has one."""
+    half = _HALF.search(text)
+    return f"{ascii(half and half[0])[1:-1]}, half a character without the other. Write the character itself."
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -44,7 +44,9 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     title: str | None = None
 
 
-Capability = Literal["instructions", "tools", "json_schema", "images", "audio", "files", "parameters"]
+Capability = Literal[
+    "instructions", "tools", "json_schema", "images", "audio", "files", "parameters", "other_parameters"
+]
 VariableType = Literal["text", "integer", "number", "boolean", "choice"]
 
 

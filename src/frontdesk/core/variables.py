@@ -1,11 +1,13 @@
 """Values of variables: what a request sends becomes words that may stand inside instructions.
 
-Values come as texts and are checked against their type. A text can neither close a tag of the
+Values come as texts and are checked against their type. A text can neither close a tag or a quote of the
 instructions that it stands in nor, unless it is multiline, begin a line of its own:
 
-    control, format, bidi and line-separating characters   left out; white space becomes a space
-    & < > " `                                               entities
-    a combining mark at the beginning                       left out: it would change what stands before it
+    what cannot be seen                              left out: control, format, bidirectional characters, and those that
+                                                     Unicode ignores by default, such as variation selectors and fillers
+    white space, of any width                        a space; where a line ends, a line break if the variable is multiline
+    & < > " ' `, fullwidth and small ones as well     entities
+    a combining mark at the beginning                left out: it would change what stands before it
 """
 
 from __future__ import annotations
@@ -81,14 +83,31 @@ def _clean_text(variable: Variable, text: str) -> str:
 
 
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_WIDTHS = re.compile(r"[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # tabs, and all of Zs
 _LEFT_OUT = frozenset({"Cc", "Cf", "Cs"})
-_ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", ord("`"): "&#96;"}
+# Default_Ignorable_Code_Point, as of Unicode 16, where the category does not tell; and the empty Braille cell.
+_UNSEEN = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    r"\U000e0000-\U000e0fff]"
+)
+_ENTITIES = {
+    ord(char): entity
+    for chars, entity in (
+        ("&\uff06\ufe60", "&amp;"),
+        ("<\uff1c\ufe64", "&lt;"),
+        (">\uff1e\ufe65", "&gt;"),
+        ('"\uff02', "&quot;"),
+        ("'\uff07", "&#39;"),
+        ("`\uff40", "&#96;"),
+    )
+    for char in chars
+}
 
 
 def _cleaned(text: str, *, is_multiline: bool) -> str:
     """The characters that can be seen, composed (NFC). That makes a '`' of U+1FEF: escape afterwards."""
     if not (text.isascii() and text.isprintable()):
-        lines = _BREAKS.sub("\n", text).replace("\t", " ").split("\n")
+        lines = _WIDTHS.sub(" ", _UNSEEN.sub("", _BREAKS.sub("\n", text))).split("\n")
         lines = ["".join(char for char in line if unicodedata.category(char) not in _LEFT_OUT) for line in lines]
         text = unicodedata.normalize("NFC", ("\n" if is_multiline else " ").join(lines))
     start = next((place for place, char in enumerate(text) if unicodedata.category(char)[0] != "M"), len(text))
