@@ -40,6 +40,8 @@ FEATURES: dict[str, Any] = {
     },
     "notes": {"models": ["fast"], "client_may": ["parameters", "json_schema"], "ceilings": {"temperature": 0.8}},
     "search": {"models": ["vectors"]},
+    "vendor": {"models": ["fast"], "client_may": ["other_parameters"]},
+    "stops": {"models": ["fast"], "parameters": {"n": 1, "stop": ["END"], "seed": 7}},
     "lab": {"client_may": ["instructions", "tools", "json_schema", "images", "audio", "files", "parameters"]},
 }
 FEATURES["desk"]["variables"]["language"]["default"] = "English"
@@ -91,7 +93,7 @@ async def served(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFa
             },
             "default_model": "best",
             "features": FEATURES,
-            "tiers": {"free": {"features": ["desk", "notes", "search"]}, "staff": {}},
+            "tiers": {"free": {"features": ["desk", "notes", "search", "vendor", "stops"]}, "staff": {}},
             "default_tier": "free",
         }
         with serving(tmp_path_factory.mktemp("features"), settings) as running:
@@ -209,13 +211,65 @@ async def test_vectors_have_features_too(served: Served, upstream: ScriptedUpstr
     refused, error = await ask(served, post("/v1/embeddings", body, token, **{"frontdesk-feature": "desk"}))
 
     assert (status, answer["model"]) == (200, "vectors")
-    assert (refused, error["error"]["code"]) == (400, "missing_required_parameter")
+    assert (refused, error["error"]["code"]) == (400, "wrong_model_kind")
+    assert "The feature 'desk' has no model for embeddings" in error["error"]["message"]
+    unnamed, error = await ask(served, post("/v1/embeddings", body, token))
+    assert (unnamed, error["error"]["code"], error["error"]["param"]) == (400, "missing_feature", None)
+    assert "metadata" not in error["error"]["message"]
+    for field in ("models", "user"):
+        more = json.dumps({"input": "x", field: "y"}).encode()
+        forbidden, error = await ask(served, post("/v1/embeddings", more, token, **{"frontdesk-feature": "search"}))
+        assert (forbidden, error["error"]["code"]) == (403, "not_allowed_by_feature")
+
+
+@EACH_WAY
+async def test_a_default_that_a_wire_has_no_place_for_breaks_none_of_its_requests(
+    served: Served, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    since, token = last_id(upstream), await token_of(served, "free")
+
+    for door in PATHS:
+        status, _, _ = await answer_of(served, door, asked(door, stream=stream, metadata=in_feature("stops")), token)
+        assert status == 200
+
+    chat, response = reached(upstream, since)
+    assert (chat["stop"], chat["seed"]) == (["END"], 7)
+    assert {"stop", "seed", "n"} & response.keys() == set()
+
+
+async def test_a_response_may_be_asked_for_again_as_it_tells_itself(served: Served, upstream: ScriptedUpstream) -> None:
+    token = await token_of(served, "free")
+    first = asked("responses", metadata=in_feature("desk", company="Bees & Co"))
+    _, _, body = await answer_of(served, "responses", first, token)
+    told = json.loads(body)
+    of_answers = {"id", "object", "created_at", "completed_at", "status", "error", "incomplete_details", "output"}
+
+    again = {**first, **{name: value for name, value in told.items() if name not in of_answers | {"usage"}}}
+    status, _, _ = await answer_of(served, "responses", again, token)
+
+    assert (status, told["temperature"]) == (200, 0.2)
+
+
+async def test_what_a_provider_alone_understands_takes_a_word_of_its_own(
+    served: Served, upstream: ScriptedUpstream
+) -> None:
+    since, token = last_id(upstream), await token_of(served, "free")
+
+    for door in PATHS:
+        for feature, expected in (("notes", 403), ("vendor", 200)):
+            body = asked(door, n_predict=100_000, metadata=in_feature(feature))
+            status, _, answer = await answer_of(served, door, body, token)
+            assert status == expected
+            assert ("client_may name 'other_parameters'" in answer.decode()) == (expected == 403)
+
+    assert [request["n_predict"] for request in reached(upstream, since)] == [100_000, 100_000]
 
 
 # --- what is refused ------------------------------------------------------------------------------
 
 
 TOOL = {"type": "function", "function": {"name": "f"}}
+STRANGE = {"type": "image_url", "image_url": "https://x.example/y.png"}
 LATIN = {"id": "desk", "variables": {"company": "x", "language": "Latin"}}
 NEEDLESS = {"id": "notes", "variables": {"company": "x"}}
 NOT_ALLOWED = (403, "not_allowed_by_feature")
@@ -232,6 +286,14 @@ NOT_ALLOWED = (403, "not_allowed_by_feature")
         ("chat", {"metadata": in_feature("notes"), "model": "best"}, (404, "model_not_found"), "model"),
         ("chat", {"metadata": in_feature("notes"), "tools": [TOOL]}, NOT_ALLOWED, "tools"),
         ("responses", {"prompt": {"id": "notes"}, "instructions": "Mine."}, NOT_ALLOWED, "instructions"),
+        (
+            "responses",
+            {"prompt": {"id": "notes"}, "input": [{"role": "user", "content": [STRANGE]}]},
+            NOT_ALLOWED,
+            "input",
+        ),
+        ("responses", {"prompt": {"id": "notes"}, "n_predict": 9}, NOT_ALLOWED, "n_predict"),
+        ("chat", {"metadata": in_feature("notes"), "provider": {"order": ["x"]}}, NOT_ALLOWED, "provider"),
         ("chat", {"metadata": in_feature("notes"), "temperature": 0.9}, NOT_ALLOWED, "temperature"),
         ("chat", {"metadata": in_feature("desk", company="x"), "temperature": 1}, NOT_ALLOWED, "temperature"),
         ("chat", {"metadata": in_feature("desk")}, (400, "missing_variable"), "variables.company"),
@@ -287,7 +349,8 @@ async def test_models_are_listed_as_they_may_be_used(served: Served) -> None:
     assert (await ask(served, get("/v1/models", token, **{"frontdesk-feature": "lab"})))[0] == 403
     assert (await ask(served, get("/v1/models/best", token)))[0] == 404
     _, bootstrap = await ask(served, get("/api/bootstrap", token))
-    assert [model["id"] for model in bootstrap["models"]] == ["fast", "parrot", "sealed"]
+    assert (bootstrap["default_feature"], bootstrap["default_model"], bootstrap["models"]) == (None, None, [])
+    assert bootstrap["features"] == ["desk", "notes", "search", "vendor", "stops"]
     assert_untold(json.dumps(bootstrap))
 
 

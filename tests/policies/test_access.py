@@ -158,7 +158,10 @@ def test_a_person_who_must_name_a_feature_is_told_which() -> None:
     ) as caught:
         access().admit(turn)
 
-    assert caught.value.code == "missing_feature"
+    assert (caught.value.code, caught.value.param) == ("missing_feature", "metadata.feature")
+    with pytest.raises(BadRequest, match=r"in the header Frontdesk-Feature\. You may use: chat, notes") as caught:
+        access().admit(make_turn(caller=person("free"), door="embeddings"))
+    assert (caught.value.code, caught.value.param) == ("missing_feature", None)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,6 @@ def test_a_person_who_must_name_a_feature_is_told_which() -> None:
         (person("paid"), "chat", "chat", "best"),  # the feature's default
         (person("free"), "chat", "chat", "fast"),  # which the tier has not; the configuration's
         (person("paid"), "notes", "chat", "best"),  # which the feature has not; the first of its models
-        (person("free"), "notes", "chat", None),
         (person("free"), "notes", "embeddings", "embed"),
         (person("paid"), "free_for_all", "chat", "fast"),
         (person("free"), "free_for_all", "chat", ""),  # refused afterwards, for its feature
@@ -181,6 +183,25 @@ def test_the_model_of_a_request_that_names_none(
     caller: Caller, feature: str, kind: ModelKind, model: str | None
 ) -> None:
     assert access().choose_model(caller, feature, kind) == model
+
+
+@pytest.mark.parametrize(
+    ("caller", "feature", "kind"), [(person("free"), "notes", "chat"), (person("paid"), "chat", "embeddings")]
+)
+def test_a_feature_without_a_model_of_the_kind_says_so(caller: Caller, feature: str, kind: ModelKind) -> None:
+    with pytest.raises(
+        BadRequest, match=f"feature '{feature}' has no model for {kind} that you may use.* You may use: chat, notes"
+    ) as caught:
+        access().choose_model(caller, feature, kind)
+
+    assert (caught.value.code, caught.value.param) == ("wrong_model_kind", None)
+
+
+def test_a_feature_with_a_model_of_the_kind_only_asks_which() -> None:
+    one = access(features={"any": Feature(), "holders": FEATURES["chat"]})
+
+    assert one.choose_model(person("paid"), "any", "embeddings") is None
+    assert one.choose_model(SERVER, "holders", "embeddings") is None
 
 
 @pytest.mark.parametrize(

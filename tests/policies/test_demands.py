@@ -25,7 +25,7 @@ AT_DOORS = [
 ]
 
 
-def demands(door: Door, body: dict[str, Any], decided: frozenset[str] = frozenset()) -> list[Demand]:
+def demands(door: Door, body: dict[str, Any], **decided: Any) -> list[Demand]:
     content = json.dumps(body).encode()
     prompt = read_chat(content).prompt if door == "chat" else read_responses(content).prompt
     return list(demands_of(prompt, decided))
@@ -45,17 +45,43 @@ def test_every_field_of_the_wire_is_in_the_table_or_always_allowed(door: Door, s
     always = {"messages", "input", "model", "stream", "stream_options", "metadata", "store", "prompt"}
     told = {name for thing in THINGS for name in thing.fields(door) or ()}
 
-    assert names_of(shape) - always - told == {"prompt_cache_options"}
-    assert demands(door, request_of(door, [], prompt_cache_options={"mode": "explicit"})) == [
-        Demand("parameters", "prompt_cache_options", "'prompt_cache_options'")
-    ]
+    assert names_of(shape) - always - told == set()
 
 
 def test_where_a_feature_has_a_default_the_wires_says_something() -> None:
-    body = request_of("chat", [], temperature=1, logprobs=False)
+    body = request_of("chat", [], temperature=1, logprobs=False, parallel_tool_calls=True, verbosity="medium")
+    decided = {"temperature": 0.3, "logprobs": True, "parallel_tool_calls": False, "verbosity": "low"}
 
     assert demands("chat", body) == []
-    assert [demand.param for demand in demands("chat", body, frozenset({"temperature"}))] == ["temperature"]
+    assert demands("chat", body, frequency_penalty=0.5) == []
+    assert sorted(demand.param for demand in demands("chat", body, **decided)) == sorted(decided)
+
+
+@pytest.mark.parametrize("door", ["chat", "responses"])
+def test_what_a_feature_decided_may_be_sent_back(door: Door) -> None:
+    """As our own Responses tell it."""
+    decided: dict[str, Any] = {
+        "temperature": 0.3,
+        "parallel_tool_calls": False,
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "prompt_cache_options": {"mode": "explicit", "ttl": "30m"},
+    }
+    efforts = {"reasoning": {"effort": "low"}, "text": {"verbosity": "low"}} if door == "responses" else {}
+    more = {
+        name: value for name, value in decided.items() if not efforts or name not in ("reasoning_effort", "verbosity")
+    }
+
+    assert demands(door, request_of(door, [], **more, **efforts), **decided) == []
+    assert demands(door, request_of(door, [], prompt_cache_options={"ttl": None}), **decided) == []
+    changed = demands(door, request_of(door, [], prompt_cache_options={"mode": "implicit"}), **decided)
+    assert [demand.param for demand in changed] == ["prompt_cache_options"]
+
+
+def test_what_our_responses_tell_may_be_asked_for() -> None:
+    told = read_responses(b'{"input": "x"}').echo
+
+    assert demands("responses", request_of("responses", [], **told)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,10 +92,10 @@ def test_where_a_feature_has_a_default_the_wires_says_something() -> None:
         {"type": "input_audio", "input_audio": {"data": "x", "format": "wav", "more": 1}},
     ],
 )
-def test_fields_that_a_part_does_not_have_are_parameters(part: dict[str, Any]) -> None:
+def test_fields_that_a_part_does_not_have_are_other_parameters(part: dict[str, Any]) -> None:
     found = demands("chat", request_of("chat", [], messages=[{"role": "user", "content": [part]}]))
 
-    assert found[-1].capability == "parameters"
+    assert found[-1].capability == "other_parameters"
 
 
 @pytest.mark.parametrize(
@@ -83,10 +109,13 @@ def test_fields_that_a_part_does_not_have_are_parameters(part: dict[str, Any]) -
 def test_reasoning_that_says_more_than_answers_do_is_a_demand(reasoning: dict[str, Any]) -> None:
     found = demands("responses", request_of("responses", [], input=[reasoning]))
 
-    assert [demand.capability for demand in found] == ["parameters"]
+    assert [demand.capability for demand in found] == ["other_parameters"]
 
 
 def test_vectors_may_be_of_any_length() -> None:
     asked = read_embeddings(b'{"input": ["x"], "dimensions": 8, "encoding_format": "base64", "user": "u", "odd": 1}')
 
-    assert [demand.param for demand in demands_of_embedding(asked.request, frozenset())] == ["user", "odd"]
+    assert [(demand.capability, demand.param) for demand in demands_of_embedding(asked.request)] == [
+        ("parameters", "user"),
+        ("other_parameters", "odd"),
+    ]

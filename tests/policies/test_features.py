@@ -81,6 +81,42 @@ def test_defaults_are_for_what_the_request_does_not_say() -> None:
     assert told.format == mine
 
 
+@pytest.mark.parametrize("door", ["chat", "responses"])
+def test_defaults_that_a_wire_has_no_place_for_are_left_out_there(door: Door) -> None:
+    only_chats: dict[str, Any] = {
+        "n": 2,
+        "stop": ["END"],
+        "seed": 1,
+        "logit_bias": {"5": 1},
+        "prediction": {"type": "content"},
+    }
+    only_chats |= {"frequency_penalty": 0.5, "presence_penalty": 0.5}
+    both = {"temperature": 0.2, "logprobs": True, "top_logprobs": 2, "prompt_cache_options": {"mode": "explicit"}}
+
+    prompt = prompt_of(admitted(Feature(parameters=only_chats | both), dialect=door))
+
+    n = only_chats.pop("n")
+    assert prompt.choices == (n if door == "chat" else 1)
+    assert prompt.parameters == (only_chats | both if door == "chat" else both)
+
+
+@pytest.mark.parametrize("caller", [PERSON, SERVER])
+def test_a_parameter_that_says_nothing_leaves_the_features_default(caller: Caller) -> None:
+    feature = Feature(parameters={"prompt_cache_options": {"mode": "explicit"}})
+
+    turn = admitted(feature, caller, parameters={"prompt_cache_options": {"mode": None}})
+
+    assert prompt_of(turn).parameters == {"prompt_cache_options": {"mode": "explicit"}}
+
+
+def test_calls_in_parallel_are_the_features_to_decide() -> None:
+    feature = Feature(client_may=["tools"], parameters={"parallel_tool_calls": False})
+
+    with pytest.raises(Forbidden, match="client_may name 'parameters'"):
+        admitted(feature, parameters={"parallel_tool_calls": True})
+    assert prompt_of(admitted(feature)).parameters == {"parallel_tool_calls": False}
+
+
 @pytest.mark.parametrize(
     ("given", "format_"),
     [({"type": "text"}, None), ({"type": "json_object"}, Format("json_object", {})), (None, None)],
@@ -191,7 +227,9 @@ def test_vectors_are_asked_for_under_a_feature_as_well() -> None:
 
     assert turn.request is request
     assert turn.instructions is None
-    turn.request = EmbeddingRequest(["x"], parameters={"user": "u"})
-    with pytest.raises(Forbidden, match="does not allow 'user'"):
-        Features({"search": Feature()}).admit(turn)
-    Features({"search": Feature(client_may=["parameters"])}).admit(turn)
+    takers: list[tuple[str, Any]] = [("user", "parameters"), ("models", "other_parameters")]
+    for name, takes in takers:
+        turn.request = EmbeddingRequest(["x"], parameters={name: "u"})
+        with pytest.raises(Forbidden, match=f"does not allow '{name}'.* name '{takes}'"):
+            Features({"search": Feature()}).admit(turn)
+        Features({"search": Feature(client_may=[takes])}).admit(turn)

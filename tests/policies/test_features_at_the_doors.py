@@ -190,7 +190,7 @@ def _top_fields(thing: Thing) -> str:
 class Refusal:
     status: int
     code: str
-    params: frozenset[str]
+    params: frozenset[str | None]
 
 
 def refusal_of(config: Config, caller: Caller, asked: Asked) -> Refusal | tuple[Feature | None, str]:
@@ -212,6 +212,8 @@ def refusal_of(config: Config, caller: Caller, asked: Asked) -> Refusal | tuple[
         if name is None:
             return Refusal(400, "missing_feature", param)
         return Refusal(403, "feature_not_allowed", param) if is_person else Refusal(400, "unknown_feature", param)
+    if model is None and feature is not None and not _models(config, tier if is_person else Tier(), feature):
+        return Refusal(400, "wrong_model_kind", frozenset({None}))
     if model is None:
         return Refusal(400, "missing_required_parameter", frozenset({"model"}))
     if model not in MODELS or (is_person and model not in _models(config, tier, feature)):
@@ -254,7 +256,11 @@ def _is_allowed(thing: Thing, may: set[str], feature: Feature, door: Door) -> bo
         return False
     takes = set(thing.needs)
     fields = thing.fields(door) or {}
-    if any(name in feature.parameters and fields[name] is not None for name in fields if name not in ("n", "stop")):
+    if any(
+        name in feature.parameters and fields[name] not in (None, feature.parameters[name])
+        for name in fields
+        if name not in ("n", "stop", *(["frequency_penalty"] if door == "responses" else []))
+    ):
         takes.add("parameters")  # the feature has a default of its own: to say the wire's is to change it
     return takes <= may
 
@@ -286,6 +292,9 @@ def served(feature: Feature | None, caller: Caller, asked: Asked) -> Prompt:
     given = dict(feature.parameters)
     effort, most = given.pop("reasoning_effort", None), feature.max_output_tokens
     given.pop("n", None)
+    if asked.door == "responses":
+        for name in ("stop", "frequency_penalty"):  # which it has no place for
+            given.pop(name, None)
     limit = own.max_output_tokens or most
     if caller.role == "user" and most is not None and limit is not None:
         limit = min(limit, most)

@@ -29,6 +29,14 @@ def test_values_and_defaults_go_in() -> None:
     assert instructions().render({"name": "Ann <b>", "age": "007"}) == Rendered(text, text)
 
 
+def test_instructions_are_composed() -> None:
+    """A model that repeats them writes composed characters, and the guard compares characters."""
+    rendered = instructions("Ve\u0301rifie {{name}}\u0301.").render({"name": "Zoe\u0308"})
+
+    assert rendered is not None
+    assert rendered.text == "V\u00e9rifie Zo\u00eb\u0301."
+
+
 def test_a_feature_may_have_none() -> None:
     assert instructions(None, {}).render({}) is None
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Door = Literal["chat", "responses"]
-CAPABILITIES = ("instructions", "tools", "json_schema", "images", "audio", "files", "parameters")
+CAPABILITIES = (
+    "instructions",
+    "tools",
+    "json_schema",
+    "images",
+    "audio",
+    "files",
+    "parameters",
+    "other_parameters",
+)
 
 
 @dataclass(frozen=True)
@@ -142,13 +151,13 @@ TOOLS = [
     ),
     said(
         "tool call with more",
-        needs("tools", "parameters"),
+        needs("tools", "other_parameters"),
         {"role": "assistant", "tool_calls": [{**CALL, "extra_content": {"x": 1}}]},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "extra": 1},
     ),
     said(
         "tool output with more and a picture",
-        needs("tools", "parameters", "images"),
+        needs("tools", "other_parameters", "images"),
         {
             "role": "tool",
             "tool_call_id": "c",
@@ -161,6 +170,36 @@ TOOLS = [
             "cache": 1,
             "output": [{"type": "input_image", "image_url": PICTURE}],
         },
+    ),
+    said(
+        "calls where none belong",
+        needs("tools", "other_parameters"),
+        {"role": "user", "content": "x", "tool_calls": [CALL]},
+        {"role": "assistant", "content": "x", "tool_calls": [CALL]},
+    ),
+    said(
+        "function call of old with more",
+        needs("tools", "other_parameters"),
+        {"role": "assistant", "content": "x", "function_call": {"name": "f", "arguments": "{}", "more": 1}},
+        {"role": "assistant", "content": "x", "function_call": {"name": "f", "arguments": "{}"}},
+    ),
+    Thing(
+        "tool with more",
+        needs("tools", "other_parameters"),
+        {"tools": [{"type": "function", "function": {"name": "f", "cache_control": {}}}]},
+        {"tools": [{**FLAT_TOOL, "cache_control": {}}]},
+        "tools",
+        "tools",
+    ),
+    Thing("stranger's tool", None, None, {"tools": [{"type": "x_search"}]}, "", "tools"),
+    Thing("stranger's tool_choice", None, None, {"tool_choice": {"type": "x_search"}}, "", "tool_choice"),
+    Thing(
+        "one of some stranger's tools",
+        None,
+        None,
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [FLAT_TOOL, {"type": "x_search"}]}},
+        "",
+        "tool_choice",
     ),
     said("function message", needs("tools"), {"role": "function", "name": "f", "content": "x"}, None),
     said(
@@ -176,6 +215,14 @@ FORMATS = [
         needs("json_schema"),
         {"response_format": {"type": "json_schema", "json_schema": SCHEMA}},
         {"text": {"format": {"type": "json_schema", **SCHEMA}}},
+        "response_format",
+        "text.format",
+    ),
+    Thing(
+        "json_schema with more",
+        needs("json_schema", "other_parameters"),
+        {"response_format": {"type": "json_schema", "json_schema": {**SCHEMA, "more": 1}}},
+        {"text": {"format": {"type": "json_schema", **SCHEMA, "more": 1}}},
         "response_format",
         "text.format",
     ),
@@ -198,7 +245,7 @@ PARTS = [
     part("picture by id", needs("images", "files"), None, {"type": "input_image", "file_id": "file-1"}),
     part(
         "picture with more",
-        needs("images", "parameters"),
+        needs("images", "other_parameters"),
         {"type": "image_url", "image_url": {"url": PICTURE, "fps": 1}},
         {"type": "input_image", "image_url": PICTURE, "fps": 1},
     ),
@@ -210,7 +257,7 @@ PARTS = [
     ),
     part(
         "sound with more",
-        needs("audio", "parameters"),
+        needs("audio", "other_parameters"),
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}, "data": "x"},
         None,
     ),
@@ -223,16 +270,39 @@ PARTS = [
     ),
     part("stranger's part", None, {"type": "video_url", "url": "x"}, {"type": "video", "url": "x"}),
     part(
-        "words with more",
+        "words with a mark",
         needs("parameters"),
-        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+        {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}},
         {"type": "input_text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}},
     ),
+    part(
+        "picture with a mark",
+        needs("images", "parameters"),
+        {"type": "image_url", "image_url": {"url": PICTURE}, "prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"type": "input_image", "image_url": PICTURE, "prompt_cache_breakpoint": {"mode": "explicit"}},
+    ),
+    part(
+        "words with more",
+        needs("other_parameters"),
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+        {"type": "input_text", "text": "x", "image_url": {"url": PICTURE}},
+    ),
+    part("the other wire's words", None, {"type": "input_text", "text": {"any": [1]}}, None),
+    part("words of the other wire's answers", None, {"type": "output_text", "text": "x"}, None, "assistant"),
+    part(
+        "the other wire's picture",
+        None,
+        {"type": "input_image", "image_url": PICTURE},
+        {"type": "image_url", "image_url": PICTURE},
+    ),
+    part("the other wire's file", None, {"type": "input_file", "file_id": "f"}, {"type": "file"}),
+    part("the other wire's sound", None, None, {"type": "input_audio", "input_audio": []}),
     part("a person's refusal", None, {"type": "refusal", "refusal": "x"}, {"type": "refusal", "refusal": "x"}),
+    said("name of a person", needs("parameters"), {"role": "user", "name": "ann", "content": "x"}, None),
     said(
-        "name of a person",
-        needs("parameters"),
-        {"role": "user", "name": "ann", "content": "x"},
+        "a message with more",
+        needs("other_parameters"),
+        {"role": "user", "cache_control": {}, "content": "x"},
         {"role": "user", "name": "ann", "content": "x"},
     ),
     said("stranger's item", None, None, {"type": "memory", "id": "m_1"}),
@@ -250,10 +320,46 @@ PARAMETERS = [
             "prompt_cache_key": "k",
             "prompt_cache_retention": "24h",
             "service_tier": "flex",
+            "prompt_cache_options": {"mode": "explicit"},
+        }.items()
+    ),
+    *(
+        field(name, needs("other_parameters"), value)
+        for name, value in {
             "top_k": 40,
             "a_field_of_tomorrow": {"deep": 1},
             "store_everything": False,
+            "nothing_of_tomorrow": {},
+            "n_predict": 100_000,
+            "models": ["best"],
+            "provider": {"order": ["x"]},
+            "chat_template": "{{x}}",
+            "guided_json": {"type": "object"},
         }.items()
+    ),
+    *(field(name, needs("other_parameters"), 7, chat=False, label=f"chat's {name}") for name in ("seed", "stop")),
+    field("prediction", needs("other_parameters"), {"type": "content", "content": "x"}, chat=False, label="chat's"),
+    field("image", needs("other_parameters"), {"context_compression": "auto"}, responses=False, label="responses'"),
+    field(
+        "prompt_cache_options",
+        needs("parameters", "other_parameters"),
+        {"mode": "explicit", "more": 1},
+        label="cache options with more",
+    ),
+    field(
+        "prediction",
+        needs("parameters", "other_parameters"),
+        {"type": "content", "content": [{"type": "text", "text": "x", "more": 1}]},
+        responses=False,
+        label="prediction with more",
+    ),
+    Thing(
+        "reasoning with more",
+        needs("parameters", "other_parameters"),
+        None,
+        {"reasoning": {"mode": "pro", "more": 1}},
+        "",
+        "reasoning",
     ),
     *(
         field(name, needs("parameters"), value, responses=False)
@@ -351,6 +457,18 @@ HARMLESS = [
     field("max_tokens", NOTHING, 50, responses=False, label="max_tokens"),
     field("max_completion_tokens", NOTHING, 5000, responses=False, label="max_completion_tokens"),
     field("max_output_tokens", NOTHING, 5000, chat=False, label="max_output_tokens"),
+    field("background", NOTHING, False),
+    field("modalities", NOTHING, ["text"]),
+    field("n", NOTHING, 1, chat=False, label="one Response"),
+    field("logprobs", NOTHING, False, chat=False, label="no logprobs of a Response"),
+    field("service_tier", NOTHING, "default", label="the tier that Responses tell"),
+    field("prompt_cache_options", NOTHING, {"mode": None}, label="nothing about a cache"),
+    field("prompt_cache_options", NOTHING, {"mode": "implicit", "ttl": "30m"}, label="a cache as it is"),
+    field("prompt_cache_options", NOTHING, {"prewarm": False}, chat=False, label="no prewarming"),
+    field("image", NOTHING, {}, chat=False, label="nothing about pictures"),
+    field("image", NOTHING, {"context_compression": None}, chat=False, label="still nothing about pictures"),
+    Thing("verbosity as it is", NOTHING, {"verbosity": "medium"}, {"text": {"verbosity": "medium"}}),
+    Thing("no reasoning", NOTHING, None, {"reasoning": {"effort": None, "summary": None, "context": None}}),
     Thing("text", NOTHING, {"response_format": {"type": "text"}}, {"text": {"format": {"type": "text"}}}),
 ]
 GROUPS = [INSTRUCTIONS, TOOLS, FORMATS, PARTS, PARAMETERS, HARMLESS]

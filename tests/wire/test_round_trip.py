@@ -78,7 +78,7 @@ def test_messages_with_calls(asked: dict[str, Any], calling: dict[str, Any], out
             "prompt_cache_key": "k",
         },
         {"max_completion_tokens": 5, "reasoning_effort": "low", "verbosity": "low", "service_tier": "flex"},
-        {"prediction": {"type": "content", "content": "x"}, "modalities": ["text"]},
+        {"prediction": {"type": "content", "content": "x"}},
         {"response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": True}}},
         {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}]},
@@ -111,9 +111,18 @@ def test_parameters(fields: dict[str, Any]) -> None:
     assert sent({"messages": messages, **fields}) == {"messages": messages, "model": "m", **fields}
 
 
-@pytest.mark.parametrize("fields", [{"store": False}, {"metadata": {"feature": "x"}}, {"temperature": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"store": False},
+        {"metadata": {"feature": "x"}},
+        {"temperature": None},
+        {"modalities": ["text"]},
+        {"background": False},
+    ],
+)
 def test_what_stays_here(fields: dict[str, Any]) -> None:
-    """What to store and what a request is for are ours to know; null is nothing said."""
+    """What to store and what a request is for are ours to know; null and what would be refused say nothing."""
     messages = [{"role": "user", "content": "x"}]
 
     assert sent({"messages": messages, **fields}) == {"messages": messages, "model": "m"}

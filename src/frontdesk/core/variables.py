@@ -3,11 +3,11 @@
 Values come as texts and are checked against their type. A text can neither close a tag or a quote of the
 instructions that it stands in nor, unless it is multiline, begin a line of its own:
 
-    what cannot be seen                              left out: control, format, bidirectional characters, and those that
-                                                     Unicode ignores by default, such as variation selectors and fillers
-    white space, of any width                        a space; where a line ends, a line break if the variable is multiline
-    & < > " ' `, fullwidth and small ones as well     entities
-    a combining mark at the beginning                left out: it would change what stands before it
+    what cannot be seen                   left out: control, format and bidirectional characters, and those that Unicode
+                                          ignores by default, such as variation selectors and fillers
+    white space of any width              a space; the end of a line: a space, or a line break if it is multiline
+    & < > " ' `, also fullwidth, small    entities
+    a combining mark at the beginning     left out: it would change what stands before it
 """
 
 from __future__ import annotations

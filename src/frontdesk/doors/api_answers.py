@@ -63,7 +63,7 @@ class SessionListed(Struct):
 
 
 class SessionList(Struct):
-    """Sessions of a user, the latest first."""
+    """A page of a user's sessions, the latest first."""
 
     object: Literal["list"]
     data: list[SessionListed]
@@ -170,7 +170,7 @@ class NewKey(Struct):
 
 
 class KeyList(Struct):
-    """Keys that were not revoked, oldest first."""
+    """A page of the keys that were not revoked, the newest first."""
 
     object: Literal["list"]
     data: list[Key]
@@ -195,12 +195,18 @@ class BootstrapModel(Struct):
 
 
 class Bootstrap(Struct):
-    """What a client needs to know at its start."""
+    """What a client needs to know at its start.
+
+    `features` are those that a new person may name, `default_feature` is the one of requests that name none, and
+    `models` are its models for chats. Where one must be named, `models` is empty.
+    """
 
     name: str
     version: str
     development: bool
     anonymous: bool
+    features: list[str]
+    default_feature: str | None
     default_model: str | None
     models: list[BootstrapModel]
 

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from frontdesk.core.config import Config
+from frontdesk.core.config import Config, Model
 from frontdesk.http.callers import GuardedRoute, open_to_all
 from frontdesk.policies.access import Access
 from frontdesk.turn.turn import Caller
@@ -46,24 +46,32 @@ class BootstrapRoutes:
         ]
 
     async def bootstrap(self, request: Request) -> Response:
-        """The models that a new person may chat with, and how a session begins."""
+        """What a new person may chat with where they name no feature, which features they may name, and how a
+        session begins.
+        """
         auth = self._config.auth
         newcomer = Caller("user", "", tier=auth.anonymous_tier if auth.anonymous else None)
         feature = self._access.choose_feature(newcomer, None)
-        models = {name: self._config.models[name] for name in self._access.models_of(newcomer)}
+        features = self._access.features_of(newcomer)
+        models = self._chats(newcomer, feature) if feature in features or not self._access.has_features else {}
+        default_model = self._access.choose_model(newcomer, feature, "chat") if models else None
         return JSONResponse(
             {
                 "name": "Frontdesk",
                 "version": self._version,
                 "development": self._is_development,
                 "anonymous": self._allows_anonymous(request),
-                "default_model": self._access.choose_model(newcomer, feature, "chat") or None,
-                "models": [
-                    {"id": name, "title": model.title or name} for name, model in models.items() if model.kind == "chat"
-                ],
+                "features": features,
+                "default_feature": feature if feature in features else None,
+                "default_model": default_model if default_model in models else None,
+                "models": [{"id": name, "title": model.title or name} for name, model in models.items()],
             },
             headers={"cache-control": "no-store"},
         )
+
+    def _chats(self, newcomer: Caller, feature: str) -> dict[str, Model]:
+        models = {name: self._config.models[name] for name in self._access.models_of(newcomer, feature)}
+        return {name: model for name, model in models.items() if model.kind == "chat"}
 
     async def healthz(self, _: Request) -> Response:
         """The process answers."""

@@ -51,6 +51,7 @@ FAILURES: dict[int, Failure] = {
             "not_a_session",
             "not_anonymous",
             "scripted_refusal",
+            "session_exists",
             "session_too_long",
             "tokens_not_screenable",
             "too_complex",

@@ -106,8 +106,8 @@ OPERATIONS = (
         "/api/sessions",
         "createSession",
         "Sessions",
-        "Begin a session: of any user, by a secret key; of the same user, by a user's own token; where it is allowed, "
-        "of somebody new, by anybody.",
+        "Begin a session: of any user, by a secret key; of the same user, by a token of an identity provider; where "
+        "it is allowed, of somebody new, by anybody. A session's own token begins none, but goes into a cookie.",
         {200: own.Session},
         asks=SessionBody,
         failures=(413, 429),
@@ -176,10 +176,11 @@ OPERATIONS = (
         "/api/users/{user}/sessions",
         "listSessionsOfUser",
         "Sessions",
-        "The sessions of a user that hold: of any by a secret key, their own by a user.",
+        "The sessions of a user that hold, the latest first: of any by a secret key, their own by a user.",
         {200: own.SessionList},
         failures=(404,),
         path_parameter="user",
+        is_paged=True,
     ),
     Operation(
         "delete",
@@ -237,9 +238,10 @@ OPERATIONS = (
         "/api/admin/keys",
         "listKeys",
         "Operators",
-        "The secret keys that were not revoked.",
+        "The secret keys that were not revoked, the newest first.",
         {200: own.KeyList},
         security=_KEYS,
+        is_paged=True,
     ),
     Operation(
         "post",

@@ -17,6 +17,10 @@ from frontdesk.turn.turn import Caller, Turn
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 
 
+# A credential may be a cookie, of which caches know nothing (RFC 9111 §3.5 is about Authorization).
+_OF_ONE = {"cache-control": "no-store"}
+
+
 class GatewayRoutes:
     """Models, and cancelling."""
 
@@ -47,7 +51,7 @@ class GatewayRoutes:
                 code="model_not_found",
                 param="model",
             )
-        return JSONResponse(self._model(name))
+        return JSONResponse(self._model(name), headers=_OF_ONE)
 
     async def cancel_response(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """End a Response that is being made, and return it as far as it came."""
@@ -60,7 +64,7 @@ class GatewayRoutes:
         await self._live.cancel(response_id)
         renderer = found.sink.renderer
         assert isinstance(renderer, ResponsesBody | ResponsesStream)  # the door "responses" has no other
-        return JSONResponse(renderer.response())
+        return JSONResponse(renderer.response(), headers=_OF_ONE)
 
     def _models(self, request: Request, caller: Caller) -> list[str]:
         feature = named_feature(Head(request.scope).feature, {})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from frontdesk.core.config import Config, Feature, ModelKind
+from frontdesk.core.config_features import NO_FEATURE
 from frontdesk.core.config_problems import remedy_for
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
 from frontdesk.policies.tiers import tier_of
-from frontdesk.turn.turn import Caller, Turn
+from frontdesk.turn.turn import Caller, Door, Turn
 
-NO_FEATURE = "default"
-"""What turns without a feature are labelled with."""
 _NO_RULES = Feature()
 
 
@@ -38,7 +37,7 @@ class Access:
         """Raise Forbidden for a feature that this caller has not, NotFound for such a model, BadRequest for a
         model of another kind and a feature that is missing or unknown.
         """
-        self.check_feature(turn.caller, turn.feature)
+        self.check_feature(turn.caller, turn.feature, _NAMED_IN[turn.door])
         if not self.allows(turn.caller, turn.model, turn.feature):
             raise NotFound(
                 f"The model {turn.model!r} does not exist or you do not have access to it.",
@@ -68,31 +67,36 @@ class Access:
             return next(iter(self._features))
         return self._default_feature or NO_FEATURE
 
-    def check_feature(self, caller: Caller, feature: str) -> None:
-        """Raise Forbidden or BadRequest for a feature that this caller has not."""
+    def check_feature(self, caller: Caller, feature: str, param: str | None = None) -> None:
+        """Raise Forbidden or BadRequest for a feature that this caller has not.
+
+        `param` is the field that may name one, beside the header.
+        """
         if not self._features or self._has_feature(caller, feature):
             return
         if caller.role != "user":
             raise BadRequest(
                 f"The feature {feature!r} is not configured. {remedy_for(feature, self._features)}",
                 code="unknown_feature",
-                param=_PARAM,
+                param=param,
             )
         if feature == NO_FEATURE:
-            usable = self.features_of(caller)
+            places = "in the header Frontdesk-Feature" + ("" if param is None else f" or in {param}")
             raise BadRequest(
-                "Say what this request is for: name a feature in the header Frontdesk-Feature or in metadata.feature. "
-                f"You may use: {', '.join(usable) or 'none'}.",
+                f"Say what this request is for: name a feature {places}. {self._usable(caller)}",
                 code="missing_feature",
-                param=_PARAM,
+                param=param,
             )
         raise Forbidden(
-            f"The feature {feature!r} does not exist or you may not use it.", code="feature_not_allowed", param=_PARAM
+            f"The feature {feature!r} does not exist or you may not use it.", code="feature_not_allowed", param=param
         )
 
     def features_of(self, caller: Caller) -> list[str]:
         """The features that a caller may name."""
         return [name for name in self._features if self._has_feature(caller, name)]
+
+    def _usable(self, caller: Caller) -> str:
+        return f"You may use: {', '.join(self.features_of(caller)) or 'none'}."
 
     def _has_feature(self, caller: Caller, feature: str) -> bool:
         if caller.role != "user":
@@ -107,6 +111,7 @@ class Access:
     def choose_model(self, caller: Caller, feature: str, kind: ModelKind) -> str | None:
         """The model of a request that names none: the feature's default, the configuration's, or the feature's
         first one that is allowed. None where nothing says which; "" where the feature itself is not allowed.
+        Raises BadRequest where the feature has no model of this kind at all.
         """
         if not self._features:
             return self._default_model
@@ -116,6 +121,12 @@ class Access:
         for name in (rules.default_model, self._default_model, *(rules.models or ())):
             if name is not None and self._models[name] == kind and self._allows(caller, name, rules):
                 return name
+        if feature in self._features and kind not in {self._models[name] for name in self.models_of(caller, feature)}:
+            raise BadRequest(
+                f"The feature {feature!r} has no model for {kind} that you may use. Name another feature in the header "
+                f"Frontdesk-Feature. {self._usable(caller)}",
+                code="wrong_model_kind",
+            )
         return None
 
     def allows(self, caller: Caller, model: str, feature: str) -> bool:
@@ -141,4 +152,8 @@ class Access:
         return tier is None or tier.models is None or model in tier.models
 
 
-_PARAM = "metadata.feature"
+_NAMED_IN: dict[Door, str | None] = {
+    "chat": "metadata.feature",
+    "responses": "metadata.feature",
+    "embeddings": None,
+}

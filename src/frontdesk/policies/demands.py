@@ -1,16 +1,26 @@
 """What a request brings beyond plain words of user and assistant: each thing, and the capability that it takes.
 
-Kinds of items, parts and fields that nothing here names take one that nobody has, or `parameters`: what
-providers learn tomorrow is closed until somebody opens it. What a client got in an answer and sends back
-(refusals, reasoning) is part of the conversation. What says nothing (null, nothing in a list, a default) is no demand.
+Fields that `dialects` does not have take `other_parameters`, kinds of items, parts and tools one that nobody has:
+what providers learn tomorrow is closed until somebody opens it. What a client got in an answer and sends back
+(refusals, reasoning) is part of the conversation. What says nothing (null, an empty object, a default) is no demand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 from frontdesk.core.config import Capability
+from frontdesk.policies.dialects import (
+    DIALECTS,
+    EMBEDDINGS_PARAMETERS,
+    FORMAT,
+    MARK,
+    MARKED_TEXT,
+    Dialect,
+    Fields,
+    strangers_in,
+)
 from frontdesk.turn.items import (
     EmbeddingRequest,
     Image,
@@ -19,6 +29,7 @@ from frontdesk.turn.items import (
     Part,
     Prompt,
     Text,
+    Tool,
     ToolCall,
     ToolOutput,
     Unknown,
@@ -35,156 +46,206 @@ class Demand(NamedTuple):
     thing: str
 
 
-def demands_of(prompt: Prompt, decided: Container[str]) -> Iterator[Demand]:
-    """Yield what a prompt demands. Of parameters that are `decided`, the wire's default says something, too."""
-    says = _SPELLING[prompt.dialect]
+def demands_of(prompt: Prompt, decided: Mapping[str, Any]) -> Iterator[Demand]:
+    """Yield what a prompt demands. Of parameters that are `decided`, only that value repeats what holds anyway."""
+    dialect = DIALECTS[prompt.dialect]
+    says = dialect.spelling
     if prompt.instructions:
         yield _field("instructions", "instructions")
     for item in prompt.items:
         if type(item) is Message and type(item.content) is str and item.extra is None and item.role in _PEOPLE:
             continue  # nearly all are
-        yield from _of_item(item, says["items"])
-    if prompt.tools:
-        yield _field("tools", "tools")
+        yield from _of_item(item, dialect)
+    for tool in prompt.tools:
+        yield from _of_tool(tool, dialect)
     if prompt.tool_choice not in (None, "none", "auto"):
-        yield _field("tools", "tool_choice")
+        yield from _of_tool_choice(prompt.tool_choice, dialect)
     if prompt.format is not None:
         yield _field("json_schema", says["format"])
-    if prompt.choices != 1:
+        yield from _strangers(prompt.format.definition, FORMAT, says["format"], "of the format")
+    if prompt.choices not in (1, decided.get("n")):
         yield _field("parameters", "n")
     for name in ("reasoning_effort", "reasoning_summary", "verbosity"):
-        if getattr(prompt, name) is not None:
+        value = getattr(prompt, name)
+        if value is not None and not _is_held(name, value, decided):
             yield _field("parameters", says[name])
     if prompt.include:
         yield _field("parameters", "include")
     if prompt.truncation not in (None, "disabled"):
         yield _field("parameters", "truncation")
     if prompt.parameters:
-        yield from _of_parameters(prompt.parameters, decided, _IMPLIED[prompt.dialect])
+        yield from _of_parameters(prompt.parameters, decided, dialect.parameters, dialect.implied)
 
 
-def demands_of_embedding(request: EmbeddingRequest, decided: Container[str]) -> Iterator[Demand]:
+def demands_of_embedding(request: EmbeddingRequest) -> Iterator[Demand]:
     """Yield what a request for vectors demands beyond its inputs and how long its vectors are."""
-    yield from _of_parameters(request.parameters, decided)
+    yield from _of_parameters(request.parameters, {}, EMBEDDINGS_PARAMETERS)
 
 
-# Parameters that say nothing by themselves: of tools, and of what Responses asks for elsewhere.
-_IMPLIED = {
-    "chat": frozenset({"parallel_tool_calls"}),
-    "responses": frozenset({"parallel_tool_calls", "logprobs"}),
-}
+def says_nothing(value: Any) -> bool:
+    """Whether it is an empty list, or an object without a field that says something."""
+    return _repeats(value, None)
+
+
 _PEOPLE = frozenset({"user", "assistant"})
-_SPELLING: dict[str, dict[str, str]] = {
-    "chat": {
-        "items": "messages",
-        "format": "response_format",
-        "reasoning_effort": "reasoning_effort",
-        "reasoning_summary": "reasoning_summary",
-        "verbosity": "verbosity",
-    },
-    "responses": {
-        "items": "input",
-        "format": "text.format",
-        "reasoning_effort": "reasoning.effort",
-        "reasoning_summary": "reasoning.summary",
-        "verbosity": "text.verbosity",
-    },
+# What the wires do where nothing is said, and what our Responses then tell.
+_HELD: dict[str, tuple[Any, ...]] = {
+    "frequency_penalty": (0,),
+    "logprobs": (False,),
+    "parallel_tool_calls": (True, False),  # of tools, and says nothing by itself
+    "presence_penalty": (0,),
+    "prompt_cache_options": ({"mode": "implicit", "ttl": "30m", "prewarm": False},),
+    "service_tier": ("auto", "default"),
+    "temperature": (1,),
+    "top_logprobs": (0,),
+    "top_p": (1,),
+    "verbosity": ("medium",),
 }
-# What the wire does where nothing is said.
-_DEFAULTS: dict[str, Any] = {
-    "frequency_penalty": 0,
-    "logit_bias": {},
-    "logprobs": False,
-    "presence_penalty": 0,
-    "prompt_cache_options": {},
-    "reasoning": {},
-    "service_tier": "auto",
-    "stop": [],
-    "temperature": 1,
-    "top_logprobs": 0,
-    "top_p": 1,
-}
+
+
+def _is_held(name: str, value: Any, decided: Mapping[str, Any]) -> bool:
+    """Whether a value changes nothing: what the feature has holds as a whole, what the wire has field by field."""
+    if name in decided:
+        return value == decided[name] or says_nothing(value)
+    return any(_repeats(value, each) for each in _HELD.get(name, (None,)))
+
+
+def _repeats(value: Any, held: Any) -> bool:
+    if isinstance(value, dict):
+        inner = cast("dict[str, Any]", held) if isinstance(held, dict) else {}
+        fields = cast("dict[str, Any]", value)
+        return all(each is None or _repeats(each, inner.get(name)) for name, each in fields.items())
+    return value in (held, [])
 
 
 def _of_parameters(
-    parameters: dict[str, Any], decided: Container[str], implied: Container[str] = ()
+    parameters: dict[str, Any], decided: Mapping[str, Any], known: Fields, implied: frozenset[str] = frozenset()
 ) -> Iterator[Demand]:
     for name, value in parameters.items():
-        if name in implied or (name in _DEFAULTS and name not in decided and value == _DEFAULTS[name]):
+        if name in implied:
             continue
-        yield _field("parameters", name)
+        if name not in known:
+            yield _field("other_parameters", name)
+            continue
+        if not _is_held(name, value, decided):
+            yield _field("parameters", name)
+        yield from _strangers({name: value}, known, name, f"in {name!r}")
 
 
 def _field(capability: Capability, name: str) -> Demand:
     return Demand(capability, name, repr(name))
 
 
+def _strangers(value: Any, known: Fields, field: str, where: str) -> Iterator[Demand]:
+    for name in strangers_in(value, known):
+        yield Demand("other_parameters", field, f"{name!r} {where}")
+
+
+# --- tools --------------------------------------------------------------------------------------
+
+
+def _of_tool(tool: Tool, dialect: Dialect) -> Iterator[Demand]:
+    known = dialect.tools.get(tool.kind)
+    if known is None:
+        yield Demand(None, "tools", f"a tool of type {tool.kind!r}")
+        return
+    yield _field("tools", "tools")
+    yield from _strangers(tool.definition, known, "tools", "of a tool")
+
+
+def _of_tool_choice(choice: str | dict[str, Any] | None, dialect: Dialect) -> Iterator[Demand]:
+    chosen: list[dict[str, Any]] = []
+    if isinstance(choice, dict):
+        chosen = choice["tools"] if choice["type"] == "allowed_tools" else [choice]
+    strange = [tool["type"] for tool in chosen if tool["type"] not in dialect.tools]
+    for kind in strange:
+        yield Demand(None, "tool_choice", f"a tool of type {kind!r}")
+    if not strange:
+        yield _field("tools", "tool_choice")
+
+
 # --- items --------------------------------------------------------------------------------------
 
 
-def _of_item(item: Item, field: str) -> Iterator[Demand]:
+def _of_item(item: Item, dialect: Dialect) -> Iterator[Demand]:
+    field = dialect.spelling["items"]
     match item:
         case Message():
             if item.role not in _PEOPLE:
                 capability: Capability | None = "instructions" if item.role in ("system", "developer") else None
                 yield Demand(capability, field, f"a message of the role {item.role!r}")
-            yield from _of_extra(item.extra or {}, item.role, field)
-            yield from _of_content(item.content, item.role, field)
+            yield from _of_extra(item.extra or {}, item.role, dialect)
+            yield from _of_content(item.content, item.role, dialect)
         case ToolCall():
             yield Demand("tools", field, "a tool call")
         case ToolOutput():
             yield Demand("tools", field, "a tool's output")
-            yield from _of_content(item.output, "tool", field)
+            yield from _of_content(item.output, "tool", dialect)
         case Unknown() if item.dialect == "chat":
-            yield from _of_chat_message(item.raw, field)
+            yield from _of_chat_message(item.raw, dialect)
         case Unknown():
-            yield from _of_responses_item(item.raw, field)
+            yield from _of_responses_item(item.raw, dialect)
 
 
-def _of_extra(extra: dict[str, Any], role: str, field: str) -> Iterator[Demand]:
+# Fields of messages that say what parts and items say elsewhere.
+_OBEYED: dict[str, Capability] = {"audio": "audio", "function_call": "tools", "tool_calls": "tools"}
+
+
+def _of_extra(extra: dict[str, Any], role: str, dialect: Dialect) -> Iterator[Demand]:
     """What a message says beside role and content."""
+    field, known = dialect.spelling["items"], dialect.messages.get(role, {})
     for name, value in extra.items():
-        if role == "assistant" and (
-            (name in _SAID_BY_ANSWERS and isinstance(value, str)) or (name == "annotations" and value == [])
-        ):
+        if role == "assistant" and _is_of_answers(name, value, dialect):
             continue
-        capability = _OF_ANSWERS.get(name, "parameters") if role == "assistant" else "parameters"
-        yield Demand(capability, field, f"{name!r} of a message")
+        thing = f"{name!r} of a message"
+        if name in _OBEYED:
+            yield Demand(_OBEYED[name], field, thing)
+        elif name in known:
+            yield Demand("parameters", field, thing)
+        yield from _strangers({name: value}, known, field, "of a message")
 
 
-_SAID_BY_ANSWERS = frozenset({"phase", "reasoning", "reasoning_content", "refusal"})
-_OF_ANSWERS: dict[str, Capability] = {"audio": "audio", "function_call": "tools"}
+def _is_of_answers(name: str, value: Any, dialect: Dialect) -> bool:
+    """Whether it is what answers say beside their words, and only that: annotations that hold none."""
+    return (name in dialect.said_by_answers and isinstance(value, str)) or (name == "annotations" and value == [])
+
+
 _READ_OF_CHAT = frozenset({"role", "content", "tool_calls", "tool_call_id"})
 
 
-def _of_chat_message(raw: dict[str, Any], field: str) -> Iterator[Demand]:
+def _of_chat_message(raw: dict[str, Any], dialect: Dialect) -> Iterator[Demand]:
     """Of a message that says more than our items hold: calls with more than a call has, or outputs, or a function's."""
-    role = raw["role"]
-    yield Demand("tools", field, f"a message of the role {role!r}" if role == "function" else "a tool call")
-    if role != "function":
-        yield Demand("parameters", field, "what is unknown of a tool call or its output")
+    role, field = raw["role"], dialect.spelling["items"]
     extra = {name: value for name, value in raw.items() if name not in _READ_OF_CHAT and value is not None}
+    if role != "assistant":
+        extra.pop("name", None)  # which function or tool it was
     if role == "function":
-        extra.pop("name", None)
-    yield from _of_extra(extra, role, field)
-    yield from _of_raw_content(raw.get("content"), role, field)
+        yield Demand("tools", field, "a message of the role 'function'")
+    else:
+        yield Demand("tools", field, "a tool call or its output")
+        yield Demand("other_parameters", field, _MORE_THAN_A_CALL)
+    yield from _of_extra(extra, role, dialect)
+    yield from _of_raw_content(raw.get("content"), role, dialect)
 
 
-_REASONING = frozenset({"type", "id", "summary", "content", "encrypted_content", "status"})
-_REASONING_PART = frozenset({"type", "text"})
-_TOOL_ITEMS = frozenset({"function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"})
+_MORE_THAN_A_CALL = "what is unknown of a tool call or its output"
+_REASONING: Fields = {
+    **dict.fromkeys(("type", "id", "encrypted_content", "status")),
+    **dict.fromkeys(("summary", "content"), dict.fromkeys(("type", "text"))),
+}
+_TOOL_CALLS = frozenset({"function_call", "custom_tool_call"})
+_TOOL_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
-def _of_responses_item(raw: dict[str, Any], field: str) -> Iterator[Demand]:
-    kind = raw.get("type")
+def _of_responses_item(raw: dict[str, Any], dialect: Dialect) -> Iterator[Demand]:
+    kind, field = raw.get("type"), dialect.spelling["items"]
     if kind == "reasoning":
-        parts = [*(raw.get("summary") or ()), *(raw.get("content") or ())]
-        if not (raw.keys() <= _REASONING and all(part.keys() <= _REASONING_PART for part in parts)):
-            yield Demand("parameters", field, "what is unknown of an item of reasoning")
-    elif kind in _TOOL_ITEMS:
+        yield from _strangers(raw, _REASONING, field, "of an item of reasoning")
+    elif kind in _TOOL_CALLS or kind in _TOOL_OUTPUTS:
         yield Demand("tools", field, f"an item of type {kind!r}")
-        yield Demand("parameters", field, "what is unknown of a tool call or its output")
-        yield from _of_raw_content(raw.get("output"), "tool", field)
+        yield Demand("other_parameters", field, _MORE_THAN_A_CALL)
+        if kind in _TOOL_OUTPUTS:
+            yield from _of_raw_content(raw["output"], "tool", dialect)
     else:
         yield Demand(None, field, f"an item of type {kind!r}")
 
@@ -192,46 +253,26 @@ def _of_responses_item(raw: dict[str, Any], field: str) -> Iterator[Demand]:
 # --- parts --------------------------------------------------------------------------------------
 
 
-def _of_content(content: str | list[Part], role: str, field: str) -> Iterator[Demand]:
+def _of_content(content: str | list[Part], role: str, dialect: Dialect) -> Iterator[Demand]:
     for part in content if isinstance(content, list) else ():
         match part:
             case Text():
-                if part.extra is not None:
-                    yield Demand("parameters", field, f"{next(iter(part.extra))!r} of a part")
+                yield from _of_fields(part.extra or {}, MARKED_TEXT, dialect)
             case Image():
-                yield Demand("images", field, "a picture")
+                yield Demand("images", dialect.spelling["items"], "a picture")
             case Unknown():
-                yield from _of_raw_part(part.raw, role, field)
+                yield from _of_raw_part(part.raw, role, dialect)
 
 
-def _of_raw_content(content: Any, role: str, field: str) -> Iterator[Demand]:
+def _of_raw_content(content: Any, role: str, dialect: Dialect) -> Iterator[Demand]:
+    """Of content that was checked by the wire, part by part, and kept as it came."""
     for part in cast("list[dict[str, Any]]", content) if isinstance(content, list) else ():
-        yield from _of_raw_part(part, role, field)
+        yield from _of_raw_part(part, role, dialect)
 
 
-class _PartKind(NamedTuple):
-    capability: Capability | None
-    fields: frozenset[str]
-    inside: str | None = None  # the object that holds the fields, where it is not the part itself
-
-
-_FILE = frozenset({"filename", "file_data", "file_id", "file_url", "detail"})
-_PART_KINDS = {
-    "file": _PartKind("files", _FILE, "file"),
-    "image_url": _PartKind("images", frozenset({"url", "detail"}), "image_url"),
-    "input_audio": _PartKind("audio", frozenset({"data", "format"}), "input_audio"),
-    "input_file": _PartKind("files", _FILE),
-    "input_image": _PartKind("images", frozenset({"image_url", "file_id", "detail"})),
-    "input_text": _PartKind(None, frozenset({"text"})),
-    "output_text": _PartKind(None, frozenset({"text", "annotations", "logprobs"})),
-    "refusal": _PartKind(None, frozenset({"refusal"})),
-    "text": _PartKind(None, frozenset({"text"})),
-}
-
-
-def _of_raw_part(raw: dict[str, Any], role: str, field: str) -> Iterator[Demand]:
-    name = raw.get("type")
-    kind = _PART_KINDS.get(cast("str", name))
+def _of_raw_part(raw: dict[str, Any], role: str, dialect: Dialect) -> Iterator[Demand]:
+    name, field = raw["type"], dialect.spelling["items"]
+    kind = dialect.parts.get(name)
     if kind is None or (name == "refusal" and role != "assistant"):
         yield Demand(None, field, f"a part of type {name!r}")
         return
@@ -239,14 +280,12 @@ def _of_raw_part(raw: dict[str, Any], role: str, field: str) -> Iterator[Demand]
         yield Demand(kind.capability, field, f"a part of type {name!r}")
     if name == "input_image" and raw.get("file_id") is not None:
         yield Demand("files", field, "a picture by its provider's id")
-    for other in _others(raw, kind):
-        yield Demand("parameters", field, f"{other!r} of a part")
+    yield from _of_fields(raw, kind.fields, dialect)
 
 
-def _others(raw: dict[str, Any], kind: _PartKind) -> Iterator[str]:
-    """The fields of a part that its kind does not name, and that say something."""
-    fields = kind.fields if kind.inside is None else frozenset({kind.inside})
-    yield from (name for name, value in raw.items() if name not in fields and name != "type" and value is not None)
-    if kind.inside is not None:
-        inner = cast("dict[str, Any]", raw[kind.inside])
-        yield from (name for name, value in inner.items() if name not in kind.fields and value is not None)
+def _of_fields(part: dict[str, Any], known: Fields, dialect: Dialect) -> Iterator[Demand]:
+    """What a part says beside its content: where a cache may end, and what nobody knows."""
+    field = dialect.spelling["items"]
+    if MARK in known and part.get(MARK) is not None:
+        yield Demand("parameters", field, f"{MARK!r} of a part")
+    yield from _strangers(part, known, field, "of a part")

@@ -14,7 +14,8 @@ import msgspec
 
 from frontdesk.core.config import Feature
 from frontdesk.core.errors import Forbidden
-from frontdesk.policies.demands import Demand, demands_of, demands_of_embedding
+from frontdesk.policies.demands import Demand, demands_of, demands_of_embedding, says_nothing
+from frontdesk.policies.dialects import DIALECTS
 from frontdesk.policies.instructions import Instructions, unknown_variable
 from frontdesk.turn.items import EmbeddingRequest, Format, Prompt, Request
 from frontdesk.turn.turn import Turn
@@ -66,9 +67,11 @@ class _Rules:
         self._allowed = frozenset(feature.client_may)
         self._ceilings = feature.ceilings
         self._max_output_tokens = feature.max_output_tokens
-        self._decided = frozenset(feature.parameters)
-        self._fields = {_FIELDS[name]: value for name, value in feature.parameters.items() if name in _FIELDS}
-        self._parameters = {name: value for name, value in feature.parameters.items() if name not in _FIELDS}
+        # What a wire has no place for would make each of its requests fail.
+        self._decided: Mapping[str, dict[str, Any]] = {
+            wire: {name: value for name, value in feature.parameters.items() if dialect.has_place_for(name)}
+            for wire, dialect in DIALECTS.items()
+        }
         self._format = _read_format(feature.response_format)
 
     def check(self, request: Request) -> None:
@@ -89,11 +92,19 @@ class _Rules:
             )
         if self._max_output_tokens is not None and prompt.max_output_tokens is None:
             changes["max_output_tokens"] = self._max_output_tokens
-        for (field, nothing), value in self._fields.items():
+        own: dict[str, Any] = {}
+        for name, value in self._decided[prompt.dialect].items():
+            if name not in _FIELDS:
+                own[name] = value
+                continue
+            field, nothing = _FIELDS[name]
             if getattr(prompt, field) == nothing:
                 changes[field] = value
-        if self._parameters:
-            changes["parameters"] = {**self._parameters, **prompt.parameters}
+        if own:
+            said = {
+                name: value for name, value in prompt.parameters.items() if name not in own or not says_nothing(value)
+            }
+            changes["parameters"] = {**own, **said}
         if self._format is not None and prompt.format is None:
             changes["format"] = self._format
         return msgspec.structs.replace(prompt, **changes) if changes else prompt
@@ -107,8 +118,8 @@ class _Rules:
 
     def _demands(self, request: Request) -> Iterable[Demand]:
         if isinstance(request, EmbeddingRequest):
-            return demands_of_embedding(request, self._decided)
-        return demands_of(request, self._decided)
+            return demands_of_embedding(request)
+        return demands_of(request, self._decided[request.dialect])
 
     def _refusal(self, demand: Demand) -> Forbidden:
         if demand.capability is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,10 +11,9 @@ from frontdesk.core.config_problems import remedy_for
 from frontdesk.core.errors import BadRequest
 from frontdesk.core.templates import parse_template
 from frontdesk.core.variables import ValueRefused, read_value
-from frontdesk.turn.verbatim import LEAST_CHARS, RUN_CHARS
+from frontdesk.turn.verbatim import GAP, LEAST_CHARS, RUN_CHARS
 
 _EDGE_CHARS = RUN_CHARS - LEAST_CHARS
-_GAP = "\0"  # stands in no text
 _MAX_TOLD_CHARS = 64
 
 
@@ -29,7 +29,9 @@ class Instructions:
 
     def __init__(self, name: str, feature: Feature) -> None:
         self._name = name
-        self._template = None if feature.instructions is None else parse_template(feature.instructions)
+        # Composed, as models write: what repeats them word for word is then the same characters.
+        text = None if feature.instructions is None else unicodedata.normalize("NFC", feature.instructions)
+        self._template = None if text is None else parse_template(text)
         self._variables = feature.variables
         self._defaults = {
             name: read_value(variable, variable.default)
@@ -75,7 +77,7 @@ def unknown_variable(name: str, fault: str, known: Mapping[str, object]) -> BadR
 
 def _without_middle(value: str) -> str:
     """A value as far as a run reaches into it that is the server's own in part: answers may repeat what was sent."""
-    return value if len(value) <= _EDGE_CHARS else f"{value[:_EDGE_CHARS]}{_GAP}{value[-_EDGE_CHARS:]}"
+    return value if len(value) <= _EDGE_CHARS else f"{value[:_EDGE_CHARS]}{GAP}{value[-_EDGE_CHARS:]}"
 
 
 def _wrong(name: str, code: str, message: str) -> BadRequest:

@@ -34,7 +34,8 @@ from frontdesk.wire.parameters import JsonObjectFormat, variables_in
 from frontdesk.wire.reading import names_of, others, read_content, read_object, refuse, view
 from frontdesk.wire.refusing import wrong
 
-_READ = (names_of(ChatCompletionRequest) - names_of(ChatPassed)) | {"store"}
+# Of what is refused, only values that say nothing come so far: no provider needs them.
+_READ = (names_of(ChatCompletionRequest) - names_of(ChatPassed)) | CHAT_REFUSED.keys()
 
 
 class ChatRequest(msgspec.Struct, frozen=True):

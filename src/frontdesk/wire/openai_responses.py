@@ -42,7 +42,8 @@ from frontdesk.wire.parameters import JsonObjectFormat, variables_in
 from frontdesk.wire.reading import names_of, others, read_content, read_object, refuse, view
 from frontdesk.wire.refusing import told, unsupported, wrong
 
-_READ = names_of(ResponseRequest) - names_of(ResponsesPassed)
+# Of what is refused, only values that say nothing come so far: no provider needs them.
+_READ = (names_of(ResponseRequest) - names_of(ResponsesPassed)) | RESPONSES_REFUSED.keys()
 _LOGPROBS = "message.output_text.logprobs"
 
 

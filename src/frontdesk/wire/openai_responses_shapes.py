@@ -462,7 +462,7 @@ RESPONSES_REFUSED: dict[str, Refused] = {
     "access_programs": Refused("Leave it out: it belongs to the account of whoever runs this server."),
     # Chat Completions' own names. Carried on, they would be obeyed by a provider and seen by nobody here.
     "messages": Refused("Use 'input'."),
-    "n": Refused("Send several requests."),
+    "n": Refused("Send several requests.", (None, 1)),
     "max_tokens": Refused("Use 'max_output_tokens'."),
     "max_completion_tokens": Refused("Use 'max_output_tokens'."),
     "response_format": Refused("Use 'text.format'."),
@@ -470,8 +470,8 @@ RESPONSES_REFUSED: dict[str, Refused] = {
     "function_call": Refused("Use 'tool_choice'."),
     "reasoning_effort": Refused("Use 'reasoning.effort'."),
     "verbosity": Refused("Use 'text.verbosity'."),
-    "logprobs": Refused("Use 'include'."),
-    "modalities": Refused("Leave it out: answers are text."),
+    "logprobs": Refused("Use 'include'.", (None, False)),
+    "modalities": Refused("Leave it out: answers are text.", (None, ["text"])),
     "audio": Refused("Leave it out: answers are text."),
     "web_search_options": Refused(_NOT_OFFERED),
 }

@@ -69,7 +69,7 @@ export class Chat {
       const bootstrap = await this.client.bootstrap();
       this.bootstrap.value = bootstrap;
       if (!bootstrap.models.some(({ id }) => id === this.model.value)) {
-        this.model.value = bootstrap.default_model;
+        this.model.value = bootstrap.default_model ?? "";
       }
       if (!bootstrap.anonymous && !this.client.session.isKnown && this.token.value === "known") {
         this.token.value = "needed";

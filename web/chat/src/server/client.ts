@@ -10,7 +10,7 @@ export interface Bootstrap {
   readonly name: string;
   readonly development: boolean;
   readonly anonymous: boolean;
-  readonly default_model: string;
+  readonly default_model: string | null;
   readonly models: readonly { readonly id: string; readonly title: string }[];
 }
 
