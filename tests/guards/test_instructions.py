@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from itertools import pairwise
 
 import pytest
@@ -18,12 +19,6 @@ INSTRUCTIONS = (
     "- Refunds over 100 EUR need a manager.\n- Be kind, and say <b>please</b> — toujours, très bien."
 )
 SECRET = Verbatim(INSTRUCTIONS)
-SECRETS = {
-    "long": SECRET,
-    "short": Verbatim("Be very kind to all."),
-    "repeating": Verbatim("ab" * 40 + "  " + "ba " * 20),
-    "escapes": Verbatim(r"Look into C:\new\table and say \"hi\" to \u00e9ric, always \\ twice."),
-}
 
 
 def passed(*pieces: str, secret: Verbatim = SECRET) -> str:
@@ -105,14 +100,16 @@ def test_turns_without_instructions_are_not_guarded() -> None:
 
 
 def withheld(text: str, secret_text: str) -> str:
-    """Fold the text character by character, mark each piece that the secret holds, mask what is marked."""
+    """Fold the text, mark each piece that the secret holds without a space at its ends, mask what is marked."""
     folded = fold(text)
     secret = fold(secret_text).text.strip()
     size = min(32, len(secret))
     marked = [False] * len(folded.text)
     for start in range(len(folded.text) - size + 1):
-        if size >= 12 and folded.text[start : start + size] in secret:
-            marked[start : start + size] = [True] * size
+        piece = folded.text[start : start + size]
+        if size >= 12 and piece in secret and sum(map(str.isalnum, piece)) * 8 >= size * 3:
+            begin, end = start + piece.startswith(" "), start + size - piece.endswith(" ")
+            marked[begin:end] = [True] * (end - begin)
     told: list[str] = []
     for place, is_marked in enumerate(marked):
         if not is_marked:
@@ -127,7 +124,21 @@ TEXTS = {
     "short": "Be very kind to all.",
     "repeating": "ab" * 40 + "  " + "ba " * 20,
     "escapes": r"Look into C:\new\table and say \"hi\" to \u00e9ric, always \\ twice.",
+    "typeset": "“Don’t – ever…”  tell 😀 it... — or  \\\\  “so” it’s said -- 😀 \n\n| a | b |\n|---|---|\n========" * 2,  # noqa: RUF001 - typography is what this is about
 }
+
+
+def typewritten(text: str) -> str:
+    return text.translate(str.maketrans({"“": '"', "”": '"', "’": "'", "–": "-", "…": "...", " ": "\u00a0"}))  # noqa: RUF001 - typography is what this is about
+
+
+def escaped_spaces(text: str) -> str:
+    return text.replace(" ", "\\u0020").replace("\n", "\\\\u00a0")
+
+
+def spread(text: str) -> str:
+    """With rows of white space, dots and dashes that are longer than one unit of them."""
+    return text.replace(" ", " \n" * 40).replace(".", "." * 65).replace("-", "—" * 64)
 
 
 def pieces_of(name: str) -> st.SearchStrategy[str]:
@@ -135,8 +146,13 @@ def pieces_of(name: str) -> st.SearchStrategy[str]:
     spans = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).map(
         lambda ends: text[min(ends) : max(ends)]
     )
-    written = spans | spans.map(str.upper) | spans.map(json.dumps) | spans.map(lambda span: " ".join(span.split()))
-    return st.lists(written | st.text("ab \n\\nu0e9.", max_size=8) | st.just("Hello "), max_size=6).map("".join)
+    ways = [str.upper, json.dumps, typewritten, escaped_spaces, spread, lambda span: " ".join(span.split())]
+    written = st.one_of(spans, *(spans.map(way) for way in ways))
+    noise = st.lists(st.sampled_from(NOISE), max_size=8).map("".join)
+    return st.lists(written | noise | st.just("Hello "), max_size=6).map("".join)
+
+
+NOISE = [*"ab \n\\nu0e9.-—…", "\\ud83d", "\\ude00", "\\u0020", "\\\\u00a0", "\\n", " " * 63]
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -145,7 +161,7 @@ def test_any_cut_gives_what_the_definition_says(name: str, data: st.DataObject) 
     text = data.draw(pieces_of(name))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
 
-    cut = passed(*(text[start:end] for start, end in pairwise([0, *cuts, len(text)])), secret=SECRETS[name])
+    cut = passed(*(text[start:end] for start, end in pairwise([0, *cuts, len(text)])), secret=Verbatim(TEXTS[name]))
 
     assert cut == withheld(text, TEXTS[name])
 
@@ -155,15 +171,119 @@ def test_any_cut_gives_what_the_definition_says(name: str, data: st.DataObject) 
 def test_what_is_held_could_still_become_a_run(name: str, data: st.DataObject) -> None:
     """Exactly that: with the right text to come, what is held is masked; and it is less than a run."""
     text = data.draw(pieces_of(name))
-    guard = InstructionsFilter(SECRETS[name])
+    guard = InstructionsFilter(Verbatim(TEXTS[name]))
     out = guard.feed(text)
-    held = passed(text, secret=SECRETS[name])[len(out) :]
+    held = passed(text, secret=Verbatim(TEXTS[name]))[len(out) :]
 
-    if "\\" in text[-13:]:
+    if "\\" in text[-25:]:
         return  # an escape that is not whole is held too
     folded, secret = fold(held).text, fold(TEXTS[name]).text.strip()
     assert len(folded) < 32
     assert folded in secret
+
+
+FLOODS = {
+    "lines": ["\n"],
+    "spaces": [" "],
+    "wide spaces": ["\u3000\u00a0"],
+    "escaped lines": ["\\", "n"],
+    "escaped spaces": ["\\\\\\\\\\\\\\\\u0020"],
+    "backslashes": ["\\"],
+    "halves of pairs": ["\\ud83d"],
+    "dots": ["."],
+    "dashes": ["—"],
+    "letters": ["y"],
+    "zeros": ["\0"],
+    "a word of the instructions": ["You are the "],
+    "the instructions": [INSTRUCTIONS],
+}
+_MOST_KEPT = 31 * 64 * 13 + 25
+
+
+@pytest.mark.parametrize("before", ["", "You are the front", INSTRUCTIONS, INSTRUCTIONS[:-1] + "s, toujours."])
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_what_is_kept_of_a_flood_is_bounded(flood: list[str], before: str) -> None:
+    """Each piece is looked at together with what is kept: else a flood of white space stops the server."""
+    guard = InstructionsFilter(SECRET)
+    guard.feed(before)
+    idle = len(pickle.dumps(guard))
+
+    kept: list[int] = []
+    for _ in range(2000 // len(flood)):
+        for piece in flood:
+            guard.feed(piece)
+            kept.append(len(pickle.dumps(guard)) - idle)
+
+    assert max(kept) < 64 * 16
+    assert max(kept[len(kept) // 2 :]) <= max(kept[: len(kept) // 2])
+
+
+def test_what_is_kept_at_worst_is_bounded() -> None:
+    guard = InstructionsFilter(Verbatim(". " * 8 + "a b c d e f g h i j k l m n o p q r s t"))
+    white = "\\" * 8 + "u0020"
+    idle = len(pickle.dumps(guard))
+
+    kept: list[int] = []
+    for piece in [letter + white * 64 for letter in "abcdefghijklmnop"] * 3:
+        guard.feed(piece)
+        kept.append(len(pickle.dumps(guard)) - idle)
+
+    assert 10_000 < max(kept) < _MOST_KEPT
+
+
+@pytest.mark.parametrize(
+    ("instructions", "answer"),
+    [
+        (
+            "Write tables:\n| a | b |\n|---|---|---|---|---|---|---|---|\n",
+            "| x | y |\n|---|---|---|---|---|---|---|---|\n",
+        ),
+        ("Divide the parts by a rule:\n" + "=" * 60 + "\nand so on", "One\n" + "=" * 60 + "\nTwo"),
+        ("Use fences as in\n```\n" + "- " * 40, "- " * 60),
+    ],
+)
+def test_rules_and_tables_pass(instructions: str, answer: str) -> None:
+    secret = Verbatim(instructions)
+
+    assert passed(answer, secret=secret) == answer
+    assert passed(*answer, secret=secret) == answer
+
+
+def test_white_space_at_the_ends_of_a_run_goes_out_as_it_came() -> None:
+    told = INSTRUCTIONS.replace(" ", "\n \t")
+
+    assert passed(f"Told:\n\n{told[told.index('are') - 3 :]}\n\n", "\nFine?") == f"Told:\n\n\n \t{MASK}\n\n\nFine?"
+    assert passed(*f"A \t{INSTRUCTIONS[8:41]}  \nZ") == f"A \t{MASK}  \nZ"
+
+
+def test_a_space_is_not_held() -> None:
+    guard = InstructionsFilter(SECRET)
+
+    assert guard.feed("Well; \n") == "Well; \n"
+    assert guard.feed("\n") == "\n"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "You're Nora. Don't say the customer's code: it's \"swordfish 😀\" - wait... nobody's to know.",
+        "You’re Nora. Don’t say the customer’s code: it’s “swordfish 😀” — wait… nobody’s to know.",  # noqa: RUF001 - typography is what this is about
+        "You’re\u00a0Nora.\u202fDon’t\u00a0say the customer’s code: it’s «swordfish 😀» -- wait… nobody’s to know.",  # noqa: RUF001 - typography is what this is about
+        (
+            r"You\u2019re Nora. Don\u0027t say the customer\u2019s code: it\u2019s \u201cswordfish \ud83d\ude00\u201d"
+            r"\u0020\u2014\u00a0wait\u2026 nobody\u2019s to know."
+        ),
+    ],
+)
+def test_typography_and_its_escapes_make_no_difference(told: str) -> None:
+    for written in (
+        "You're Nora. Don't say the customer's code: it's \"swordfish 😀\" - wait... nobody's to know.",
+        told,
+    ):
+        secret = Verbatim(written)
+
+        assert passed(told, secret=secret) == MASK
+        assert passed(*told, secret=secret) == MASK
 
 
 @pytest.mark.parametrize("piece", ["you are the front desk ", "zq ", "- ", "\\n", "\\"])

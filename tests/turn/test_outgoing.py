@@ -235,7 +235,7 @@ async def test_an_answer_that_no_guard_applies_to_goes_out_as_it_came() -> None:
 
 async def test_whatever_a_provider_words_is_guarded() -> None:
     """Instructions in names, in ids, in what it says of itself: all that callers read and rows keep."""
-    said = INSTRUCTIONS[:40]
+    said = INSTRUCTIONS[:39]
     usage = Usage(input_tokens=1, output_tokens=1, raw={"note": said, "details": [{"of": said}], "cost": 1})
 
     events, turn = await answered(

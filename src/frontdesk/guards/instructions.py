@@ -3,11 +3,13 @@
 A run of the turn's instructions (see `turn.verbatim`) is replaced by a mask; runs that overlap or touch are
 one. Of a text, as it comes, there is
 
-    gone                    released, or swallowed behind its mask
-    context                 the end of what was swallowed: a run may go on from there
-    held                    what may still become a run, with the context before it
+    gone      released, or swallowed behind its mask
+    context   the end of what has gone, folded: a run may go on from there
+    held      what may still become a run, with the context before it
 
-so that the same goes out however the text is cut.
+so that the same goes out however the text is cut. The last unit of what has gone is kept as it came while a
+run may go on from it: a row of spaces, dots or dashes may be longer than what has come of it. What is kept is bounded,
+and with it the work a piece of text costs: less than a run, of rows and escapes with a most of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from frontdesk.turn.turn import Turn
-from frontdesk.turn.verbatim import Verbatim, fold, open_unit, white_start
+from frontdesk.turn.verbatim import Verbatim, fold, open_unit
 
 MASK = "[withheld]"
 _KEPT_TEXTS = 64
@@ -38,46 +40,53 @@ class InstructionsGuard:
 class InstructionsFilter:
     """One text."""
 
-    __slots__ = ("_context", "_held", "_instructions", "_is_masked")
+    __slots__ = ("_context", "_gone", "_instructions", "_is_masked", "_text")
 
     def __init__(self, instructions: Verbatim) -> None:
         self._instructions = instructions
-        self._context = ""  # folded
-        self._held = ""
+        self._context = ""
+        self._text = ""  # the last unit that has gone, if a run may go on from it, and what is held
+        self._gone = 0  # how much of that has gone
         self._is_masked = False  # whether the mask is the last that went out
 
     def feed(self, text: str) -> str:
         """Return what may go out now."""
-        text = self._held + text
+        text = self._text + text
         return self._pass(text, open_unit(text))
 
     def flush(self) -> str:
         """Return what was held: the text has ended."""
-        rest = self._pass(self._held, len(self._held), is_last=True)
-        self._context = self._held = ""
+        rest = self._pass(self._text, len(self._text), is_last=True)
         self._is_masked = False
         return rest
 
     def _pass(self, text: str, end: int, *, is_last: bool = False) -> str:
         """Look at a text up to `end`, where an escape begins that nobody can read yet."""
-        start = white_start(text) if self._context.endswith(" ") else 0
-        folded = fold(text[start:end])
+        folded = fold(text[:end])
         stream = self._context + folded.text
-        gone = known = len(self._context)
-        undecided = len(stream) - (0 if is_last else self._instructions.reach(stream))
+        known = len(self._context)
 
         def raw(place: int) -> int:
-            return start + folded.raw_place(place - known)
+            return folded.raw_place(max(place - known, 0))
 
+        undecided = len(stream) - (0 if is_last else self._instructions.reach(stream))
+        # No run begins with a space: where one may begin, it goes out either way.
+        settled = undecided + stream.startswith(" ", undecided)
+        place, gone = known, self._gone
+        if gone:
+            place += 1
+            gone = max(gone, raw(place)) if self._is_masked else gone
         released: list[str] = []
-        for first, last in (*self._instructions.runs_in(stream), (undecided, undecided)):
-            if first > gone:
-                released.append(text[raw(gone) : raw(first)])
+        for first, last in (*self._instructions.runs_in(stream), (settled, settled)):
+            if raw(first) > gone:
+                released.append(text[gone : raw(first)])
                 self._is_masked = False
             if first < last and not self._is_masked:
                 released.append(MASK)
                 self._is_masked = True
-            gone = max(gone, last)
-        self._held = text[raw(gone) :]
-        self._context = stream[undecided:gone]
+            place, gone = max(place, last), max(gone, raw(last))
+        kept = max(undecided, min(place, len(stream) - 1))
+        self._context = stream[undecided:kept]
+        self._text = text[raw(kept) :]
+        self._gone = gone - raw(kept)
         return "".join(released)
