@@ -16,7 +16,6 @@ from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.turn import Caller, Turn
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 
-
 # A credential may be a cookie, of which caches know nothing (RFC 9111 §3.5 is about Authorization).
 _OF_ONE = {"cache-control": "no-store"}
 
@@ -40,7 +39,8 @@ class GatewayRoutes:
 
     async def list_models(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """The models that this caller may use, for any feature or for the one that the header names."""
-        return JSONResponse({"object": "list", "data": [self._model(name) for name in self._models(request, caller)]})
+        models = [self._model(name) for name in self._models(request, caller)]
+        return JSONResponse({"object": "list", "data": models}, headers=_OF_ONE)
 
     async def retrieve_model(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """One of them."""
