@@ -31,7 +31,7 @@ PARTS = Path("ARCHITECTURE.md")
 def main() -> int:
     """Check all documents. Returns the exit code."""
     documents = {path: read(ROOT / path) for path in tree_files(ROOT) if path.suffix == ".md"}
-    variables = environment_names(read(ROOT / "src/frontdesk/core/config.py"))
+    variables = environment_names(read(ROOT / "src/frontdesk/core/config/__init__.py"))
     findings = [
         *check_settings(setting_names(Config), documents.get(SETTINGS, "")),
         *check_variables(variables, documents.get(SETTINGS, "")),

@@ -55,7 +55,7 @@ def _is_read_elsewhere(item: Item) -> bool:
     """
     if item.typ not in ("variable", "attribute"):
         return False
-    if item.filename.name in ("config.py", "config_shapes.py"):
+    if item.filename.parent.name == "config":
         return False
     tree = ast.parse(item.filename.read_text(encoding="utf-8"))
     return item.name in _exempt_names(tree, item.first_lineno)

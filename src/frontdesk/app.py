@@ -29,7 +29,7 @@ from frontdesk.accounts.service import Accounts
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config, Environment
 from frontdesk.core.config import Provider as ProviderConfig
-from frontdesk.core.config_addresses import is_loopback
+from frontdesk.core.config.addresses import is_loopback
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
 from frontdesk.doors.bootstrap import BootstrapRoutes

@@ -8,7 +8,7 @@ import pytest
 
 from frontdesk.checking.doubts import doubts
 from frontdesk.core.config import Feature
-from frontdesk.core.config_problems import spelled
+from frontdesk.core.config.problems import spelled
 from tests.checking.loaded import settings_of
 
 CAREFUL = """\

@@ -12,7 +12,7 @@ from frontdesk.checking.effective import effective, without_password, without_qu
 from frontdesk.checking.report import failure_json, make_report
 from frontdesk.checking.settings import read_settings
 from frontdesk.core.config import Config, ConfigError, parse_config
-from frontdesk.core.config_problems import Problem
+from frontdesk.core.config.problems import Problem
 from tests.checking.loaded import settings_of
 
 # The public key of RFC 8037, appendix A.2.

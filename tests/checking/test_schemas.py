@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from frontdesk.checking.schemas import check_schema
-from frontdesk.core.config_problems import Problems
+from frontdesk.core.config.problems import Problems
 
 
 def told(schema: Any) -> list[str]:

@@ -35,6 +35,7 @@ def test_what_vulture_cannot_judge_passes(tmp_path: Path, source: str) -> None:
 
 
 def test_setting_that_nothing_reads_is_found(tmp_path: Path) -> None:
-    (tmp_path / "config.py").write_text("class Config:\n    alone: int\nConfig()")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "shapes.py").write_text("class Config:\n    alone: int\nConfig()")
 
     assert [item.name for item in unused([tmp_path])] == ["alone"]

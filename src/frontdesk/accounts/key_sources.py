@@ -11,7 +11,7 @@ from pathlib import Path
 from yarl import URL
 
 from frontdesk.accounts.jwks import SourceFailed
-from frontdesk.core.config_addresses import is_loopback
+from frontdesk.core.config.addresses import is_loopback
 from frontdesk.providers.connection import Connection, ConnectionFailed
 
 _MAX_BYTES = 512 * 1024

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from frontdesk.checking.settings import Settings
 from frontdesk.core.config import App, Config, Feature, Tier
-from frontdesk.core.config_features import unused_variables
-from frontdesk.core.config_problems import Place, spelled
+from frontdesk.core.config.features import unused_variables
+from frontdesk.core.config.problems import Place, spelled
 
 Doubt = tuple[Place, str]
 

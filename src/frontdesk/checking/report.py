@@ -16,7 +16,7 @@ from frontdesk.checking.effective import effective, without_query
 from frontdesk.checking.openness import Open, Way, open_requests, ways_in
 from frontdesk.checking.settings import Settings
 from frontdesk.core.clock import SystemClock
-from frontdesk.core.config_problems import ConfigError, Place, Problem, Problems, spelled
+from frontdesk.core.config.problems import ConfigError, Place, Problem, Problems, spelled
 
 
 @dataclass(frozen=True, slots=True)

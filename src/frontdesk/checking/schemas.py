@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from frontdesk.core.config_problems import Place, Problems, remedy_for, spelled
+from frontdesk.core.config.problems import Place, Problems, remedy_for, spelled
 
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 

@@ -16,7 +16,7 @@ from msgspec.inspect import FloatType, IntType, UnionType
 
 from frontdesk.checking.schemas import check_schema
 from frontdesk.core.config import Config, Environment, Feature, development_config, load, read_environment
-from frontdesk.core.config_problems import Lines, Place, Problems, remedy_for, spelled
+from frontdesk.core.config.problems import Lines, Place, Problems, remedy_for, spelled
 from frontdesk.core.errors import BadRequest
 from frontdesk.providers.scripted import ScriptedProvider
 from frontdesk.turn.items import Prompt

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
-from frontdesk.core.config_features import FEATURE_NAME
+from frontdesk.core.config.features import FEATURE_NAME
 from frontdesk.core.errors import BadRequest
 from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from frontdesk.core.config import Config, Feature, ModelKind
-from frontdesk.core.config_features import NO_FEATURE
-from frontdesk.core.config_problems import remedy_for
+from frontdesk.core.config.features import NO_FEATURE
+from frontdesk.core.config.problems import remedy_for
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
 from frontdesk.policies.tiers import tier_of
 from frontdesk.turn.turn import Caller, Door, Turn

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from frontdesk.core.config import Feature
-from frontdesk.core.config_problems import remedy_for
+from frontdesk.core.config.problems import remedy_for
 from frontdesk.core.errors import BadRequest
 from frontdesk.core.templates import parse_template
 from frontdesk.core.variables import ValueRefused, read_value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from frontdesk.core.config_addresses import check_base_url, check_network, check_origin, without_user
-from frontdesk.core.config_auth import check_auth
-from frontdesk.core.config_features import check_features
-from frontdesk.core.config_problems import Place, Problems, check_number, check_reference, spelled
-from frontdesk.core.config_shapes import FIELDS_OF_KIND, Config, Model, Provider, Tier
+from frontdesk.core.config.addresses import check_base_url, check_network, check_origin, without_user
+from frontdesk.core.config.auth import check_auth
+from frontdesk.core.config.features import check_features
+from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, spelled
+from frontdesk.core.config.shapes import FIELDS_OF_KIND, Config, Model, Provider, Tier
 
 _MAX_NAME_CHARS = 200  # as long as the model of a request may be
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from msgspec.inspect import DictType, ListType, StructType, Type, UnionType
 
 from frontdesk.core.config import Config, ConfigError, parse_config
-from frontdesk.core.config_reading import LIMITS
-from tests.core.config_problems import problems_of
+from frontdesk.core.config.reading import LIMITS
+from tests.core.config.problems import problems_of
 
 KNOWN_HERE = (
     "database, cors, providers, models, default_model, features, default_feature, tiers, default_tier, auth, "
@@ -429,7 +429,7 @@ def spelled_in_docs(way: Way, key: str) -> str:
 
 ROWS = [
     [cell.strip() for cell in line.split("|")[1:3]]
-    for line in (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8").splitlines()
+    for line in (Path(__file__).parents[3] / "docs/configuration.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| `")
 ]
 DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.startswith(("all", "any", "no limit"))} | {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from frontdesk.core.config_problems import Place, Problems, check_number, check_reference, remedy_for, spelled
-from frontdesk.core.config_shapes import FIELDS_OF_TYPE, Config, Feature, Model, Variable
+from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, remedy_for, spelled
+from frontdesk.core.config.shapes import FIELDS_OF_TYPE, Config, Feature, Model, Variable
 from frontdesk.core.templates import NAME, TemplateError, parse_template
 from frontdesk.core.variables import ValueRefused, read_value
 

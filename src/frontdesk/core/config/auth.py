@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from frontdesk.core.config_addresses import check_key_url
-from frontdesk.core.config_problems import Place, Problems, check_number, check_reference, spelled
-from frontdesk.core.config_shapes import Attestation, Config, Issuer
+from frontdesk.core.config.addresses import check_key_url
+from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, spelled
+from frontdesk.core.config.shapes import Attestation, Config, Issuer
 
 _MAX_PREFIX_CHARS = 64
 _MAX_LEEWAY_S = 300

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from frontdesk.core.config_problems import Place, Problems, spelled
+from frontdesk.core.config.problems import Place, Problems, spelled
 
 
 class _Unfit(ValueError):

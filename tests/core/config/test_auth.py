@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frontdesk.core.config import parse_config
-from tests.core.config_problems import problems_of
+from tests.core.config.problems import problems_of
 
 
 def issuer(settings: str, rest: str = "") -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from frontdesk.core.config import ConfigError, load, load_config, parse_config, read_environment
-from tests.core.config_problems import problems_of
+from tests.core.config.problems import problems_of
 
 
 def with_instructions(path: str) -> str:

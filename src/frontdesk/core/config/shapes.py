@@ -1,6 +1,6 @@
 """The settings, as shapes: what may stand in a configuration, of which types, with which defaults.
 
-How a file is read is `config`; what values may be is `config_checks`.
+How a file is read is `reading`; what values may be is `checks`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The configuration: one YAML file, every key optional, unknown keys refused by name.
 
 `${NAME}` in a value reads the environment, `${NAME:-text}` with a default. This is the only module
-that reads the environment. The shapes of the settings are `config_shapes`; what their values may be says
-`config_checks`.
+that reads the environment. The shapes of the settings are `shapes`; what their values may be says
+`checks`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from frontdesk.core.config_checks import check_values
-from frontdesk.core.config_files import read_files
-from frontdesk.core.config_problems import ConfigError, Lines, Problems
-from frontdesk.core.config_reading import is_unicode, read_settings
-from frontdesk.core.config_shapes import (
+from frontdesk.core.config.checks import check_values
+from frontdesk.core.config.files import read_files
+from frontdesk.core.config.problems import ConfigError, Lines, Problems
+from frontdesk.core.config.reading import is_unicode, read_settings
+from frontdesk.core.config.shapes import (
     ALGORITHMS,
     FIELDS_OF_KIND,
     FIELDS_OF_TYPE,

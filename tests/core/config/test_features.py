@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from frontdesk.core.config import parse_config
-from frontdesk.core.config_features import unused_variables
-from tests.core.config_problems import problems_of
+from frontdesk.core.config.features import unused_variables
+from tests.core.config.problems import problems_of
 
 MODELS = """\
 providers: {s: {kind: scripted}}

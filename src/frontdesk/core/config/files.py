@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from frontdesk.core.config_problems import Place, Problems, spelled
-from frontdesk.core.config_reading import line_at
-from frontdesk.core.config_shapes import Attestation, Config, Feature, Issuer
+from frontdesk.core.config.problems import Place, Problems, spelled
+from frontdesk.core.config.reading import line_at
+from frontdesk.core.config.shapes import Attestation, Config, Feature, Issuer
 
 _MAX_INSTRUCTIONS_BYTES = 64 * 1024
 _MAX_KEYS_BYTES = 512 * 1024

@@ -32,8 +32,8 @@ from msgspec.inspect import (
     UnionType,
 )
 
-from frontdesk.core.config_problems import ConfigError, Place, Problem, Problems, remedy_for, spelled
-from frontdesk.core.config_shapes import (
+from frontdesk.core.config.problems import ConfigError, Place, Problem, Problems, remedy_for, spelled
+from frontdesk.core.config.shapes import (
     App,
     Attestation,
     ClaimNames,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontdesk.core.config_problems import (
+from frontdesk.core.config.problems import (
     ConfigError,
     Lines,
     Place,
