@@ -275,6 +275,14 @@ def test_nothing_passes_that_nobody_knows(door: Door, data: st.DataObject) -> No
                 encode(prompt, "m", profile)
 
 
+@pytest.mark.parametrize("field", ["tool_call_id", "tool_calls"])
+def test_a_functions_message_has_no_field_of_a_tools(field: str) -> None:
+    body = {"messages": [{"role": "function", "name": "f", "content": "x", field: []}]}
+
+    assert passed("chat", body, ["tools", "parameters"]) is None
+    assert passed("chat", body, ["tools", "parameters", "other_parameters"]) is not None
+
+
 @pytest.mark.parametrize("door", ["chat", "responses"])
 @settings(max_examples=400, deadline=None)
 @given(part=PARTS | ANYTHING)

@@ -210,13 +210,15 @@ def _is_of_answers(name: str, value: Any, dialect: Dialect) -> bool:
     return (name in dialect.said_by_answers and isinstance(value, str)) or (name == "annotations" and value == [])
 
 
-_READ_OF_CHAT = frozenset({"role", "content", "tool_calls", "tool_call_id"})
+_READ_OF_FUNCTION = frozenset({"role", "content"})
+_READ_OF_CHAT = _READ_OF_FUNCTION | {"tool_calls", "tool_call_id"}
 
 
 def _of_chat_message(raw: dict[str, Any], dialect: Dialect) -> Iterator[Demand]:
     """Of a message that says more than our items hold: calls with more than a call has, or outputs, or a function's."""
     role, field = raw["role"], dialect.spelling["items"]
-    extra = {name: value for name, value in raw.items() if name not in _READ_OF_CHAT and value is not None}
+    read = _READ_OF_FUNCTION if role == "function" else _READ_OF_CHAT
+    extra = {name: value for name, value in raw.items() if name not in read and value is not None}
     if role != "assistant":
         extra.pop("name", None)  # which function or tool it was
     if role == "function":

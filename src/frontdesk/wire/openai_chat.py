@@ -89,8 +89,8 @@ def read_chat(body: bytes) -> ChatRequest:
 
 _ROLE_AND_CONTENT = frozenset({"role", "content"})
 _ANSWER = frozenset({"role", "content", "tool_calls"})
-_CALL = frozenset({"id", "type", "function", "custom", "index"})
-_CALLED = frozenset({"name", "arguments", "input"})
+_CALL = {kind: frozenset({"id", "type", kind, "index"}) for kind in ("function", "custom")}
+_CALLED = {"function": frozenset({"name", "arguments"}), "custom": frozenset({"name", "input"})}
 _TOOL_OUTPUT = frozenset({"role", "content", "tool_call_id", "name"})
 
 
@@ -129,7 +129,7 @@ def _read_call(call: dict[str, Any], where: str) -> ToolCall | None:
     typed = CHAT_CALLS.typed(call, where)
     kind = "function" if isinstance(typed, ChatFunctionCall) else "custom"
     called = call[kind]
-    if others(call, _CALL) is not None or others(called, _CALLED) is not None:
+    if others(call, _CALL[kind]) is not None or others(called, _CALLED[kind]) is not None:
         return None
     return ToolCall(call["id"], called["name"], called["arguments" if kind == "function" else "input"], kind)
 

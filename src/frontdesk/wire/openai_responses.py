@@ -167,7 +167,8 @@ def _read_input(given: str | list[dict[str, Any]]) -> list[Item]:
 
 
 _MESSAGE = frozenset({"type", "role", "content", "id", "status"})
-_CALL = frozenset({"type", "call_id", "name", "arguments", "input", "id", "status", *CALL_REFUSED})
+_FUNCTION_CALL = frozenset({"type", "call_id", "name", "arguments", "id", "status", *CALL_REFUSED})
+_CUSTOM_CALL = frozenset({"type", "call_id", "name", "input", "id", "status", *CALL_REFUSED})
 _OUTPUT = frozenset({"type", "call_id", "name", "output", "id", "status", *CALL_REFUSED})
 
 
@@ -180,11 +181,11 @@ def _read_item(item: dict[str, Any], where: str) -> Item:
         case FunctionCallItem() as call:
             refuse(item, CALL_REFUSED, f"{where}.")
             ours: Item = ToolCall(call.call_id, call.name, call.arguments, "function")
-            known = _CALL
+            known = _FUNCTION_CALL
         case CustomToolCallItem() as call:
             refuse(item, CALL_REFUSED, f"{where}.")
             ours = ToolCall(call.call_id, call.name, call.input, "custom")
-            known = _CALL
+            known = _CUSTOM_CALL
         case (FunctionCallOutputItem() | CustomToolCallOutputItem()) as output:
             refuse(item, CALL_REFUSED, f"{where}.")
             content = read_content(output.output, f"{where}.output", _read_part)
