@@ -495,3 +495,25 @@ def test_all_choices_that_were_asked_for_must_end() -> None:
 
     assert decoder.finish() == []
     assert decoder.error is not None
+
+
+@pytest.mark.parametrize("said", [True, {}, "calls"])
+def test_calls_stand_beside_a_field_of_their_name_that_is_a_strangers(said: object) -> None:
+    prompt = Prompt([Message("assistant", "x", {"tool_calls": said}), ToolCall("c", "f", "{}")], dialect="responses")
+
+    messages = encode_chat(prompt, "m", COMPATIBLE)["messages"]
+
+    assert [message.get("tool_calls") for message in messages] == [
+        said,
+        [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    ]
+
+
+def test_calls_are_not_written_into_what_the_caller_sent() -> None:
+    said = {"role": "assistant", "content": "x", "tool_calls": [{"id": "a", "unknown": 1}]}
+    prompt = Prompt([Unknown(said, "chat"), ToolCall("c", "f", "{}")])
+
+    first, second = (encode_chat(prompt, "m", COMPATIBLE) for _ in range(2))
+
+    assert first == second
+    assert said["tool_calls"] == [{"id": "a", "unknown": 1}]

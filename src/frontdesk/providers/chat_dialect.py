@@ -113,10 +113,14 @@ def _add_tool_call(call: ToolCall, messages: list[dict[str, Any]]) -> None:
     """Calls belong to the assistant's message before them; where there is none, they make one."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
+    calls = messages[-1].get("tool_calls", [])
+    if not isinstance(calls, list):  # a stranger's field of that name
+        messages.append({"role": "assistant", "content": None})
+        calls = []
     text_name = "arguments" if call.kind == "function" else "input"
-    messages[-1].setdefault("tool_calls", []).append(
-        {"id": call.call_id, "type": call.kind, call.kind: {"name": call.name, text_name: call.arguments}}
-    )
+    written = {"id": call.call_id, "type": call.kind, call.kind: {"name": call.name, text_name: call.arguments}}
+    # Anew: the message may be the caller's own object, which the next provider is told as well.
+    messages[-1] = {**messages[-1], "tool_calls": [*cast("list[Any]", calls), written]}
 
 
 def _add_unknown(item: Unknown, messages: list[dict[str, Any]]) -> None:
