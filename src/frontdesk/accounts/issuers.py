@@ -20,9 +20,9 @@ from frontdesk.accounts.people import NAME_RULE, is_name
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import App, Attestation, Issuer
 from frontdesk.core.errors import Unauthenticated
+from frontdesk.core.ids import ANONYMOUS_PREFIX
 
 _MAX_NAMES = 256
-_ANONYMOUS = "anon_"
 
 _Owner = TypeVar("_Owner")
 _Sleep = Callable[[float], Awaitable[None]]
@@ -218,8 +218,8 @@ def _person(claim: Any, issuer: Issuer, reserved: frozenset[str]) -> str:
     if not is_name(person):
         whole = f", with {prefix!r} before it," if prefix else ""
         refuse(f"The user in its claim {issuer.claims.user!r}{whole} must be {NAME_RULE}.")
-    if person.startswith(_ANONYMOUS):
-        refuse(f"Its user begins with {_ANONYMOUS!r}, as people without an account do here.")
+    if person.startswith(ANONYMOUS_PREFIX):
+        refuse(f"Its user begins with {ANONYMOUS_PREFIX!r}, as people without an account do here.")
     for other in reserved:
         if person.startswith(other) and not prefix.startswith(other):
             refuse(f"Its user begins with {other!r}, as those of another identity provider do here.")

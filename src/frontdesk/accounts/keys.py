@@ -11,7 +11,7 @@ from typing import cast
 from frontdesk.accounts.people import NAME_RULE, Standing, is_name
 from frontdesk.accounts.store import AccountStore, AllTenants, KeyRow
 from frontdesk.accounts.tokens import KEY_PREFIX, REFRESH_PREFIX, hash_key, new_secret_key
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated
 from frontdesk.core.ids import new_id
 from frontdesk.http.callers import KeyScope
@@ -62,7 +62,7 @@ class Keys:
                 "This is not a key of this server. Frontdesk's secret keys begin with 'fd_sk_' and its session "
                 "tokens with 'fd_st_'; a provider's key is never sent here."
             )
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
             raise Unauthenticated(f"The key {row.id!r} has expired. Make a new one.", code="key_expired")
         self._used_at_ms[row.tenant, row.id] = now_ms
@@ -70,7 +70,7 @@ class Keys:
 
     def note_uses(self) -> None:
         """Let the store keep when keys were used last: of each at most once a minute. Only enqueues."""
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         due = [
             (*key, used_at_ms)
             for key, used_at_ms in self._used_at_ms.items()
@@ -102,7 +102,7 @@ class Keys:
         """Make a secret key; returns its row and the key, which is kept nowhere."""
         _check(tenant, name, role, scopes, expires_in_s)
         key = new_secret_key()
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         row = KeyRow(
             tenant=tenant,
             id=new_id("key_"),
@@ -129,12 +129,9 @@ class Keys:
     async def revoke(self, tenant: str, key_id: str) -> None:
         """End a key now. Raises NotFound."""
         store = AccountStore(self._database, tenant)
-        if not key_id.isprintable() or not await store.revoke_key(key_id, self._now_ms()):
+        if not key_id.isprintable() or not await store.revoke_key(key_id, unix_ms(self._clock)):
             raise NotFound(f"There is no key {key_id!r} that holds.", code="key_not_found")
         self._forget(tenant, key_id)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 def _caller_of(row: KeyRow) -> Caller:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from frontdesk.accounts.store import AccountStore, AllTenants, PersonRow
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest, NotFound
 from frontdesk.storage.database import Database
 
@@ -74,7 +74,7 @@ class People:
     async def ensure(self, tenant: str, person: str) -> tuple[PersonRow, Standing]:
         """What counts of a person, who comes into being where they have not yet."""
         while (found := await self.standing(tenant, person)) is None:
-            await AccountStore(self._database, tenant).ensure_person(person, self._now_ms())
+            await AccountStore(self._database, tenant).ensure_person(person, unix_ms(self._clock))
         return found
 
     def forget(self, tenant: str, person: str) -> None:
@@ -119,7 +119,7 @@ class People:
         The person comes into being. It counts at once for all of their sessions.
         """
         check_name(person)
-        row = await AccountStore(self._database, tenant).assign_tier(person, tier, self._now_ms())
+        row = await AccountStore(self._database, tenant).assign_tier(person, tier, unix_ms(self._clock))
         self.forget(tenant, person)
         return row
 
@@ -135,9 +135,6 @@ class People:
         if after and not is_name(after):
             raise BadRequest(f"'after' is {after!r}, which is no user's id.", code="invalid_value", param="after")
         return await AccountStore(self._database, tenant).list_persons(after, limit)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 def is_name(text: str) -> bool:

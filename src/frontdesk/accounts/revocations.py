@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from frontdesk.accounts.people import People
 from frontdesk.accounts.store import AccountStore, AllTenants, EndedSession
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.storage.database import Database
 
 _LOOK_AT_ALL_EVERY_MS = 3_600_000
@@ -46,13 +46,13 @@ class Revocations:
 
     async def end_all(self, tenant: str) -> None:
         """Let no credential of this tenant's people count that was issued until now."""
-        before_ms = self._now_ms() + 1  # all of this millisecond; sessions that begin from now on say so
+        before_ms = unix_ms(self._clock) + 1  # all of this millisecond; sessions that begin from now on say so
         await AccountStore(self._database, tenant).end_all_before(before_ms)
         self._tenants[tenant] = max(before_ms, self.before_ms(tenant))
 
     async def learn(self, since_ms: int) -> bool:
         """Learn what other processes have ended since this time; whether a whole tenant was among it."""
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         if not 0 <= now_ms - self._looked_at_all_ms < _LOOK_AT_ALL_EVERY_MS:
             since_ms = 0
             self._sessions = {key: until_ms for key, until_ms in self._sessions.items() if until_ms > now_ms}
@@ -68,6 +68,3 @@ class Revocations:
                 self._tenants[tenant] = before_ms
                 ended = True
         return ended
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)

@@ -24,7 +24,7 @@ from frontdesk.accounts.store import AccountStore
 from frontdesk.accounts.tokens import KEY_PREFIX, REFRESH_PREFIX, TOKEN_PREFIX, TokenSigner
 from frontdesk.accounts.upgrades import Upgrades
 from frontdesk.core import config
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import Unauthenticated
 from frontdesk.storage.database import Database
 from frontdesk.turn.turn import Caller
@@ -105,12 +105,12 @@ class Accounts:
     async def load(self) -> None:
         """Read the signing secret and what was ended."""
         self._signer.use(await AccountStore(self._database, DEFAULT_TENANT).signing_secret())
-        self._looked_at_ms = self._now_ms()
+        self._looked_at_ms = unix_ms(self._clock)
         await self.refresh()
 
     async def refresh(self) -> None:
         """Learn what other processes changed since the last look; keep when keys were used."""
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         since_ms = min(now_ms, self._looked_at_ms) - _LOOK_BACK_MS
         await self._people.learn(since_ms)
         await self._keys.learn(since_ms)
@@ -221,9 +221,6 @@ class Accounts:
 
     def _generation_now(self) -> int:
         return 0 if self._issuers is None else self._issuers.generation
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 _OUR_PREFIXES = (KEY_PREFIX, TOKEN_PREFIX, REFRESH_PREFIX)

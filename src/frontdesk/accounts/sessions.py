@@ -23,9 +23,9 @@ from frontdesk.accounts.revocations import Revocations
 from frontdesk.accounts.store import AccountStore, AllTenants, SessionRow
 from frontdesk.accounts.tokens import Claims, RefreshClaims, TokenSigner
 from frontdesk.core import config
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest, NotFound, Unauthenticated
-from frontdesk.core.ids import new_id
+from frontdesk.core.ids import ANONYMOUS_PREFIX, new_id
 from frontdesk.storage.database import Database
 
 _log = logging.getLogger("frontdesk.accounts")
@@ -109,7 +109,7 @@ class Sessions:
         _check(new)
         if new.person is not None:
             await self._check_person(new.tenant, new.person)
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         # What ended all sessions of the tenant may have come from a machine whose clock is ahead.
         row = self._row(new, max(now_ms, self._revocations.before_ms(new.tenant)))
         if row.expires_at_ms <= now_ms:
@@ -165,7 +165,7 @@ class Sessions:
         ended = None
         if session_id.isprintable():
             store = AccountStore(self._database, tenant)
-            ended = await store.end_session(session_id, person, self._now_ms())
+            ended = await store.end_session(session_id, person, unix_ms(self._clock))
         if ended is None:
             raise NotFound(f"There is no session {session_id!r}.", code="session_not_found")
         self._revocations.add([ended])
@@ -176,7 +176,7 @@ class Sessions:
         Returns how many sessions that were.
         """
         check_name(person)
-        ended = await AccountStore(self._database, tenant).end_sessions_of(person, self._now_ms())
+        ended = await AccountStore(self._database, tenant).end_sessions_of(person, unix_ms(self._clock))
         self._revocations.add(ended)
         self._people.forget(tenant, person)
         return len(ended)
@@ -185,13 +185,15 @@ class Sessions:
         """A person's sessions that hold, the latest first, from behind the session `after`, which may be ''."""
         check_name(person)
         since_ms = self._revocations.before_ms(tenant)
-        return await AccountStore(self._database, tenant).sessions_of(person, since_ms, self._now_ms(), after, limit)
+        return await AccountStore(self._database, tenant).sessions_of(
+            person, since_ms, unix_ms(self._clock), after, limit
+        )
 
     async def sweep(self) -> None:
         """Delete sessions that expired a day ago: some now and, once none are left, none for an hour."""
         if self._clock.monotonic() < self._sweep_at:
             return
-        forgotten = await AllTenants(self._database).forget_sessions(self._now_ms() - _KEPT_MS, _SWEPT_AT_ONCE)
+        forgotten = await AllTenants(self._database).forget_sessions(unix_ms(self._clock) - _KEPT_MS, _SWEPT_AT_ONCE)
         if forgotten < _SWEPT_AT_ONCE:
             self._sweep_at = self._clock.monotonic() + _SWEEP_EVERY_S
         if forgotten:
@@ -203,7 +205,7 @@ class Sessions:
             return Refreshing.ENDED
         if not self._revocations.holds(row.tenant, row.id, row.created_at_ms):
             return Refreshing.ENDED
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         if row.expires_at_ms <= now_ms:
             return Refreshing.EXPIRED
         if number == row.refresh_number:
@@ -215,7 +217,7 @@ class Sessions:
         """End a session of which two parties have a refresh token."""
         _log.warning("refresh_token_reused session=%s tenant=%s", claims.session, claims.tenant)
         store = AccountStore(self._database, claims.tenant)
-        ended = await store.end_session(claims.session, None, self._now_ms())
+        ended = await store.end_session(claims.session, None, unix_ms(self._clock))
         if ended is not None:
             self._revocations.add([ended])
 
@@ -235,7 +237,7 @@ class Sessions:
         return SessionRow(
             tenant=new.tenant,
             id=new_id("sess_"),
-            person=new_id("anon_") if new.person is None else new.person,
+            person=new_id(ANONYMOUS_PREFIX) if new.person is None else new.person,
             tier=new.tier,
             groups=new.groups,
             features=new.features,
@@ -254,7 +256,7 @@ class Sessions:
         assert row.refresh_number is not None
         assert row.lifetime_s is not None
         assert row.not_after_ms is not None
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         expires_at_ms = min(now_ms + max(row.lifetime_s * 1000, self._refresh_life_ms), row.not_after_ms)
         return await store.use_refresh_token(row.id, row.refresh_number, now_ms, expires_at_ms)
 
@@ -290,9 +292,6 @@ class Sessions:
             refresh_expires_at=refresh_expires_at,
             is_anonymous=row.is_anonymous,
         )
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 def _check(new: NewSession) -> None:

@@ -14,7 +14,7 @@ from frontdesk.accounts.revocations import Revocations
 from frontdesk.accounts.sessions import Refreshing, Sessions, became_another
 from frontdesk.accounts.store import AccountStore, AllTenants, SessionRow
 from frontdesk.accounts.tokens import REFRESH_PREFIX, TokenSigner
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest
 from frontdesk.storage.database import Database
 
@@ -57,7 +57,7 @@ class Upgrades:
         if became is None:
             if not is_live:
                 raise _wrong("was ended or has expired")
-            ended = await store.upgrade(row, person, self._now_ms())
+            ended = await store.upgrade(row, person, unix_ms(self._clock))
             if ended is not None:
                 self._revocations.add(ended)  # so nothing is known of their person either
                 return row.person
@@ -71,7 +71,7 @@ class Upgrades:
 
     async def sweep(self) -> None:
         """Move what was written for people after they became another. Cheap where nobody did lately."""
-        left = await self._all.left_behind(self._now_ms() - _SWEPT_FOR_MS)
+        left = await self._all.left_behind(unix_ms(self._clock) - _SWEPT_FOR_MS)
         for tenant, anonymous, person in left:
             await AccountStore(self._database, tenant).move_rest(anonymous, person)
         if left:
@@ -105,9 +105,6 @@ class Upgrades:
     async def _became(self, store: AccountStore, person: str) -> str | None:
         found = await store.find_person(person)
         return None if found is None else found.became
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 def _wrong(why: str) -> BadRequest:

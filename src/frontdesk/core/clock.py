@@ -18,6 +18,11 @@ class Clock(Protocol):
         ...
 
 
+def unix_ms(clock: Clock) -> int:
+    """Milliseconds since 1970-01-01 UTC, as rows tell times."""
+    return int(clock.now() * 1000)
+
+
 class SystemClock:
     """The machine's own clocks."""
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import time
 
+ANONYMOUS_PREFIX = "anon_"
+"""How ids of people without an account begin, and nobody else's."""
+
 _RANDOM_POOL_BYTES = 2048
 
 

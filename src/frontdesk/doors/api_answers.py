@@ -154,18 +154,9 @@ class Key(Struct):
     last_used_at: int | None
 
 
-class NewKey(Struct):
+class NewKey(Key):
     """A secret key that was made. `key` is shown only here."""
 
-    id: str
-    object: Literal["key"]
-    name: str
-    role: Literal["server", "operator", "reviewer"]
-    scopes: list[KeyScope] | None
-    hint: str
-    created_at: int
-    expires_at: int | None
-    last_used_at: int | None
     key: str
 
 

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Table, Text, and_, bindparam, delete, exists, literal_column, select, update
 from sqlalchemy.dialects.postgresql import Insert
 
-from frontdesk.core.clock import Clock
+from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import attempt, process, turn
@@ -142,7 +142,7 @@ class TurnStore:
 
     async def heartbeat(self) -> None:
         """Say that this process still lives."""
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         values = {"id": self._owner, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms}
         await self._database.write(Step(_BEAT, values))
 
@@ -152,7 +152,7 @@ class TurnStore:
         Dead is whose last heartbeat is older than `dead_after_s`; where no other process can
         serve, every other one. One that comes back and settles its turns has the last word.
         """
-        now_ms = self._now_ms()
+        now_ms = unix_ms(self._clock)
         alive_since_ms = _FOR_EVER_MS if self._database.is_alone else now_ms - round(dead_after_s * 1000)
         of_dead = {"me": self._owner, "alive_since_ms": alive_since_ms}
         _, turns, _ = await self._database.write(
@@ -161,9 +161,6 @@ class TurnStore:
             Step(_FORGET_PROCESSES, of_dead),
         )
         return len(turns)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
 
 
 class TurnReader:  # noqa: V102 - for what shows turns; tests look at it

@@ -16,10 +16,8 @@ class _Unfit(ValueError):
 def check_base_url(problems: Problems, place: Place, url: str, *, has_key: bool) -> None:
     """Refuse a provider's address that cannot be called."""
     bare = without_user(url)
-    try:
-        parts = _split(bare)
-    except _Unfit as error:
-        problems.add(place, f"{spelled(place)} {error}")
+    parts = _parts(problems, place, spelled(place), bare)
+    if parts is None:
         return
     if parts.query or parts.fragment:
         words = "has a '?' or '#', and what follows would be lost. End it with its path: /v1."
@@ -32,14 +30,12 @@ def check_base_url(problems: Problems, place: Place, url: str, *, has_key: bool)
 
 def check_key_url(problems: Problems, place: Place, url: str) -> None:
     """Refuse an address that an issuer's keys must not come from: anybody on the way could change them."""
-    bare = without_user(url)
-    try:
-        parts = _split(bare)
-    except _Unfit as error:
-        problems.add(place, f"{spelled(place)} {error}")
+    without = without_user(url)
+    parts = _parts(problems, place, spelled(place), without)
+    if parts is None:
         return
-    bare = bare.partition("?")[0]  # what follows may be a key
-    if without_user(url) != url:
+    bare = without.partition("?")[0]  # what follows may be a key
+    if without != url:
         problems.add(place, f"{spelled(place)} has a user, and keys are public. Write it without: {bare!r}.")
     if "#" in url:
         problems.add(place, f"{spelled(place)} has a '#', which is sent to no server. Leave out what begins there.")
@@ -56,11 +52,10 @@ def check_origin(problems: Problems, place: Place, origin: str) -> None:
     if re.fullmatch(r"https?://[^/?#]*/?", address) is None:
         problems.add(place, f"{name} has {origin!r}. An origin is a scheme and a host: https://app.example")
         return
-    try:
-        normal = _origin_of(_split(address))
-    except _Unfit as error:
-        problems.add(place, f"{name} {error}")
+    parts = _parts(problems, place, name, address)
+    if parts is None:
         return
+    normal = _origin_of(parts)
     if origin != normal:
         problems.add(place, f"{name} has {origin!r}, which no browser sends. Write it as {normal!r}.")
 
@@ -95,6 +90,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _parts(problems: Problems, place: Place, name: str, url: str) -> SplitResult | None:
+    """The parts of an address; None where that cannot be, which is told."""
+    try:
+        return _split(url)
+    except _Unfit as error:
+        problems.add(place, f"{name} {error}")
+        return None
 
 
 def _split(url: str) -> SplitResult:

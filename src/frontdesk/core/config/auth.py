@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from frontdesk.core.config.addresses import check_key_url
 from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, spelled
 from frontdesk.core.config.shapes import Attestation, Config, Issuer
+from frontdesk.core.ids import ANONYMOUS_PREFIX
 
 _MAX_PREFIX_CHARS = 64
 _MAX_LEEWAY_S = 300
@@ -15,7 +16,6 @@ _LEAST_REFRESH_S = 60
 _MOST_REFRESH_S = 366 * 86_400
 _MOST_GRACE_S = 3600
 _MOST_SESSIONS = 1_000_000
-_ANONYMOUS = "anon_"
 
 
 def check_auth(problems: Problems, config: Config) -> None:
@@ -64,8 +64,8 @@ def _check_issuer(problems: Problems, place: Place, issuer: Issuer, config: Conf
     if not prefix.isprintable() or len(prefix) > _MAX_PREFIX_CHARS:
         words = f"is {prefix[:_MAX_PREFIX_CHARS]!r}. It may have at most {_MAX_PREFIX_CHARS} printable characters."
         problems.add(here, f"{spelled(here)} {words}")
-    if prefix.startswith(_ANONYMOUS):
-        words = f"is {prefix!r}. Names that begin with {_ANONYMOUS!r} are those of people without an account."
+    if prefix.startswith(ANONYMOUS_PREFIX):
+        words = f"is {prefix!r}. Names that begin with {ANONYMOUS_PREFIX!r} are those of people without an account."
         problems.add(here, f"{spelled(here)} {words}")
 
 
