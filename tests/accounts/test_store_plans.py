@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from frontdesk.accounts.store import across, moves, tenant
+from frontdesk.ledger.store import holds, windows
 from frontdesk.storage.query import Query
 from frontdesk.usage import store as turns
 
 # Of a few rows each; and those who ask for all.
-SMALL = ("app_key", "process", "setting")
+SMALL = ("CONSTANT", "app_key", "delivery", "hold", "json_each", "process", "setting")
 WHOLE = {"_RECENT_TURNS", "_LIST_PERSONS"}
 
 QUERIES = {
@@ -26,6 +27,13 @@ QUERIES = {
         for name, query in vars(module).items()
         if isinstance(query, Query) and "INSERT" not in query.for_sqlite().sql
     },
+    **{
+        f"{module.__name__.rpartition('.')[2]}.{name}": query
+        for module in (holds, windows)
+        for name, query in vars(module).items()
+        if isinstance(query, Query) and "INSERT" not in query.for_sqlite().sql
+    },
+    **{f"windows._SPENT[{kind}]": query for kind, query in windows._SPENT.items()},
 }
 
 

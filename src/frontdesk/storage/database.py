@@ -17,13 +17,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from frontdesk.storage.errors import StorageFailed
 from frontdesk.storage.lanes import Lane, Results
-from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step
+from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work
+
+T = TypeVar("T")
 
 
 class Database(Protocol):
@@ -69,6 +71,17 @@ class Database(Protocol):
 
         Raises ConstraintViolated, StatementFailed or StorageFailed. Nothing is stored then, but
         after OutcomeUnknown it may be.
+        """
+        ...
+
+    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+        """Run a transaction that looks before it writes, and return what `work` returns when it is on the disk.
+
+        `work` makes a generator that yields steps and is sent their rows. It sees what is committed and no
+        other transaction's half; rows that it decides by it must lock (`with_for_update`), in one order
+        everywhere. It may be made anew and run again, on any thread, so it must change nothing but through
+        its steps, and take no time. A cancelled waiter does not cancel it. Raises as `write`, and WorkFailed
+        where its own code raises: nothing is stored then, and nobody else is hurt.
         """
         ...
 

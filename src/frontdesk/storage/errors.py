@@ -3,6 +3,7 @@
     StorageError
     ├── ConstraintViolated      a constraint said no; nothing of this write is stored
     ├── StatementFailed         the engine cannot run this statement with these values: a bug
+    │   └── WorkFailed          the code of a transaction raised: a bug
     ├── AlreadyServed           another process serves from this SQLite file
     ├── MigrationFailed         the tables could not be brought to this version
     └── StorageFailed           the disk, the server or the connection failed
@@ -26,6 +27,10 @@ class ConstraintViolated(StorageError):
 
 class StatementFailed(StorageError):
     """The engine cannot run this statement with these values. Nothing of this write is stored."""
+
+
+class WorkFailed(StatementFailed):
+    """The code of a transaction (`Database.transact`) raised; `__cause__` says what. Nothing of it is stored."""
 
 
 class AlreadyServed(StorageError):

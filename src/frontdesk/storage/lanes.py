@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from typing import Any
 
-from frontdesk.storage.query import BoundStep, Row
+from frontdesk.storage.errors import WorkFailed
+from frontdesk.storage.query import BoundStep, Row, Work
+
+_log = logging.getLogger(__name__)
 
 Results = list[list[Row]]
+_ROWS_OF_WORK = 50  # about: nobody knows before it has run
 
 
 class Lane(IntEnum):
@@ -23,33 +29,36 @@ class Lane(IntEnum):
 class Entry:
     """One write on its way: its steps, and who waits for it (nobody, where it was enqueued).
 
-    One that `is_divisible` has one step, whose rows have nothing to do with each other.
+    One that `is_divisible` has one step, whose rows have nothing to do with each other. One with `work` makes
+    its steps as it goes; what it returns is its only result.
     """
 
-    __slots__ = ("future", "is_divisible", "lane", "number", "rows", "steps")
+    __slots__ = ("future", "is_divisible", "lane", "number", "rows", "steps", "work")
 
     def __init__(
         self,
         steps: Sequence[BoundStep],
         lane: Lane,
-        future: asyncio.Future[Results] | None = None,
+        future: asyncio.Future[Any] | None = None,
         *,
         number: int = 0,
         is_divisible: bool = False,
+        work: Work[Any] | None = None,
     ) -> None:
         self.steps = steps
         self.lane = lane
         self.future = future
         self.number = number
         self.is_divisible = is_divisible
-        self.rows = 0
+        self.work = work
+        self.rows = 0 if work is None else _ROWS_OF_WORK
         for step in steps:
             self.rows += len(step.values) if step.is_many else 1
 
     @property
     def is_simple(self) -> bool:
         """Whether one statement does it all: an engine undoes a failed statement by itself."""
-        return len(self.steps) == 0 or (len(self.steps) == 1 and not self.steps[0].is_many)
+        return self.work is None and (len(self.steps) == 0 or (len(self.steps) == 1 and not self.steps[0].is_many))
 
     def divide(self) -> list[Entry]:
         """An entry for each row; none where it cannot be divided, or not any further."""
@@ -58,13 +67,15 @@ class Entry:
         (step,) = self.steps
         return [Entry([BoundStep(step.sql, row, is_many=False)], self.lane, number=self.number) for row in step.values]
 
-    def succeed(self, results: Results) -> None:
+    def succeed(self, results: Any) -> None:
         """Tell who waits, if anybody still does."""
         if self.future is not None and not self.future.done():
             self.future.set_result(results)
 
     def fail(self, error: Exception) -> None:
-        """Tell who waits, if anybody still does."""
+        """Tell who waits, if anybody still does. A fault of our own code is told to the log as well."""
+        if isinstance(error, WorkFailed):
+            _log.error("transaction_code_failed lane=%s", self.lane.name, exc_info=error)
         if self.future is not None and not self.future.done():
             self.future.set_exception(error)
 

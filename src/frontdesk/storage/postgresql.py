@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from frontdesk.core.tasks import Tasks
 from frontdesk.storage.database import StorageLimits, flush_for
@@ -32,7 +32,8 @@ from frontdesk.storage.postgresql_connection import (
 )
 from frontdesk.storage.postgresql_health import Health
 from frontdesk.storage.postgresql_lane import PostgresqlLane
-from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, bind_step
+from frontdesk.storage.postgresql_marker import delete_markers, delete_stale_markers
+from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work, bind_step
 
 T = TypeVar("T")
 
@@ -42,7 +43,11 @@ _LAST_PAUSE_S = 0.5
 
 async def open_postgresql(url: str, limits: StorageLimits) -> PostgresqlDatabase:
     """Connect. Raises StorageFailed where the server cannot be reached."""
-    return PostgresqlDatabase(await connect_pool(url, limits), limits)
+    pool = await connect_pool(url, limits)
+    with contextlib.suppress(Exception):  # whoever opens it next will do it
+        async with pool.acquire(timeout=limits.connect_timeout_s) as connection:
+            await delete_stale_markers(connection)
+    return PostgresqlDatabase(pool, limits)
 
 
 class PostgresqlDatabase:
@@ -101,6 +106,15 @@ class PostgresqlDatabase:
         self._writes.start("write", self._store(entry))
         return await future
 
+    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+        """See `Database.transact`."""
+        self._check_open()
+        future: asyncio.Future[T] = self._loop.create_future()
+        entry = Entry([], lane, future, number=next(self._numbers), work=work)
+        self._lanes[lane].begin(entry)
+        self._writes.start("transact", self._store(entry))
+        return await future
+
     def enqueue(self, *steps: Step, lane: Lane = Lane.EVENTS) -> None:
         """See `Database.enqueue`."""
         self._enqueue(self._entry(steps, lane, None))
@@ -119,11 +133,11 @@ class PostgresqlDatabase:
     async def flush(self) -> None:
         """See `Database.flush`."""
         self._check_open()
-        markers: list[asyncio.Future[Results]] = []
+        flushes: list[asyncio.Future[Results]] = []
         for lane, queue in self._lanes.items():
-            markers.append(self._loop.create_future())
-            queue.add(Entry([], lane, markers[-1], number=next(self._numbers)))
-        await asyncio.gather(*markers)
+            flushes.append(self._loop.create_future())
+            queue.add(Entry([], lane, flushes[-1], number=next(self._numbers)))
+        await asyncio.gather(*flushes)
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -136,8 +150,11 @@ class PostgresqlDatabase:
         await self._background.close()
         for queue in self._lanes.values():
             self._give_up(queue.take_rest())
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._pool.close(), self._limits.connect_timeout_s)
+        with contextlib.suppress(Exception):  # what is left is the server's to notice, and the next opening's
+            async with asyncio.timeout(self._limits.connect_timeout_s):
+                async with self._pool.acquire() as connection:
+                    await delete_markers(connection, (queue.marker for queue in self._lanes.values()))
+                await self._pool.close()
         self._pool.terminate()
 
     def _give_up(self, entries: list[Entry]) -> None:
@@ -195,10 +212,12 @@ class PostgresqlDatabase:
         return done[0]
 
 
-def _transaction_of(entry: Entry) -> Callable[[Connection], Awaitable[Results]]:
-    async def attempt(connection: Connection) -> Results:
+def _transaction_of(entry: Entry) -> Callable[[Connection], Awaitable[Any]]:
+    async def attempt(connection: Connection) -> Any:
         transaction = Transaction(connection)
         try:
+            if entry.work is not None:
+                return await transaction.run_work(entry.work)
             await transaction.run(entry.steps)
         except Exception as error:
             failure = translate(error, transaction.progress)

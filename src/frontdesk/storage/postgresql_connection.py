@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has none; the protocols below stand in
 
@@ -20,7 +20,9 @@ from frontdesk.storage.errors import (
     StorageFailed,
 )
 from frontdesk.storage.lanes import Results
-from frontdesk.storage.query import BoundStep, Row
+from frontdesk.storage.query import BoundStep, Query, Row, Work, bind_work
+
+T = TypeVar("T")
 
 _asyncpg = cast("Any", asyncpg)
 
@@ -134,16 +136,11 @@ class Progress(Enum):
 
 
 class Transaction:
-    """One transaction on a borrowed connection, and how far it came.
-
-    `name` is the server's, by which it can tell later whether the transaction was committed; only
-    where it was asked for.
-    """
+    """One transaction on a borrowed connection, and how far it came."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.progress = Progress.OPEN
-        self.name: str | None = None
         self.results: Results = []
 
     async def run(self, steps: Sequence[BoundStep]) -> None:
@@ -154,19 +151,24 @@ class Transaction:
             self.results = [await _run(self._connection, steps[0])]
             self.progress = Progress.COMMITTED
         else:
-            await self._run_together(steps, is_named=False)
+            await self.run_together(steps)
 
-    async def run_named(self, steps: Sequence[BoundStep]) -> None:
-        """Ask for the transaction's name, run the steps and commit."""
-        await self._run_together(steps, is_named=True)
-
-    async def _run_together(self, steps: Sequence[BoundStep], *, is_named: bool) -> None:
-        await self._connection.execute("BEGIN")
-        try:
-            if is_named:
-                self.name = await self._connection.fetchval("SELECT pg_current_xact_id()::text")
+    async def run_together(self, steps: Sequence[BoundStep], begin: str = "BEGIN") -> None:
+        """Run the steps and commit. `begin` may do more than begin."""
+        async with self._begun(begin):
             for step in steps:
                 self.results.append(await _run(self._connection, step))
+
+    async def run_work(self, work: Work[T]) -> T:
+        """Run what makes its steps as it goes, and commit."""
+        async with self._begun("BEGIN"):
+            return await self._drive(work)
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, begin: str) -> AsyncGenerator[None]:
+        try:
+            await self._connection.execute(begin)
+            yield
         except BaseException:
             with contextlib.suppress(Exception):  # the failure that led here says what is wrong
                 await self._connection.execute("ROLLBACK")
@@ -175,16 +177,14 @@ class Transaction:
         await self._connection.execute("COMMIT")
         self.progress = Progress.COMMITTED
 
-
-async def was_committed(connection: Connection, name: str) -> bool:
-    """Whether the transaction of this name was committed. Raises StorageFailed while it still runs."""
-    try:
-        status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", name)
-    except asyncpg.InvalidParameterValueError:  # a name from the future: this server never knew it
-        return False
-    if status == "in progress":
-        raise StorageFailed("PostgreSQL has not yet noticed that a connection was lost.")
-    return status == "committed"
+    async def _drive(self, work: Work[T]) -> T:
+        with contextlib.closing(bind_work(work, Query.for_postgresql)) as steps:
+            try:
+                step = next(steps)
+                while True:
+                    step = steps.send(await _run(self._connection, step))
+            except StopIteration as end:
+                return end.value
 
 
 async def _run(connection: Connection, step: BoundStep) -> list[Row]:

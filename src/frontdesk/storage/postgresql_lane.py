@@ -1,18 +1,13 @@
 """One lane on PostgreSQL: enqueued entries, written in order by one task, exactly once.
 
 A connection that breaks during COMMIT leaves open whether the transaction happened. So each group
-asks for its transaction's name first, and after a break for the fate of that name, before anything
+moves the lane's marker in its own transaction, and after a break the marker is asked before anything
 is written again.
 
-    take a group ─► BEGIN, name, steps, COMMIT ──────────────────────────────► next group
+    take a group ─► BEGIN, marker, steps, COMMIT ───────────────────────► next group
                        │ broke before COMMIT: again      │ broke during COMMIT
                        ▼                                 ▼
-                    the same group ◄── aborted ── pg_xact_status(name) ── committed ─► next group
-
-One gap is left. A server that crashes, rather than losing a connection, gives the numbers of transactions
-of which it had not written a trace again, and then says "committed" of ours for another's sake: an entry whose
-COMMIT was under way at that moment can be lost, one a lane. What must not be is written with `write`,
-which tells its waiter that the outcome is unknown.
+                    the same group ◄── no ── did the marker move? ── yes ─► next group
 
 Entries of MONEY each get a transaction of their own: two of them in one would hold locks in an
 order that another process may not share, and deadlock.
@@ -22,22 +17,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import count
 
 from frontdesk.storage.database import StorageLimits
-from frontdesk.storage.errors import StorageError
+from frontdesk.storage.errors import OutcomeUnknown, StorageError
 from frontdesk.storage.lanes import Entry, Lane
 from frontdesk.storage.postgresql_connection import (
+    Connection,
     Pool,
-    Progress,
     Transaction,
     Verdict,
     describe,
     judge,
     translate,
     uneven,
-    was_committed,
 )
 from frontdesk.storage.postgresql_health import Health
+from frontdesk.storage.postgresql_marker import Marker
 
 _GROUP_ROWS = {Lane.MONEY: 1, Lane.EVENTS: 500, Lane.BULK: 500}
 _FIRST_PAUSE_S = 0.02
@@ -59,6 +55,8 @@ class PostgresqlLane:
         self._under_way: dict[int, Entry] = {}
         self._changed = asyncio.Event()
         self._delivering: list[Entry] = []
+        self.marker = Marker(lane.name.lower())
+        self._groups = count()
 
     def begin(self, entry: Entry) -> None:
         """An awaited write begins: what is enqueued from now on comes after it."""
@@ -119,20 +117,21 @@ class PostgresqlLane:
         return entry
 
     async def _deliver(self, group: list[Entry]) -> None:
-        delivery = _Delivery(group)
+        delivery = _Delivery(group, next(self._groups))
         pause_s, tries = _FIRST_PAUSE_S, 0
         while True:
             try:
                 await self._try(delivery)
             except Exception as error:  # noqa: BLE001 - each kind has its remedy
                 verdict = judge(error)
-                tries += verdict is Verdict.TRY_AGAIN
-                if verdict is Verdict.FINAL or tries > _CONTENTION_TRIES[self._lane]:
+                tries += verdict is Verdict.TRY_AGAIN and not delivery.is_doubtful
+                is_hopeless = verdict is Verdict.FINAL or tries > _CONTENTION_TRIES[self._lane]
+                if is_hopeless and not delivery.is_doubtful:  # what may be stored is never written elsewhere
                     await self._give_up(group, error)
                     return
-                if verdict is Verdict.TRY_LATER:
+                if verdict is Verdict.TRY_LATER or is_hopeless:
                     self._health.failed(describe(error))
-                    self._fail_markers(translate(error))
+                    self._fail_flushes(translate(error))
             else:
                 self._health.worked()
                 for entry in group:
@@ -141,23 +140,28 @@ class PostgresqlLane:
             await asyncio.sleep(uneven(pause_s))
             pause_s = min(pause_s * 2, _LAST_PAUSE_S)
 
-    def _fail_markers(self, failure: StorageError) -> None:
+    def _fail_flushes(self, failure: StorageError) -> None:
         for entry in (*self._delivering, *self._waiting):
             entry.fail(failure)
 
     async def _try(self, delivery: _Delivery) -> None:
-        if not delivery.steps:  # a marker
+        if delivery.is_stored or not delivery.steps:  # those of a flush
             return
         async with self._pool.acquire(timeout=self._limits.connect_timeout_s) as connection:
-            if delivery.doubtful is not None and await was_committed(connection, delivery.doubtful):
-                return
-            delivery.doubtful = None
-            transaction = Transaction(connection)
-            try:
-                await transaction.run_named(delivery.steps)
-            finally:
-                if transaction.progress is not Progress.OPEN:
-                    delivery.doubtful = transaction.name
+            if delivery.is_doubtful:
+                delivery.is_stored = await self.marker.has(connection, delivery.number)
+                delivery.is_doubtful = False
+            if not delivery.is_stored:
+                await self._store(delivery, connection)
+
+    async def _store(self, delivery: _Delivery, connection: Connection) -> None:
+        transaction = Transaction(connection)
+        try:
+            await transaction.run_together(delivery.steps, self.marker.begin(delivery.number))
+        except Exception as error:
+            delivery.is_doubtful = isinstance(translate(error, transaction.progress), OutcomeUnknown)
+            raise
+        delivery.is_stored = True  # also where giving the connection back fails
 
     async def _give_up(self, group: list[Entry], error: Exception) -> None:
         """Write the entries one by one, so that the one at fault is lost alone."""
@@ -169,8 +173,10 @@ class PostgresqlLane:
 
 
 class _Delivery:
-    """A group on its way. `doubtful` names a transaction that may have stored it already."""
+    """A group on its way. Where it `is_doubtful`, a transaction of this number may have stored it already."""
 
-    def __init__(self, group: list[Entry]) -> None:
+    def __init__(self, group: list[Entry], number: int) -> None:
+        self.number = number
         self.steps = [step for entry in group for step in entry.steps]
-        self.doubtful: str | None = None
+        self.is_doubtful = False
+        self.is_stored = False

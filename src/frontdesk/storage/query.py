@@ -6,9 +6,10 @@ Compiling costs a millisecond, the driver's own execution some microseconds. So 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import ClauseElement
@@ -16,6 +17,8 @@ from sqlalchemy.dialects.postgresql import Insert, asyncpg
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from frontdesk.storage.errors import WorkFailed
 
 Parameters = Mapping[str, object]
 # Columns have many types; whoever wrote the select knows them.
@@ -73,6 +76,11 @@ class Step(msgspec.Struct, frozen=True):
     parameters: Parameters | Sequence[Parameters] = NOTHING
 
 
+T = TypeVar("T")
+Work = Callable[[], Generator[Step, list[Row], T]]
+"""A transaction that looks before it writes: yields steps, is sent the rows of each, returns what came of it."""
+
+
 class BoundStep(NamedTuple):
     """A step as the driver takes it. `is_many`: `values` is a list of tuples, one a run."""
 
@@ -86,6 +94,22 @@ def bind_step(compiled: Compiled, parameters: Parameters | Sequence[Parameters])
     if isinstance(parameters, Mapping):
         return BoundStep(compiled.sql, compiled.bind(parameters), is_many=False)
     return BoundStep(compiled.sql, [compiled.bind(each) for each in parameters], is_many=True)
+
+
+def bind_work(work: Work[T], compiled: Callable[[Query], Compiled]) -> Generator[BoundStep, list[Row], T]:
+    """Begin `work`, and bring the steps that it yields into the driver's order.
+
+    Whatever is wrong with its code comes as WorkFailed; what an engine says of a step is not sent there.
+    """
+    try:
+        with contextlib.closing(work()) as steps:
+            step = next(steps)
+            while True:
+                step = steps.send((yield bind_step(compiled(step.query), step.parameters)))
+    except StopIteration as end:
+        return end.value
+    except Exception as error:
+        raise WorkFailed(f"The code of a transaction raised {type(error).__name__}.") from error
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> Compiled:

@@ -16,12 +16,13 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from frontdesk.storage.database import StorageLimits, flush_for
 from frontdesk.storage.errors import StorageClosed, StorageError, StorageFailed
 from frontdesk.storage.file_lock import FileLock
 from frontdesk.storage.lanes import Entry, Lane, Lanes, Results
-from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, bind_step
+from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work, bind_step
 from frontdesk.storage.side_thread import SideThread
 from frontdesk.storage.sqlite_checkpoints import CheckpointPlan, SqliteCheckpoints
 from frontdesk.storage.sqlite_connection import (
@@ -33,6 +34,8 @@ from frontdesk.storage.sqlite_connection import (
 )
 from frontdesk.storage.sqlite_readers import SqliteReaders
 from frontdesk.storage.sqlite_writer import Outcome, SqliteWriter
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +118,14 @@ class SqliteDatabase:
         self._check_open()
         future: asyncio.Future[Results] = self._loop.create_future()
         self._lanes.add(_entry(steps, lane, future))
+        self._arm()
+        return await future
+
+    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+        """See `Database.transact`."""
+        self._check_open()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._lanes.add(Entry([], lane, future, work=work))
         self._arm()
         return await future
 

@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from frontdesk.storage.errors import OutcomeUnknown, StorageError, StorageFailed
-from frontdesk.storage.lanes import Entry, Lane, Results
+from frontdesk.storage.lanes import Entry, Lane
+from frontdesk.storage.query import BoundStep, Query, Row, Work, bind_work
 from frontdesk.storage.side_thread import Leave
 from frontdesk.storage.sqlite_connection import describe, ends_transaction, is_final, translate
 
@@ -27,11 +29,14 @@ class Outcome:
     Where `failure` is set nothing was stored, and `unwritten` holds all entries.
     """
 
-    stored: list[tuple[Entry, Results]] = field(default_factory=list[tuple[Entry, Results]])
+    stored: list[tuple[Entry, Any]] = field(default_factory=list[tuple[Entry, Any]])
     refused: list[tuple[Entry, StorageError]] = field(default_factory=list[tuple[Entry, StorageError]])
     unwritten: list[Entry] = field(default_factory=list[Entry])
     failure: StorageFailed | None = None
     is_final: bool = False
+
+
+T = TypeVar("T")
 
 
 class _NeedsIsolation(Exception):
@@ -64,7 +69,7 @@ class SqliteWriter:
         """Close the connection."""
         self._connection.close()
 
-    def _try(self, entries: Sequence[Entry], run: Callable[[Entry], Results], leave: Leave) -> Outcome:
+    def _try(self, entries: Sequence[Entry], run: Callable[[Entry], Any], leave: Leave) -> Outcome:
         outcome = Outcome()
         is_committing = False
         try:
@@ -81,7 +86,7 @@ class SqliteWriter:
         self.rows_written += sum(entry.rows for entry, _ in outcome.stored)
         return outcome
 
-    def _run_all(self, entries: Sequence[Entry], run: Callable[[Entry], Results], outcome: Outcome) -> None:
+    def _run_all(self, entries: Sequence[Entry], run: Callable[[Entry], Any], outcome: Outcome) -> None:
         slice_ends = time.monotonic() + self._bulk_slice_s
         for place, entry in enumerate(entries):
             if entry.lane is Lane.BULK and place and time.monotonic() >= slice_ends:
@@ -96,7 +101,7 @@ class SqliteWriter:
                     raise
                 outcome.refused.append((entry, translate(error)))
 
-    def _run_plainly(self, entry: Entry) -> Results:
+    def _run_plainly(self, entry: Entry) -> Any:
         try:
             return self._run(entry)
         except Exception as error:
@@ -104,7 +109,7 @@ class SqliteWriter:
                 raise
             raise _NeedsIsolation from error
 
-    def _run_isolated(self, entry: Entry) -> Results:
+    def _run_isolated(self, entry: Entry) -> Any:
         self._cursor.execute("SAVEPOINT entry")
         try:
             results = self._run(entry)
@@ -116,16 +121,23 @@ class SqliteWriter:
         self._cursor.execute("RELEASE entry")
         return results
 
-    def _run(self, entry: Entry) -> Results:
-        cursor = self._cursor
-        results: Results = []
-        for sql, values, is_many in entry.steps:
-            if is_many:
-                cursor.executemany(sql, values)
-                results.append([])
-            else:
-                results.append(cursor.execute(sql, values).fetchall())
-        return results
+    def _run(self, entry: Entry) -> Any:
+        return [self._step(step) for step in entry.steps] if entry.work is None else self._work(entry.work)
+
+    def _work(self, work: Work[T]) -> T:
+        with contextlib.closing(bind_work(work, Query.for_sqlite)) as steps:
+            try:
+                step = next(steps)
+                while True:
+                    step = steps.send(self._step(step))
+            except StopIteration as end:
+                return end.value
+
+    def _step(self, step: BoundStep) -> list[Row]:
+        if step.is_many:
+            self._cursor.executemany(step.sql, step.values)
+            return []
+        return self._cursor.execute(step.sql, step.values).fetchall()
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # the failure that led here says what is wrong

@@ -51,13 +51,14 @@ def _time_or_null(name: str) -> Column[int]:
 
 
 def _usage() -> list[Column[int]]:
-    """Tokens; null is not known, which is not 0."""
+    """Tokens, and micro-dollars; null is not known, which is not 0."""
     return [
         Column("input_tokens", BigInteger),
         Column("output_tokens", BigInteger),
         Column("cached_tokens", BigInteger),
         Column("cache_write_tokens", BigInteger),
         Column("reasoning_tokens", BigInteger),
+        Column("cost_micros", BigInteger),
     ]
 
 
@@ -170,6 +171,7 @@ turn = Table(
     _text("caller"),
     _text_or_null("credential"),
     _text_or_null("feature"),
+    _text_or_null("tier"),
     _text_or_null("model"),
     Column("is_streaming", Boolean, nullable=False),
     _text("status"),
@@ -192,7 +194,9 @@ Index(
     postgresql_where=turn.c.status == text("'running'"),
 )
 
-# Calls of providers, numbered within their turn from 1.
+# Calls of providers, numbered within their turn from 1. `input_tokens` and `output_tokens` are all; the
+# others are parts of them that share none. `cost_source` is provider, usage, estimate, crash, or null where
+# nothing is known of it; `price` is the book by which it was reckoned.
 attempt = Table(
     "attempt",
     metadata,
@@ -208,8 +212,15 @@ attempt = Table(
     _time_or_null("first_event_at_ms"),
     _time_or_null("finished_at_ms"),
     *_usage(),
+    Column("audio_input_tokens", BigInteger),
+    Column("image_input_tokens", BigInteger),
+    Column("tool_tokens", BigInteger),
+    Column("audio_output_tokens", BigInteger),
+    Column("image_output_tokens", BigInteger),
     _text_or_null("usage_source"),
     _text_or_null("raw_usage"),
+    _text_or_null("cost_source"),
+    _text_or_null("price"),
     Index("ix_attempt_started_at_ms", "tenant", "started_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -220,6 +231,85 @@ Index(
     attempt.c.turn,
     sqlite_where=attempt.c.status == text("'running'"),
     postgresql_where=attempt.c.status == text("'running'"),
+)
+
+# What budgets count: `spent_micros` is settled, `held_micros` put aside for turns under way. A window is
+# known by its scope, its period and its start, 0 for all time; no window is ever reset.
+budget_window = Table(
+    "budget_window",
+    metadata,
+    _key("tenant"),
+    _key("scope"),
+    _key("period"),
+    Column("starts_at_ms", BigInteger, primary_key=True),
+    Column("spent_micros", BigInteger, nullable=False),
+    Column("held_micros", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Money put aside for a turn under way, in `windows` (JSON: scope, period and start of each), by the process
+# `owner`. `facts` (JSON) are what a row of the turn needs where that process dies. One that was swept is spent
+# already; it stays for a while, in case its process comes back and knows better.
+hold = Table(
+    "hold",
+    metadata,
+    _key("tenant"),
+    _key("turn"),
+    _text("owner"),
+    Column("micros", BigInteger, nullable=False),
+    _text("windows"),
+    _text("facts"),
+    _time("created_at_ms"),
+    _time("expires_at_ms"),
+    _time_or_null("swept_at_ms"),
+    sqlite_with_rowid=False,
+)
+
+# What an operator was told of a window, each thing once; `delivered_at_ms` is null until it was.
+alert = Table(
+    "alert",
+    metadata,
+    _key("tenant"),
+    _key("scope"),
+    _key("period"),
+    Column("starts_at_ms", BigInteger, primary_key=True),
+    _key("kind"),
+    _text("id"),
+    _text("body"),
+    _time("raised_at_ms"),
+    Column("tries", Integer, nullable=False),
+    _time("next_try_at_ms"),
+    _time_or_null("delivered_at_ms"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_alert_undelivered",
+    alert.c.next_try_at_ms,
+    sqlite_where=alert.c.delivered_at_ms.is_(None),
+    postgresql_where=alert.c.delivered_at_ms.is_(None),
+)
+
+# What models cost, and since when: a row for each change. `rates` is JSON, null where there is no price.
+price = Table(
+    "price",
+    metadata,
+    _key("tenant"),
+    _key("route"),
+    Column("since_ms", BigInteger, primary_key=True),
+    _text("book"),
+    _text_or_null("rates"),
+    sqlite_with_rowid=False,
+)
+
+# How far a process has come with what it enqueued: a connection that breaks in a commit leaves it open, and
+# this row tells.
+delivery = Table(
+    "delivery",
+    metadata,
+    _key("owner"),
+    Column("number", BigInteger, nullable=False),
+    _time("at_ms"),
+    sqlite_with_rowid=False,
 )
 
 # Serving processes: one whose heart has stopped no longer carries its turns.
