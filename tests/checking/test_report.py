@@ -46,7 +46,9 @@ features:
   inline: {models: [fast], instructions: "Hidden words."}
 default_feature: chat
 tiers:
-  free: {models: [fast], features: [chat, inline], requests_per_minute: 5}
+  free: {models: [fast], features: [chat, inline], requests_per_minute: 5, tokens_per_minute: 900,
+         tokens_per_day: 9000, concurrent: 2, concurrent_streams: 1,
+         budget: [{usd: 0.05, degrade_at: [0.8], when_spent: free}, {usd: 1, per: month}]}
 default_tier: free
 auth:
   anonymous: true
@@ -75,6 +77,15 @@ limits: {body_mb: 1, header_timeout_s: 1, body_timeout_s: 1, slow_reader_s: 1, t
 guards: {credentials: mask}
 hangup_drain_s: 1
 shutdown_grace_s: 1
+valkey: valkey://u:hidden@127.0.0.1:6379/1?password=hidden
+rate_limits:
+  - {scope: address, requests_per_minute: 60, concurrent: 9}
+budgets:
+  - {scope: app, usd: 100, per: month, degrade_at: [0.9], alert_at: [0.5, 1]}
+prices:
+  openai/gpt: {input: 1.25, output: 10, cached: 0.125, changes: [{from: 2099-12-01, input: 1, output: 8}]}
+  vllm/*: {input: 0.02, request: 0.001}
+alerts: {webhook: "https://hooks.example/services/hidden?token=hidden", secret: whsec_hiddenhiddenhiddenhiddenhiddenhi}
 """
 
 
@@ -120,8 +131,15 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
     text = (await make_report(settings_of(folder, EVERYTHING), is_offline=False)).text()
 
     settings, callers, opens = text.split("\n\n", 1)[1].split("\n\n", 2)
-    opens, *warnings = opens.split("\n\n")
-    assert settings.startswith("database: postgresql://u:…@h/n\n")
+    opens, prices, *warnings = opens.split("\n\n")
+    assert settings.startswith("database: postgresql://u:…@h/n\nvalkey: valkey://u:…@127.0.0.1:6379/1?password=…\n")
+    assert "\nalerts:\n  webhook: https://hooks.example/...\n  secret: (set, and not shown here)\n" in settings
+    assert prices == (
+        "What a million tokens cost:\n"
+        "  openai/gpt  $1.25 in, $10 out (configured, until 2099-12-01)\n"
+        "  s/echo      nothing (scripted)\n"
+        "  vllm/e5     $0.02 in, $0 out (configured)"
+    )
     assert callers.startswith("Who may call:\n  secret keys  your servers and operators: ")
     assert "\n  POST /api/sessions/refresh  the refresh token is the credential\n" in opens
     (told,) = warnings
@@ -151,10 +169,18 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
         "idle_timeout_s": 120.0,
         "api": "responses",
     }
+    assert told["prices"][0] == {
+        "route": "openai/gpt",
+        "input": 1.25,
+        "output": 10.0,
+        "book": "configured",
+        "until": "2099-12-01",
+        "unpriced": None,
+    }
     assert {"request": "GET /healthz", "why": "whether the process answers"} in told["open"]
     assert told["callers"][0]["who"] == "secret keys"
     assert [(warning["line"], warning["place"]) for warning in told["warnings"]][-1] == (
-        49,
+        51,
         "auth.apps.ios.attestation",
     )
 
@@ -207,6 +233,8 @@ def test_a_problem_without_a_line_says_what_it_is() -> None:
         ("postgresql://u:hidden@h/n", "postgresql://u:…@h/n"),
         ("postgresql://u@h/n", "postgresql://u@h/n"),
         ("sqlite:///x.db", "sqlite:///x.db"),
+        ("postgresql://h/n?user=u&password=hidden&ssl=on", "postgresql://h/n?user=u&password=…&ssl=on"),
+        ("valkeys://:hidden@h:6379/0", "valkeys://:…@h:6379/0"),
     ],
 )
 def test_passwords_are_not_shown(url: str, shown: str) -> None:

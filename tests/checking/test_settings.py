@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from frontdesk.checking.settings import read_settings
-from frontdesk.core.config import ConfigError
+from frontdesk.checking.settings import read_settings, refuse_missing_extras
+from frontdesk.core.config import ConfigError, parse_config
+from frontdesk.core.config.problems import Lines, Problems
 from tests.checking.loaded import problems_of, settings_of
 
 
@@ -183,3 +184,35 @@ def test_good_parameters_ceilings_and_formats(tmp_path: Path) -> None:
     )
 
     assert settings.config.features["f"].ceilings["n"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "missing", "told"),
+    [
+        (
+            "valkey: valkey://u:hidden@h",
+            "valkey",
+            "line 1: valkey needs the package 'valkey', which is not installed here: pip install 'frontdesk[valkey]'",
+        ),
+        (
+            "database: postgresql://u:hidden@h/n",
+            "asyncpg",
+            (
+                "line 1: database needs the package 'asyncpg', which is not installed here: "
+                "pip install 'frontdesk[postgresql]'"
+            ),
+        ),
+        ("database: sqlite:///x.db", "asyncpg", None),
+        ("valkey: valkey://h", "asyncpg", None),
+    ],
+)
+def test_a_package_that_is_not_installed_is_told_with_how_to_get_it(text: str, missing: str, told: str | None) -> None:
+    problems = Problems(Lines(None, {("valkey",): 1, ("database",): 1}))
+
+    refuse_missing_extras(parse_config(text, {}), problems, lambda name: None if name == missing else name)
+
+    assert [str(each) for each in problems.found()] == ([] if told is None else [told])
+
+
+def test_what_is_installed_here_is_not_told(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, "valkey: valkey://h\ndatabase: postgresql://h/n").config.valkey == "valkey://h"

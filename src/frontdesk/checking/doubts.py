@@ -6,6 +6,7 @@ import ipaddress
 import itertools
 from collections.abc import Iterator
 
+from frontdesk.checking.reach import of_all, of_tier, reach_of
 from frontdesk.checking.settings import Settings
 from frontdesk.core.config import App, Config, Feature, Tier
 from frontdesk.core.config.features import unused_variables
@@ -95,16 +96,9 @@ def _about_other_parameters(place: Place, feature: Feature) -> Iterator[Doubt]:
 def _about_reach(config: Config) -> Iterator[Doubt]:
     if not config.tiers:
         yield (), "There are no tiers: people may use every model, as often as they like."
-    tiers = config.tiers or {"": Tier()}
-    features = config.features or {"": Feature()}
-    reached: dict[tuple[str, str], frozenset[str]] = {
-        (tier_name, feature_name): _models_of(tier, feature, config)
-        for tier_name, tier in tiers.items()
-        for feature_name, feature in features.items()
-        if tier.features is None or feature_name in tier.features
-    }
+    reached = reach_of(config)
     for name in config.tiers:
-        if not any(models for (tier, _), models in reached.items() if tier == name):
+        if not of_tier(reached, name):
             yield ("tiers", name), f"tiers.{name} reaches no model: none of its features has one of its models."
     for name in config.features:
         allowing = [models for (_, feature), models in reached.items() if feature == name]
@@ -112,19 +106,11 @@ def _about_reach(config: Config) -> Iterator[Doubt]:
             yield ("features", name), f"features.{name} is in no tier's features: nobody can use it."
         elif not any(allowing):
             yield ("features", name), f"features.{name} has no model in common with a tier: nobody can use it."
-    usable = frozenset(model for models in reached.values() for model in models)
+    usable = of_all(reached)
     for name in config.models:
         if name not in usable:
             yield ("models", name), f"models.{name} is in no tier and feature together: only secret keys can use it."
     yield from _about_defaults(config, usable)
-
-
-def _models_of(tier: Tier, feature: Feature, config: Config) -> frozenset[str]:
-    models = frozenset(config.models)
-    for named in (tier.models, feature.models):
-        if named is not None:
-            models &= frozenset(named)
-    return models
 
 
 def _about_defaults(config: Config, usable: frozenset[str]) -> Iterator[Doubt]:

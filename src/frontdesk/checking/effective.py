@@ -8,27 +8,45 @@ from typing import Any, cast
 import msgspec
 
 from frontdesk.checking.settings import Settings
-from frontdesk.core.config import FIELDS_OF_KIND, FIELDS_OF_TYPE, Attestation, Feature, Issuer, Provider, Variable
+from frontdesk.core.config import (
+    FIELDS_OF_KIND,
+    FIELDS_OF_TYPE,
+    Alerts,
+    Attestation,
+    Feature,
+    Issuer,
+    Provider,
+    Variable,
+)
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """The settings by their names; what says nothing is left out. It is itself a configuration."""
     tree = _shown(settings.config)
-    tree["database"] = without_password(tree["database"])
+    for name in ("database", "valkey"):
+        if name in tree:
+            tree[name] = without_password(tree[name])
     for name, path in settings.instructions_from.items():
         tree["features"][name]["instructions"] = path
     return tree
 
 
 def without_password(url: str) -> str:
-    """An address whose password is not shown."""
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:…@", url)
+    """An address whose password is not shown, before its host or, as drivers take it, among what follows."""
+    url = re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:…@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1…", url)
 
 
 def without_query(url: str) -> str:
     """An address without what follows its path, which may be a key."""
     address, mark, _ = url.partition("?")
     return f"{address}?..." if mark else address
+
+
+def without_path(url: str) -> str:
+    """An address without what follows its host, which may be a key."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.partition('/')[0].partition('?')[0]}/..."
 
 
 def _shown(value: Any) -> Any:
@@ -60,9 +78,15 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
             shown = _only(shown, "type", "default", *FIELDS_OF_TYPE[kind])
         case Issuer(jwks_url=str(url)) | Attestation(jwks_url=str(url)):
             shown["jwks_url"] = without_query(url)
+        case Alerts(webhook=webhook, secret=secret):
+            shown |= {} if webhook is None else {"webhook": without_path(webhook)}
+            shown |= {} if secret is None else {"secret": _NOT_SHOWN}
         case _:
             pass
     return shown
+
+
+_NOT_SHOWN = "(set, and not shown here)"  # long enough for a secret, so that what is shown can be read again
 
 
 def _only(fields: dict[str, Any], *names: str) -> dict[str, Any]:

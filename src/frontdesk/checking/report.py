@@ -14,9 +14,12 @@ from frontdesk.accounts.issuers import Issuers
 from frontdesk.checking.doubts import doubts
 from frontdesk.checking.effective import effective, without_query
 from frontdesk.checking.openness import Open, Way, open_requests, ways_in
+from frontdesk.checking.prices import RoutePrice, route_prices
 from frontdesk.checking.settings import Settings
+from frontdesk.checking.spending import doubts_about_money
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config.problems import ConfigError, Place, Problem, Problems, spelled
+from frontdesk.prices.book import PriceBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Report:
 
     file: str | None
     effective: dict[str, Any]
+    prices: list[RoutePrice]
     callers: list[Way]
     open: list[Open]
     warnings: list[Problem]
@@ -37,6 +41,7 @@ class Report:
             f"The {name} is good. What is effective:\n\n{settings}",
             f"Who may call:\n{_aligned(self.callers)}\n",
             f"Open without a credential:\n{_aligned(self.open)}\n",
+            f"What a million tokens cost:\n{_aligned((each.route, each.told) for each in self.prices)}\n",
             "".join(f"! {warning}\n" for warning in self.warnings),
         ]
         return "\n".join(part for part in parts if part).rstrip()
@@ -48,6 +53,7 @@ class Report:
                 "ok": True,
                 "file": self.file,
                 "effective": self.effective,
+                "prices": [each._asdict() for each in self.prices],
                 "callers": [way._asdict() for way in self.callers],
                 "open": [each._asdict() for each in self.open],
                 "warnings": [_told(warning) for warning in self.warnings],
@@ -57,14 +63,21 @@ class Report:
 
 async def make_report(settings: Settings, *, is_offline: bool) -> Report:
     """Look at settings. Unless offline, keys of identity providers are fetched, from each once."""
+    now = SystemClock().now()
+    book = PriceBook.open(settings.config)
     problems = Problems(settings.lines)
-    for place, words in doubts(settings):
+    for place, words in (*doubts(settings), *doubts_about_money(settings, book, now)):
         problems.add(place, words)
     if not is_offline:
         for place, words in await _unreachable(settings):
             problems.add(place, words)
     return Report(
-        settings.lines.file, effective(settings), ways_in(settings), open_requests(settings), problems.found()
+        settings.lines.file,
+        effective(settings),
+        route_prices(book, now),
+        ways_in(settings),
+        open_requests(settings),
+        problems.found(),
     )
 
 
@@ -94,7 +107,7 @@ def _without_queries(reason: str) -> str:
 
 
 def _aligned(rows: Iterable[tuple[str, str]]) -> str:
-    rows = list(rows)
+    rows = list(rows) or [("nothing", "no model has a route")]
     width = max(len(first) for first, _ in rows)
     return "\n".join(f"  {first:{width}}  {second}" for first, second in rows)
 

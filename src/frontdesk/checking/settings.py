@@ -6,8 +6,9 @@ Core knows neither the scripts of the scripted provider nor the parameters of Ch
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,7 @@ def read_settings(path: Path | None) -> Settings:
     path = path or environment.config_file
     if path is None:
         return Settings(development_config(environment), environment, is_development=True)
-    loaded = load(path, checks=(refuse_unknown_scripts, check_parameters))
+    loaded = load(path, checks=(refuse_unknown_scripts, check_parameters, refuse_missing_extras))
     return Settings(
         loaded.config,
         environment,
@@ -65,6 +66,19 @@ def refuse_unknown_scripts(config: Config, problems: Problems) -> None:
             except BadRequest as error:
                 place = ("models", name, "route", position)
                 problems.add(place, f"models.{name}.route has {step!r}. {error.message}")
+
+
+def refuse_missing_extras(config: Config, problems: Problems, is_there: Callable[[str], object] = find_spec) -> None:
+    """Tell which packages a configuration needs that are not installed. `is_there` finds a module by its name."""
+    needed = {
+        "database": ("asyncpg", "postgresql") if config.database.startswith("postgres") else None,
+        "valkey": ("valkey", "valkey") if config.valkey is not None else None,
+    }
+    for setting, named in needed.items():
+        if named is not None and is_there(named[0]) is None:
+            module, extra = named
+            words = f"needs the package {module!r}, which is not installed here: pip install 'frontdesk[{extra}]'"
+            problems.add((setting,), f"{setting} {words}")
 
 
 # --- parameters ---------------------------------------------------------------------------------

@@ -10,7 +10,8 @@
     │   ├── TooSlow             408  the request did not arrive in time
     │   ├── TooLarge            413  the body is larger than the limit
     │   ├── Unprocessable       422  a provider or a rule understood the request and declined it
-    │   └── RateLimited         429  carries retry_after_s
+    │   ├── RateLimited         429  carries retry_after_s
+    │   └── QuotaSpent          429  money; asking again soon is of no use
     ├── Unavailable             503  Frontdesk itself cannot serve now; carries retry_after_s
     └── ProviderError           502  a provider failed; 504 for a time-out, 503 when it is busy
 
@@ -30,6 +31,8 @@ class FrontdeskError(Exception):
     status = 500
     code = "internal_error"
     type = "server_error"
+    # Said to the caller in a header, where it is not what the status means (OpenAI's SDKs try 429 again).
+    should_retry: bool | None = None
 
     def __init__(
         self,
@@ -125,6 +128,15 @@ class RateLimited(Refused):
     type = "rate_limit_error"
 
 
+class QuotaSpent(Refused):
+    """Money that a budget does not have: until its period ends, asking again is of no use."""
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+    should_retry = False
+
+
 class Unavailable(FrontdeskError):
     """Frontdesk itself cannot serve this now."""
 
@@ -144,7 +156,8 @@ def store_unavailable() -> Unavailable:
 class ProviderError(FrontdeskError):
     """A provider failed in a way that another provider may not.
 
-    `reason` is for logs and rows only: it may name the provider, never its key or address.
+    `reason` is for logs and rows only: it may name the provider, never its key or address. Where the request
+    never left (`is_sent` is False), it cost nothing.
     """
 
     status = 502
@@ -158,6 +171,7 @@ class ProviderError(FrontdeskError):
         status: int | None = None,
         upstream_status: int | None = None,
         retry_after_s: float | None = None,
+        is_sent: bool = True,
     ) -> None:
         super().__init__(
             _PROVIDER_WORDS.get(status or self.status, _PROVIDER_WORDS[502]),
@@ -167,6 +181,7 @@ class ProviderError(FrontdeskError):
         )
         self.reason = reason
         self.upstream_status = upstream_status
+        self.is_sent = is_sent
 
     def __str__(self) -> str:
         return self.reason

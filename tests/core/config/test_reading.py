@@ -21,8 +21,11 @@ from frontdesk.core.config.reading import LIMITS
 from tests.core.config.problems import problems_of
 
 KNOWN_HERE = (
-    "database, cors, providers, models, default_model, features, default_feature, tiers, default_tier, auth, "
-    "trusted_proxies, limits, guards, hangup_drain_s, shutdown_grace_s"
+    "database, valkey, cors, providers, models, default_model, features, default_feature, tiers, default_tier, "
+    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, guards, hangup_drain_s, shutdown_grace_s"
+)
+KNOWN_OF_TIERS = (
+    "models, features, requests_per_minute, tokens_per_minute, tokens_per_day, concurrent, concurrent_streams, budget"
 )
 
 
@@ -72,7 +75,10 @@ def test_every_mapping_of_settings_is_found_by_reflection() -> None:
     assert ("auth", "jwt", "[]", "claims") in STRUCTS
     assert ("features", "*", "variables", "*") in STRUCTS
     assert ("auth", "apps", "*", "attestation") in STRUCTS
-    assert len(KEYS) > 80
+    assert ("tiers", "*", "budget") in STRUCTS
+    assert ("tiers", "*", "budget", "[]") in STRUCTS
+    assert ("prices", "*", "changes", "[]") in STRUCTS
+    assert len(KEYS) > 130
 
 
 @pytest.mark.parametrize(("way", "key"), KEYS, ids=[".".join((*way, key)) for way, key in KEYS])
@@ -97,15 +103,16 @@ def test_a_misspelt_key_is_told_with_its_line_and_the_nearest(way: Way, key: str
     [
         ("x-thing: 1", [f"line 1: The setting 'x-thing' is unknown. Known here: {KNOWN_HERE}."]),
         (
-            "cors: {}\ntiers:\n  free:\n    models: []\n    budget: {usd: 1}\ndefault_tier: free",
+            "cache: {}\ntiers:\n  free:\n    models: []\n    budget: {usd: 1, x-cap: 2}\ndefault_tier: free",
             [
+                "line 1: The setting 'cache' is not served by this version. Remove it: nothing would enforce it.",
                 (
                     "line 4: tiers.free.models is empty: people of this tier could use no model. "
                     "Name some; leave it out for all of them."
                 ),
                 (
-                    "line 5: The setting 'tiers.free.budget' is not served by this version. "
-                    "Remove it: nothing would enforce it."
+                    "line 5: The setting 'tiers.free.budget.x-cap' is unknown. "
+                    "Known here: usd, per, degrade_at, when_spent."
                 ),
             ],
         ),
@@ -186,8 +193,8 @@ def test_what_is_merged_is_told_where_it_was_written() -> None:
     ) == [
         "line 4: tiers.a.requests_per_minute is 0. It must be from 1 to 1000000.",
         "line 4: tiers.b.requests_per_minute is 0. It must be from 1 to 1000000.",
-        "line 5: The setting 'tiers.a.typo' is unknown. Known here: models, features, requests_per_minute.",
-        "line 5: The setting 'tiers.b.typo' is unknown. Known here: models, features, requests_per_minute.",
+        f"line 5: The setting 'tiers.a.typo' is unknown. Known here: {KNOWN_OF_TIERS}.",
+        f"line 5: The setting 'tiers.b.typo' is unknown. Known here: {KNOWN_OF_TIERS}.",
     ]
 
 
@@ -390,6 +397,8 @@ def test_a_limit_without_a_value_is_told() -> None:
         "default_tier: free\n"
         "models: {m: {route: [s/echo]}}\n"
         "providers: {s: {kind: scripted}}\n"
+        "budgets:\n"
+        "# - {scope: app, usd: 100}\n"
     )
 
     assert problems_of(text) == [
@@ -400,6 +409,7 @@ def test_a_limit_without_a_value_is_told() -> None:
             (5, "tiers.free.features", "a list of texts"),
             (5, "tiers.paid.features", "a list of texts"),
             (8, "tiers.paid.requests_per_minute", "an integer"),
+            (12, "budgets", "a list of mappings"),
         )
     ]
 
@@ -435,6 +445,9 @@ ROWS = [
 DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.startswith(("all", "any", "no limit"))} | {
     "features",
     "tiers",
+    "tiers.NAME.budget",
+    "rate_limits",
+    "budgets",
     "auth.apps.NAME.attestation",
 }
 
@@ -455,6 +468,10 @@ DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.starts
         (
             "auth: {anonymous_sessions_per_hour: 1.5}",
             "auth.anonymous_sessions_per_hour is 1.5. It must be an integer.",
+        ),
+        (
+            "tiers: {t: {tokens_per_day: 99999999999999999999}}\ndefault_tier: t",
+            "tiers.t.tokens_per_day is 99999999999999999999. It must be an integer. 18 digits are the most.",
         ),
         ("auth: {anonymous_sessions_per_hour: 012}", "auth.anonymous_sessions_per_hour is 012. It must be an integer."),
         ("auth: {anonymous: 1}", "auth.anonymous is 1. It must be true or false."),
@@ -485,6 +502,23 @@ DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.starts
             "auth.jwt[0].audience is a mapping. It must be a text or a list of texts.",
         ),
         ("auth: {jwt: {}}", "auth.jwt is a mapping. It must be a list of mappings."),
+        (
+            "tiers: {t: {budget: 5}}\ndefault_tier: t",
+            (
+                "tiers.t.budget is 5. It must be a mapping of settings: usd, per, degrade_at, when_spent "
+                "or a list of mappings."
+            ),
+        ),
+        ("tiers: {t: {budget: [5]}}\ndefault_tier: t", "tiers.t.budget[0] is 5. It must be a mapping of settings: usd"),
+        (
+            "tiers: {t: {budget: [{per: day}]}}\ndefault_tier: t",
+            "tiers.t.budget[0].usd is missing. It must be a number.",
+        ),
+        (
+            "budgets: [{scope: app, usd: 1, per: week}]",
+            "budgets[0].per is 'week'. It must be one of day, month, total.",
+        ),
+        ("prices: {p/m: 0.5}", "prices.p/m is 0.5. It must be a mapping of settings: input, output, cached"),
         ("hangup_drain_s: " + "9" * 5000, "hangup_drain_s is inf. It must be from 0 to 86400."),
     ],
 )

@@ -43,6 +43,54 @@ def check_key_url(problems: Problems, place: Place, url: str) -> None:
         problems.add(place, f"{spelled(place)} is {bare!r}. Keys come by https; http is for this machine alone.")
 
 
+def check_webhook_url(problems: Problems, place: Place, url: str) -> None:
+    """Refuse an address that an operator must not be told at. What follows its host may be a secret of its own."""
+    without = without_user(url)
+    parts = _parts(problems, place, spelled(place), without, is_secret=True)
+    if parts is None:
+        return
+    if without != url:
+        words = "has a user, which is not sent. Calls are signed with alerts.secret; write the address without."
+        problems.add(place, f"{spelled(place)} {words}")
+    if "#" in url:
+        problems.add(place, f"{spelled(place)} has a '#', which is sent to no server. Leave out what begins there.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        words = "Amounts are told by https; http is for this machine alone."
+        problems.add(place, f"{spelled(place)} is 'http://{parts.netloc}/…'. {words}")
+
+
+_VALKEY_SCHEMES = ("valkey", "valkeys", "redis", "rediss", "unix")
+
+
+def check_valkey_url(problems: Problems, place: Place, url: str) -> None:
+    """Refuse an address that no Valkey can be reached at. It may hold a password, so only its kind is told."""
+    if problems.is_lost(place):
+        return
+    kind, separator, rest = without_user(url).partition("://")
+    example = "Use valkey://host:6379/0, valkeys:// for TLS, or unix:///path."
+    if not separator or kind not in _VALKEY_SCHEMES:
+        named = f"of the unknown kind {kind!r}" if separator and kind.isalnum() else "no address"
+        problems.add(place, f"{spelled(place)} is {named}. {example}")
+    elif kind == "unix":
+        if not rest.startswith("/") or rest.partition("?")[0] == "/":
+            problems.add(place, f"{spelled(place)} names no socket. Use unix:///path.")
+    elif "@" in rest:
+        words = "has a password with a '/', '?' or '#'. Write these as %2F, %3F, %23."
+        problems.add(place, f"{spelled(place)} {words}")
+    else:
+        _check_valkey_server(problems, place, f"http://{rest.partition('?')[0]}", example)
+
+
+def _check_valkey_server(problems: Problems, place: Place, url: str, example: str) -> None:
+    try:
+        parts = _split(url)
+    except _Unfit:
+        problems.add(place, f"{spelled(place)} has a host or a port that cannot be. {example}")
+        return
+    if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
+        problems.add(place, f"{spelled(place)} has a path that is no number of a database. {example}")
+
+
 def check_origin(problems: Problems, place: Place, origin: str) -> None:
     """Refuse what no browser sends as `Origin` (RFC 6454 §6.2): it is compared letter by letter."""
     if origin == "*":
@@ -92,12 +140,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _parts(problems: Problems, place: Place, name: str, url: str) -> SplitResult | None:
+def _parts(problems: Problems, place: Place, name: str, url: str, *, is_secret: bool = False) -> SplitResult | None:
     """The parts of an address; None where that cannot be, which is told."""
     try:
         return _split(url)
     except _Unfit as error:
-        problems.add(place, f"{name} {error}")
+        told = "is no address that can be called. Write it as https://host/path." if is_secret else str(error)
+        problems.add(place, f"{name} {told}")
         return None
 
 

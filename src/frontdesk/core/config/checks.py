@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from frontdesk.core.config.addresses import check_base_url, check_network, check_origin, without_user
 from frontdesk.core.config.auth import check_auth
-from frontdesk.core.config.features import check_features
+from frontdesk.core.config.features import MAX_OUTPUT_TOKENS, check_features
+from frontdesk.core.config.money import check_money
 from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, spelled
 from frontdesk.core.config.shapes import FIELDS_OF_KIND, Config, Model, Provider, Tier
 
@@ -31,6 +32,7 @@ def check_values(config: Config, problems: Problems) -> None:
         check_network(problems, ("trusted_proxies", position), network)
     check_features(problems, config)
     check_auth(problems, config)
+    check_money(problems, config)
     _check_numbers(problems, config)
 
 
@@ -120,6 +122,10 @@ def _check_model(problems: Problems, name: str, model: Model, providers: Mapping
             problems.add((*route, position), f"{spelled(route)} has {step!r}. Write it as 'provider/model'.")
         else:
             check_reference(problems, (*route, position), provider, providers, "providers", route)
+    longest: Place = ("models", name, "max_output_tokens")
+    check_number(problems, longest, model.max_output_tokens, 1, MAX_OUTPUT_TOKENS)
+    if model.max_output_tokens is not None and model.kind != "chat":
+        problems.add(longest, f"{spelled(longest)} means nothing: embeddings are not written. Remove it.")
 
 
 # --- people -------------------------------------------------------------------------------------
@@ -154,7 +160,6 @@ def _check_tier(problems: Problems, name: str, tier: Tier, config: Config) -> No
             problems.add(here, f"{spelled(here)} is empty: {words}")
         for position, each in enumerate(named or ()):
             check_reference(problems, (*here, position), each, known, family, here)
-    check_number(problems, (*place, "requests_per_minute"), tier.requests_per_minute, 1, 1_000_000)
 
 
 # --- numbers ------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NO_FEATURE = "default"
 """What turns without a feature are labelled with, so that no feature can have this name."""
 
-_MAX_OUTPUT_TOKENS = 2**31 - 1
+MAX_OUTPUT_TOKENS = 2**31 - 1
+"""The longest answer that may be asked for."""
+
 _MAX_CHARS = 1_000_000  # no instructions are longer with their values
 _MAX_INSTRUCTIONS_CHARS = 64 * 1024
 _MAX_TOLD_CHARS = 64
@@ -36,7 +38,7 @@ def check_features(problems: Problems, config: Config) -> None:
         _check_instructions(problems, place, feature)
         for variable_name, variable in feature.variables.items():
             _check_variable(problems, (*place, "variables", variable_name), variable)
-        check_number(problems, (*place, "max_output_tokens"), feature.max_output_tokens, 1, _MAX_OUTPUT_TOKENS)
+        check_number(problems, (*place, "max_output_tokens"), feature.max_output_tokens, 1, MAX_OUTPUT_TOKENS)
 
 
 def _check_models(problems: Problems, place: Place, feature: Feature, models: dict[str, Model]) -> None:

@@ -40,39 +40,43 @@ from frontdesk.core.config.shapes import (
     Config,
     Feature,
     Issuer,
+    Model,
+    RateLimit,
     Tier,
     Variable,
 )
 
 # Names of the contract that this version does not serve. Accepting them would promise a limit or a
 # protection that nothing enforces.
-NOT_YET = frozenset(
-    {
-        "alerts",
-        "budgets",
-        "cache",
-        "prices",
-        "retention",
-        "valkey",
-        "tiers.budget",
-        "tiers.concurrent",
-        "tiers.tokens_per_day",
-        "tiers.tokens_per_minute",
-    }
-)
+NOT_YET = frozenset({"cache", "retention"})
 # Left out, these limit nothing, or allow all there is. Of a key that stands there empty nobody knows which
 # of the two was meant.
 LIMITS: Mapping[type, frozenset[str]] = {
-    Config: frozenset({"features", "tiers"}),
+    Config: frozenset({"budgets", "features", "rate_limits", "tiers"}),
     Feature: frozenset({"models", "max_output_tokens", "ceilings"}),
     Variable: frozenset({"min", "max"}),
-    Tier: frozenset({"models", "features", "requests_per_minute"}),
+    Tier: frozenset(
+        {
+            "models",
+            "features",
+            "requests_per_minute",
+            "tokens_per_minute",
+            "tokens_per_day",
+            "concurrent",
+            "concurrent_streams",
+            "budget",
+        }
+    ),
+    RateLimit: frozenset(
+        {"requests_per_minute", "tokens_per_minute", "tokens_per_day", "concurrent", "concurrent_streams"}
+    ),
+    Model: frozenset({"max_output_tokens"}),
     Issuer: frozenset({"algorithms", "require"}),
     ClaimNames: frozenset({"features"}),
     App: frozenset({"attestation"}),
     Attestation: frozenset({"algorithms", "subject"}),
 }
-SECRET_FIELDS = frozenset({"api_key", "database"})
+SECRET_FIELDS = frozenset({"api_key", "database", "secret", "valkey", "webhook"})
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL", re.IGNORECASE)
 
 # Aliases make few lines many values: nine lines of nine aliases each are 387 million.
@@ -233,7 +237,7 @@ class _Reader:
             return None
         for each in kinds:
             match each:
-                case StructType():
+                case StructType() if isinstance(node, yaml.MappingNode) or not _has_list(kinds):
                     return self._inside(node, place, lambda each=each: self.struct(node, each, place))
                 case DictType() if isinstance(node, yaml.MappingNode):
                     return self._inside(node, place, lambda each=each: self._dict(node, each, place))
@@ -380,6 +384,10 @@ class _Reader:
         hint = " Write it without quotes." if is_quoted else ""
         if is_plain and not names and any(isinstance(each, StrType) for each in kinds):
             hint = " Write it in quotes if it is a text."
+        elif _LONG_INTEGER.fullmatch(text) and any(isinstance(each, IntType) for each in kinds):
+            hint = " 18 digits are the most."
+        elif node.tag in (_INT, _FLOAT) and isinstance(kind, ListType) and isinstance(kind.item_type, FloatType):
+            hint = f" Write [{node.value}]."
         self._lose(place, node, kind, names, hint)
         return _stand_in(kind)
 
@@ -442,6 +450,7 @@ _JSON_SCALAR = UnionType(_JSON_SCALARS)
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,17})")
+_LONG_INTEGER = re.compile(r"[-+]?[1-9][0-9_]{18,}")
 _NUMBER = re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
@@ -475,6 +484,10 @@ def _half_of(text: str) -> str:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == _NULL
+
+
+def _has_list(kinds: Iterable[Type]) -> bool:
+    return any(isinstance(each, ListType) for each in kinds)
 
 
 def _stand_in(kind: Type) -> Any:
@@ -541,6 +554,8 @@ def _wanted_many(kind: Type) -> str:
             return "mappings"
         case LiteralType():
             return ", ".join(_choices(kind))
+        case FloatType():
+            return "numbers"
         case _:
             return "texts"
 

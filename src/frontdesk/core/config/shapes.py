@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from frontdesk.core.periods import Period
+
 
 class Cors(msgspec.Struct, forbid_unknown_fields=True):
     """Which web pages may call from another origin."""
@@ -27,6 +29,7 @@ class Provider(msgspec.Struct, forbid_unknown_fields=True):
     api_key: str | None = None
     idle_timeout_s: float = 120.0
     api: Literal["auto", "chat", "responses"] | None = None
+    reports_cost: bool | None = None
     model: str | None = None
     path: str | None = None
     threads: int | None = None
@@ -37,11 +40,15 @@ ModelKind = Literal["chat", "embeddings"]
 
 
 class Model(msgspec.Struct, forbid_unknown_fields=True):
-    """A name that apps use. `route` lists `provider/model` in order: the next one is the fallback."""
+    """A name that apps use. `route` lists `provider/model` in order: the next one is the fallback.
+
+    `max_output_tokens` is put in where a budget applies and neither request nor feature says one.
+    """
 
     route: list[str]
     kind: ModelKind = "chat"
     title: str | None = None
+    max_output_tokens: int | None = None
 
 
 Capability = Literal[
@@ -84,12 +91,96 @@ class Feature(msgspec.Struct, forbid_unknown_fields=True):
     response_format: dict[str, Any] | None = None
 
 
+WhenSpent = Literal["refuse", "free"]
+
+
+class PersonBudget(msgspec.Struct, forbid_unknown_fields=True):
+    """What each person of a tier may spend in a period.
+
+    `degrade_at` are fractions of it: at the first one cheaper models of the route answer, at the next ones
+    answers get shorter. When it is spent, `free` leaves what costs nothing.
+    """
+
+    usd: float
+    per: Period = "day"
+    degrade_at: list[float] = []
+    when_spent: WhenSpent = "refuse"
+
+
+class Budget(PersonBudget, forbid_unknown_fields=True, kw_only=True):
+    """What a scope may spend together: app, tier:NAME, feature:NAME, group:NAME, user:NAME.
+
+    `alert_at` are fractions at which an operator is told.
+    """
+
+    scope: str
+    alert_at: list[float] = []
+
+
+class RateLimit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How much a scope may ask together: app, address, tier:NAME, feature:NAME, group:NAME, user:NAME.
+
+    `address` is each caller's network by itself.
+    """
+
+    scope: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    concurrent: int | None = None
+    concurrent_streams: int | None = None
+
+
 class Tier(msgspec.Struct, forbid_unknown_fields=True):
-    """What people of a tier may do; what is left out is not limited."""
+    """What each person of a tier may do; what is left out is not limited."""
 
     models: list[str] | None = None
     features: list[str] | None = None
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    concurrent: int | None = None
+    concurrent_streams: int | None = None
+    budget: PersonBudget | list[PersonBudget] | None = None
+
+
+class Rates(msgspec.Struct, forbid_unknown_fields=True):
+    """US dollars for a million tokens, and for a call (`request`).
+
+    Left out, `cached`, `cache_write`, `audio_input`, `image_input` and `tool` are as `input`, and `reasoning`,
+    `audio_output` and `image_output` as `output`.
+    """
+
+    input: float
+    output: float = 0.0
+    cached: float | None = None
+    cache_write: float | None = None
+    audio_input: float | None = None
+    image_input: float | None = None
+    tool: float | None = None
+    reasoning: float | None = None
+    audio_output: float | None = None
+    image_output: float | None = None
+    request: float = 0.0
+
+
+class PriceChange(Rates, forbid_unknown_fields=True, kw_only=True):
+    """What holds from a day on, UTC, as 2026-12-01."""
+
+    since: str = msgspec.field(name="from")
+
+
+class Price(Rates, forbid_unknown_fields=True):
+    """What a model of a provider costs, and what it will."""
+
+    changes: list[PriceChange] = []
+
+
+class Alerts(msgspec.Struct, forbid_unknown_fields=True):
+    """Where an operator is told, besides the log: a webhook, whose calls are signed with `secret`."""
+
+    webhook: str | None = None
+    secret: str | None = None
 
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
@@ -185,6 +276,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     """All settings."""
 
     database: str = "sqlite:///frontdesk.db"
+    valkey: str | None = None
     cors: Cors = msgspec.field(default_factory=Cors)
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
@@ -193,6 +285,10 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     default_feature: str | None = None
     tiers: dict[str, Tier] = {}
     default_tier: str | None = None
+    rate_limits: list[RateLimit] = []
+    budgets: list[Budget] = []
+    prices: dict[str, Price] = {}
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
     auth: Auth = msgspec.field(default_factory=Auth)
     trusted_proxies: list[str] = []
     limits: Limits = msgspec.field(default_factory=Limits)
@@ -201,7 +297,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     shutdown_grace_s: float = 10.0
 
 
-_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s", "api")
+_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s", "api", "reports_cost")
 FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
     "openai": _OVER_HTTP,
     "openai-compatible": _OVER_HTTP,
