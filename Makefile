@@ -96,6 +96,7 @@ unused: ready
 docs: ready
 	@$(BIN)/python -m tools.check_docs
 	@$(BIN)/python -m tools.openapi
+	@$(BIN)/python -m tools.prices
 
 .PHONY: tree
 tree: ready

@@ -22,6 +22,8 @@ MUST_HAVE = (
     "frontdesk/web/chat/index.html",
     "frontdesk/py.typed",
     "frontdesk/storage/migrations/versions/*.py",
+    "frontdesk/limits/take.lua",
+    "frontdesk/prices/snapshot.json",
     "*.dist-info/licenses/LICENSE",
 )
 

@@ -3,8 +3,9 @@
     frame   length (4 bytes, big-endian), then one message as a MessagePack array [kind, fields...]
 
     server to process       process to server
-    Chat, Embed             Ready | Broken      once, at the start
+    Chat, Embed, Count      Ready | Broken      once, at the start
     Cancel                  Chunk*, Vectors*    of the job with this id, several jobs at a time
+                            Counted             the same
                             Done | Failed       ends a job; nothing is said of a cancelled one
 
 Pipes, because the event loop then tells of bytes and of the process's end through one object, and
@@ -35,6 +36,14 @@ class Embed(msgspec.Struct, frozen=True, array_like=True, tag="embed"):
 
     job_id: int
     texts: list[str]
+
+
+class Count(msgspec.Struct, frozen=True, array_like=True, tag="count"):
+    """Count the tokens of texts, in UTF-8, by the vocabulary of this name."""
+
+    job_id: int
+    texts: list[bytes]
+    encoding: str
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="cancel"):
@@ -68,6 +77,13 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     tokens: int
 
 
+class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="counted"):
+    """The tokens of all texts together."""
+
+    job_id: int
+    tokens: int
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="done"):
     """A job has ended well."""
 
@@ -83,10 +99,10 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="failed
     message: str
 
 
-Job = Chat | Embed
-Order = Chat | Embed | Cancel
-JobAnswer = Chunk | Vectors | Done | Failed
-Answer = Ready | Broken | Chunk | Vectors | Done | Failed
+Job = Chat | Embed | Count
+Order = Job | Cancel
+JobAnswer = Chunk | Vectors | Counted | Done | Failed
+Answer = Ready | Broken | JobAnswer
 
 _encoder = msgspec.msgpack.Encoder()
 _order_decoder = msgspec.msgpack.Decoder(Order)

@@ -65,14 +65,19 @@ class Engine(Protocol):
 def main() -> None:
     """Run until the input ends."""
     options = msgspec.json.decode(sys.argv[1], type=WorkerOptions)
+    run(options.parent_id, lambda: _load(options), "local")
+
+
+def run(parent_id: int, load: Callable[[], Engine], extra: str) -> None:
+    """Load, then work until the input ends. `extra` is what to install where a package is missing."""
     outbox = Outbox(_claim_output())
-    _follow(options.parent_id)
+    _follow(parent_id)
     os.chdir("/")  # keeps nobody's folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        engine = _load(options)
+        engine = load()
     except Exception as error:  # noqa: BLE001 - whatever it is, the server is told and the process ends
-        outbox.send(Broken(_told(error)))
+        outbox.send(Broken(_told(error, extra)))
         sys.exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # llama.cpp has set its own: Ctrl-C is the parent's matter
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -174,9 +179,9 @@ def _load(options: WorkerOptions) -> Engine:
     return cast("Engine", module.load(options))  # a module has no type: each engine's has load()
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception, extra: str) -> str:
     if isinstance(error, ImportError):
-        return f"{error.name or 'a package'} is not installed here: pip install 'frontdesk[local]'"
+        return f"{error.name or 'a package'} is not installed here: pip install 'frontdesk[{extra}]'"
     return f"{type(error).__name__}: {error}"[:500]
 
 

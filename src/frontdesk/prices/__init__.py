@@ -1,0 +1,1 @@
+"""What models cost: a price book of the providers' own prices, an operator's over them, and since when each held."""
