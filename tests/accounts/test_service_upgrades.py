@@ -269,7 +269,7 @@ async def test_an_upgrade_that_comes_second_moves_and_ends_nothing(database: Dat
     await database.write(Step(Query(insert(turn)), filled(turn, tenant="default", id="1", person=anonymous.person)))
 
     assert await store.upgrade(late, "u2", 2_000) is None
-    await store.move_rest(anonymous.person, "u2")
+    await store.move_rest(anonymous.person, "u2", 2_000)
 
     assert await count(database, turn, "default", anonymous.person) == 1
     assert await store.find_session("sess_late") == late

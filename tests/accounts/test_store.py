@@ -316,7 +316,7 @@ async def everything_of(store: AccountStore) -> list[object]:
     await ask("create_session", ended, 1_000)
     await ask("end_session", "sess_6", None, 3_000)
     await ask("upgrade", ended, "u1", 4_000)
-    await ask("move_rest", "anon_1", "u1")
+    await ask("move_rest", "anon_1", "u1", 5_000)
     await ask("find_person", "anon_1")
     await ask("find_person", "u1")
     await ask("list_persons", "", 9)

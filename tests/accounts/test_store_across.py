@@ -170,4 +170,4 @@ async def test_people_who_became_another_are_told_while_they_have_rows(database:
     await store.create_session(anonymous, 1_000)
     await store.upgrade(anonymous, "u1", 5_000)
 
-    assert await across.left_behind(0) == []
+    assert await across.left_behind(0, 5_000) == []

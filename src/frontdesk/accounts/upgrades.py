@@ -1,8 +1,8 @@
 """Upgrades: an anonymous person signs in, and all that they did becomes the user's.
 
 The anonymous sessions end with it, for a token that was stolen before would be a user's afterwards. Turns
-that still run at that moment write their rows later, under the person that they began with; a sweep
-moves those.
+that still run at that moment write their rows later, and spend, under the person that they began with; a
+sweep moves that.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ class Upgrades:
 
     async def sweep(self) -> None:
         """Move what was written for people after they became another. Cheap where nobody did lately."""
-        left = await self._all.left_behind(unix_ms(self._clock) - _SWEPT_FOR_MS)
+        now_ms = unix_ms(self._clock)
+        left = await self._all.left_behind(now_ms - _SWEPT_FOR_MS, now_ms)
         for tenant, anonymous, person in left:
-            await AccountStore(self._database, tenant).move_rest(anonymous, person)
+            await AccountStore(self._database, tenant).move_rest(anonymous, person, now_ms)
         if left:
             _log.info("upgrades_swept persons=%d", len(left))
 

@@ -37,6 +37,7 @@ from frontdesk.accounts.store.rows import (
     read_key,
 )
 from frontdesk.accounts.store.tenant import ENDED_BEFORE
+from frontdesk.ledger.store.windows import has_spent_as, running_windows
 from frontdesk.storage.database import Database
 from frontdesk.storage.lanes import Lane
 from frontdesk.storage.query import Parameters, Query, Row, Step
@@ -98,12 +99,13 @@ class AllTenants:
         rows = await self._read_all(_ENDED_BEFORE, {}, (0, "", ""), lambda row: (0, row[0], ""))
         return {tenant: int(value) for tenant, value in rows}
 
-    async def left_behind(self, since_ms: int) -> list[tuple[str, str, str]]:
-        """Persons who became another at this time or later, and still have rows: tenant, id, whom they became.
+    async def left_behind(self, since_ms: int, now_ms: int) -> list[tuple[str, str, str]]:
+        """Persons who became another at `since_ms` or later, and still have rows, or have spent something: tenant,
+        id, whom they became.
 
         A thousand at most; moving them makes room for the next.
         """
-        rows = await self._database.read(_LEFT_BEHIND, {"since_ms": since_ms})
+        rows = await self._database.read(_LEFT_BEHIND, {"since_ms": since_ms, **running_windows(now_ms)})
         return [(tenant, person_id, became) for tenant, person_id, became in rows]
 
     async def _read_all(
@@ -198,7 +200,10 @@ _LEFT_BEHIND = Query(
     .where(
         person.c.became.is_not(None),
         person.c.changed_at_ms >= bindparam("since_ms"),
-        or_(*(exists().where(table.c.tenant == person.c.tenant, table.c.person == person.c.id) for table in MOVED)),
+        or_(
+            has_spent_as(person.c.id, person.c.tenant),
+            *(exists().where(table.c.tenant == person.c.tenant, table.c.person == person.c.id) for table in MOVED),
+        ),
     )
     .order_by(person.c.changed_at_ms)
     .limit(_PAGE)

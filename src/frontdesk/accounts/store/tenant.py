@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, bindparam, exists, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert
 
-from frontdesk.accounts.store.moves import HAS_BECOME, MOVES
+from frontdesk.accounts.store.moves import HAS_BECOME, move_all
 from frontdesk.accounts.store.rows import (
     ENDED_COLUMNS,
     KEY_COLUMNS,
@@ -25,7 +25,7 @@ from frontdesk.accounts.store.rows import (
     write_names,
 )
 from frontdesk.storage.database import Database
-from frontdesk.storage.query import Query, Step, insert
+from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import app_key, person, session, setting
 
 ENDED_BEFORE = "revoked_before_ms"
@@ -185,24 +185,26 @@ class AccountStore:
         """Let the person of an anonymous session become this one, with all that is theirs.
 
         Returns the anonymous person's sessions, which are ended; None where this one had ended, or where they, or
-        the person that they should be, became somebody before. All steps are one transaction, and all from the
+        the person that they should be, became somebody before. All of it is one transaction, and its steps from the
         fourth on do nothing unless the third, or an earlier upgrade to the same person, has won. The person comes
         into being.
         """
         of_anonymous = {"of_tenant": self._tenant, "of_person": anonymous.person, "new_person": person_id}
-        _, _, won, ended, *_ = await self._database.write(
-            self._person(_ADD_PERSON, person_id, now_ms),
-            Step(_LOCK_BOTH, of_anonymous),
-            Step(_BECOME, {**of_anonymous, "of_session": anonymous.id, "now_ms": now_ms}),
-            Step(_END_ANONYMOUS, {**of_anonymous, "now_ms": now_ms}),
-            *(Step(move, of_anonymous) for move in MOVES),
-        )
-        return [read_ended(row) for row in ended] if won else None
 
-    async def move_rest(self, anonymous: str, person_id: str) -> None:
+        def become() -> Generator[Step, list[Row], list[Row] | None]:
+            yield self._person(_ADD_PERSON, person_id, now_ms)
+            yield Step(_LOCK_BOTH, of_anonymous)
+            won = yield Step(_BECOME, {**of_anonymous, "of_session": anonymous.id, "now_ms": now_ms})
+            ended = yield Step(_END_ANONYMOUS, {**of_anonymous, "now_ms": now_ms})
+            yield from move_all(self._tenant, anonymous.person, person_id, now_ms)
+            return ended if won else None
+
+        ended = await self._database.transact(become)
+        return None if ended is None else [read_ended(row) for row in ended]
+
+    async def move_rest(self, anonymous: str, person_id: str, now_ms: int) -> None:
         """Move what was written for an anonymous person after they became this one."""
-        of_anonymous = {"of_tenant": self._tenant, "of_person": anonymous, "new_person": person_id}
-        await self._database.write(*(Step(move, of_anonymous) for move in MOVES))
+        await self._database.transact(lambda: move_all(self._tenant, anonymous, person_id, now_ms))
 
     def _person(self, query: Query, person_id: str, now_ms: int, **values: str | int | None) -> Step:
         return Step(

@@ -1,0 +1,1 @@
+"""What is spent: budgets' windows, money put aside, and what became of it."""
