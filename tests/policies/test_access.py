@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from frontdesk.core.config import Config, Feature, Model, ModelKind, Tier
@@ -39,6 +41,28 @@ def person(tier: str | None = None, features: list[str] | None = None) -> Caller
 def test_each_caller_has_the_models_of_its_tier(caller: Caller, models: list[str]) -> None:
     assert ACCESS.models_of(caller) == models
     assert [name for name in (*MODELS, "unknown") if ACCESS.allows(caller, name, NO_FEATURE)] == models
+
+
+@pytest.mark.parametrize(
+    ("caller", "tier"),
+    [(person("paid"), "paid"), (person(None), "free"), (person("a tier that is gone"), "free"), (SERVER, None)],
+)
+@pytest.mark.parametrize("model", ["fast", "no such model"])
+def test_a_turn_says_which_tier_counts_also_where_it_is_refused(caller: Caller, tier: str | None, model: str) -> None:
+    turn = make_turn(caller=caller, model=model)
+
+    with contextlib.suppress(NotFound):
+        ACCESS.admit(turn)
+
+    assert turn.tier == tier
+
+
+def test_without_tiers_a_turn_has_none() -> None:
+    turn = make_turn(caller=person("free"))
+
+    Access(Config(models=MODELS)).admit(turn)
+
+    assert turn.tier is None
 
 
 def test_disallowed_and_unknown_models_are_told_alike() -> None:

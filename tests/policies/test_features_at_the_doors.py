@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -359,8 +359,8 @@ class KeptRows:
     def __init__(self) -> None:
         self.rows: list[Any] = []
 
-    def started(self, row: Any) -> None:
-        self.rows.append(row)
+    def started(self, tenant: str, turn_id: str, row: Callable[[], Any]) -> None:
+        self.rows.append(row())
 
     def settled(self, row: Any, attempts: Any) -> None:
         self.rows.append((row, attempts))

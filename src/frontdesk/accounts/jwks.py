@@ -3,7 +3,7 @@
 Theory of operation. A set is fetched at the start and then every ten minutes, or as often as its provider says. A
 token that names a key which is not there may be of a key that is new: it waits for a fetch that begins after it came.
 All that wait share that one. How many fetches there are is not the senders' to decide: two may come at once, then one
-every 20 seconds, which are at most five in any minute (GCRA, see core/gcra.py). So who sends tokens with invented
+every 20 seconds, which are at most five in any minute (GCRA, see limits/counters.py). So who sends tokens with invented
 keys only makes them wait for their refusal, and nobody's good token is refused for it.
 
     waiting for the pace ──► fetching ──► done: new keys, or a failure and the old keys

@@ -34,9 +34,11 @@ class Access:
         return bool(self._features)
 
     def admit(self, turn: Turn) -> None:
-        """Raise Forbidden for a feature that this caller has not, NotFound for such a model, BadRequest for a
-        model of another kind and a feature that is missing or unknown.
+        """Say which tier counts for the turn. Raise Forbidden for a feature that this caller has not, NotFound for
+        such a model, BadRequest for a model of another kind and a feature that is missing or unknown.
         """
+        if turn.caller.role == "user":
+            turn.tier = tier_of(turn.caller, self._tiers, self._default_tier) or None
         self.check_feature(turn.caller, turn.feature, _NAMED_IN[turn.door])
         if not self.allows(turn.caller, turn.model, turn.feature):
             raise NotFound(

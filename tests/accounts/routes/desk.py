@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from frontdesk.accounts.anonymous import AnonymousLimit
+from frontdesk.accounts.anonymous import AnonymousLimit, ExchangeLimit
 from frontdesk.accounts.attestations import Attestations
 from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.issuers import Issuers
@@ -21,6 +21,7 @@ from frontdesk.accounts.service import Accounts
 from frontdesk.core.config import Attestation, ClaimNames, Config, Issuer, parse_config
 from frontdesk.http.edge import Edge
 from frontdesk.http.starlette import Routes
+from frontdesk.limits.in_process import InProcessCounters
 from frontdesk.policies.access import Access
 from frontdesk.storage.database import Database
 from tests.accounts.identity_provider import AUDIENCE, ISSUER, HandTime, SigningKey, es256, key_set, rs256
@@ -64,9 +65,12 @@ class Desk:
             origins=config.cors.origins,
         )
         auth = config.auth
-        limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, self.clock)
+        counters = InProcessCounters(self.clock)
+        limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, counters)
         routes = [
-            *SessionRoutes(self.accounts, self.gate, config, self.clock, self._allows_anonymous, limit).routes(),
+            *SessionRoutes(
+                self.accounts, self.gate, config, self.clock, self._allows_anonymous, limit, ExchangeLimit(counters)
+            ).routes(),
             *PeopleRoutes(self.accounts, self.gate, config, Access(config)).routes(),
             *KeyRoutes(self.accounts, self.gate, self.clock).routes(),
         ]

@@ -27,6 +27,9 @@ async def key_of(desk: Desk, tenant: str, role: Any, scopes: frozenset[str] | No
     return (await desk.accounts.create_key(tenant, "test", role, scopes, 600))[1]
 
 
+# Where nothing is limited.
+UNLIMITED = {"limits": [], "budgets": [], "works": {"models": ["fast", "best"], "free_models": []}}
+
 # --- me -----------------------------------------------------------------------------------------
 
 
@@ -39,6 +42,7 @@ async def test_a_key_learns_what_it_may(desk: Desk) -> None:
         "expires_at": int(desk.clock.now()) + 600,
         "models": ["fast", "best"],
         "scopes": ["keys", "turns"],
+        **UNLIMITED,
     }
     assert await desk.me(ADMIN_KEY) == {
         "role": "operator",
@@ -46,6 +50,7 @@ async def test_a_key_learns_what_it_may(desk: Desk) -> None:
         "expires_at": None,
         "models": ["fast", "best"],
         "scopes": None,
+        **UNLIMITED,
     }
 
 
@@ -88,6 +93,7 @@ async def test_a_user_of_an_identity_provider_learns_the_same(desk: Desk) -> Non
         "groups": ["g"],
         "features": ["drafts"],
         "app": None,
+        **UNLIMITED,
     }
 
 

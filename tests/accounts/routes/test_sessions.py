@@ -67,6 +67,9 @@ async def test_a_key_says_what_the_session_may(desk: Desk) -> None:
         "groups": ["b", "a"],
         "features": ["chat", "drafts"],
         "app": "phone",
+        "limits": [],
+        "budgets": [],
+        "works": {"models": ["fast", "best"], "free_models": []},
     }
 
 

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from frontdesk.accounts.routes.allowances import Allowances
 from frontdesk.accounts.routes.answers import check_names, listed, missing, page_of, seconds, secret
 from frontdesk.accounts.service import Accounts
 from frontdesk.accounts.store import PersonRow, SessionRow
@@ -30,11 +31,14 @@ class UserBody(msgspec.Struct, forbid_unknown_fields=True):
 class PeopleRoutes:
     """The routes of people."""
 
-    def __init__(self, accounts: Accounts, callers: Callers, config: Config, access: Access) -> None:
+    def __init__(
+        self, accounts: Accounts, callers: Callers, config: Config, access: Access, allowances: Allowances | None = None
+    ) -> None:
         self._accounts = accounts
         self._callers = callers
         self._config = config
         self._access = access
+        self._allowances = allowances or Allowances()
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
@@ -50,12 +54,14 @@ class PeopleRoutes:
     async def me(
         self, _: Request, caller: Annotated[Caller, May("user", "server", "operator", "reviewer")]
     ) -> Response:
-        """Who calls, and what they may."""
+        """Who calls, what they may, and how much of it is left."""
+        models = self._access.models_of(caller)
         told: dict[str, Any] = {
             "role": caller.role,
             "id": caller.credential_id,
             "expires_at": None if math.isinf(caller.expires_at) else int(caller.expires_at),
-            "models": self._access.models_of(caller),
+            "models": models,
+            **await self._allowances.left(caller, models),
         }
         if caller.role == "user":
             told |= {

@@ -11,7 +11,6 @@ a user's session          none: it goes into a cookie, where it came in a header
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontdesk.accounts import cookies
-from frontdesk.accounts.anonymous import AnonymousLimit
+from frontdesk.accounts.anonymous import AnonymousLimit, ExchangeLimit
 from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.keys import DEFAULT_TENANT
 from frontdesk.accounts.people import NAME_RULE, is_name
@@ -29,8 +28,7 @@ from frontdesk.accounts.routes.answers import check_names, missing, secret
 from frontdesk.accounts.service import Accounts, NewSession, Session, missing_credential
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import Config
-from frontdesk.core.errors import BadRequest, Forbidden, RateLimited, Unauthenticated
-from frontdesk.core.gcra import ArrivalTimes
+from frontdesk.core.errors import BadRequest, Forbidden, Unauthenticated
 from frontdesk.http.callers import GuardedRoute, May, guarded, open_to_all
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import read_json
@@ -41,8 +39,6 @@ _DEFAULT_EXPIRES_IN_S = 3600
 _MOST_NAMES = 64
 _DEVICE_CHARS = range(16, 129)
 _SESSION_ID = "sess_"
-_EXCHANGES = 60
-_HOUR_S = 3600.0
 
 
 class SessionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,6 +87,7 @@ class SessionRoutes:
         clock: Clock,
         allows_anonymous: Callable[[Request], bool],
         anonymous_limit: AnonymousLimit | None,
+        exchange_limit: ExchangeLimit,
     ) -> None:
         self._accounts = accounts
         self._gate = gate
@@ -98,7 +95,7 @@ class SessionRoutes:
         self._clock = clock
         self._allows_anonymous = allows_anonymous
         self._anonymous_limit = anonymous_limit
-        self._exchanges: ArrivalTimes[tuple[str, str | None]] = ArrivalTimes(clock, _HOUR_S)
+        self._exchange_limit = exchange_limit
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
@@ -242,13 +239,8 @@ class SessionRoutes:
 
     async def _begin_of_issuers_user(self, asked: SessionBody, caller: Caller) -> Session:
         _refuse_choices(asked)
-        wait_s = self._exchanges.take((caller.tenant, caller.person), _EXCHANGES)
-        if wait_s is not None:
-            raise RateLimited(
-                f"{_EXCHANGES} sessions an hour may begin with tokens of one user, and have. Go on with one of them, "
-                f"or try again in {math.ceil(wait_s)} s.",
-                retry_after_s=wait_s,
-            )
+        assert caller.person is not None
+        await self._exchange_limit.admit(caller.tenant, caller.person)
         return await self._accounts.begin_session(
             NewSession(
                 caller.tenant,
@@ -274,7 +266,7 @@ class SessionRoutes:
         _check_device(asked.device)
         app = await self._gate.check_attestation(head, None)
         if self._anonymous_limit is not None:
-            self._anonymous_limit.admit("" if request.client is None else request.client.host, asked.device)
+            await self._anonymous_limit.admit("" if request.client is None else request.client.host, asked.device)
         return await self._accounts.begin_session(
             NewSession(
                 DEFAULT_TENANT,

@@ -1,0 +1,254 @@
+"""Budgets: a turn that may cost money goes on once the most that it can cost is put aside, in each of its windows.
+
+    which budgets apply ─► what is asked, priced and bounded ─► one transaction that decides ─► routes, length, funds
+        none: nothing is done                                     refused: nothing is put aside
+
+Last of the policies, so that nobody refuses a turn for which money is held. What was put aside goes back, and what
+the turn cost is spent, where its rows are written (`usage.recorder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from frontdesk.core.clock import Clock, unix_ms
+from frontdesk.core.config import Config, ModelKind
+from frontdesk.core.config.features import NO_FEATURE
+from frontdesk.core.errors import Refused, store_unavailable
+from frontdesk.ledger.holds import Balance, Facts, Reservation, Treasury, Window
+from frontdesk.policies.applied import Applied, AppliedBudgets
+from frontdesk.policies.budget_words import notices, refused, standing, unpriced
+from frontdesk.policies.funds import Funds
+from frontdesk.policies.menus import Menus, Prices
+from frontdesk.policies.spending import Call, Cap, Grant, Refusal, decide
+from frontdesk.policies.step_log import FoundSpent, StepLog
+from frontdesk.policies.tiers import tier_of
+from frontdesk.policies.unbounded import refuse_unbounded
+from frontdesk.storage.errors import StorageError
+from frontdesk.tokens.encodings import encoding_of
+from frontdesk.turn.items import Prompt, Request
+from frontdesk.turn.sizes import size_of, texts_in
+from frontdesk.turn.turn import Caller, Turn
+
+# What is put in where neither request, feature nor model says how long an answer may be.
+_PUT_IN = 4096
+# A turn that ends by its time-out settles right after it.
+_GRACE_MS = 60_000
+# What a byte bound may be above an exact count, which only then is worth its while.
+_BYTES_PER_TOKEN = 4
+_SMALL_CALL = 1_000
+_NOTHING: Mapping[str, Any] = {}
+
+
+class TokenCounter(Protocol):
+    """Counts tokens exactly, elsewhere than on the loop."""
+
+    async def count(self, texts: Sequence[str], encoding: str) -> int | None:
+        """The tokens of these texts together; None where they cannot be counted now."""
+        ...
+
+
+class Models(Protocol):
+    """Knows who may use what (`Access`)."""
+
+    def models_of(self, caller: Caller, feature: str | None = None) -> list[str]:
+        """The models that a caller may use for this feature, or for any that is theirs."""
+        ...
+
+    def features_of(self, caller: Caller) -> list[str]:
+        """The features that a caller may name."""
+        ...
+
+
+class Standings(NamedTuple):
+    """The budgets that a caller falls under, for JSON, and the models that would answer a small question now."""
+
+    budgets: list[dict[str, object]]
+    answering: list[str]
+
+
+class Budgets:
+    """Lets turns pass whose cost is covered.
+
+    Without a `counter` nothing is counted exactly. `found_spent` is told of budgets that are used up, once each.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        prices: Prices,
+        treasury: Treasury,
+        models: Models,
+        clock: Clock,
+        counter: TokenCounter | None = None,
+        found_spent: FoundSpent | None = None,
+    ) -> None:
+        self._applied = AppliedBudgets(config, clock)
+        self._routes = {name: model.route for name, model in config.models.items()}
+        self._menus = Menus(self._routes, prices)
+        self._kinds: dict[str, ModelKind] = {name: model.kind for name, model in config.models.items()}
+        self._put_in = {name: model.max_output_tokens or _PUT_IN for name, model in config.models.items()}
+        self._decided = {name: feature.parameters for name, feature in config.features.items()}
+        self._tiers = config.tiers
+        self._default_tier = config.default_tier
+        self._treasury = treasury
+        self._models = models
+        self._clock = clock
+        self._counter = counter
+        self._lasts_ms = int(config.limits.turn_timeout_s * 1000) + _GRACE_MS
+        self._log = StepLog(found_spent)
+
+    # --- turns ----------------------------------------------------------------------------------
+
+    def admit(self, turn: Turn) -> Awaitable[None] | None:
+        """Put aside the most that the turn can cost, and settle by which routes and how long it may answer.
+
+        Raises QuotaSpent where a budget does not have it, Forbidden where nobody knows what it would cost, Unavailable
+        where the store cannot be written. Nothing is then put aside; nor where the wait is cancelled.
+        """
+        if not self._applied.are_any:
+            return None
+        applied = self._applied.of(turn.caller, turn.tier, turn.feature)
+        return self._admit(turn, applied) if applied else None
+
+    def settle(self, turn: Turn) -> None:
+        """Nothing to do: money goes back with the row that says what the turn cost."""
+
+    async def _admit(self, turn: Turn, applied: tuple[Applied, ...]) -> None:
+        call = self._call(turn)
+        if call.menu.paid:
+            refuse_unbounded(turn.request, self._decided.get(turn.feature, _NOTHING))
+        caps = [each.cap for each in applied]
+        reservation = self._reservation(turn, tuple([each.window for each in applied]), call)
+        outcome = await self._reserve(reservation, caps, call)
+        if outcome.micros == 0 and (counted := await self._counted(turn, call, applied, outcome.balances)) is not None:
+            call = counted
+            outcome = await self._reserve(reservation, caps, call)
+        self._log.tell(turn.caller.tenant, applied, outcome, call)
+        if isinstance(outcome, Refusal):
+            raise self._refusal(turn, applied, call, outcome)
+        if outcome.max_output_tokens is not None:
+            turn.request = msgspec.structs.replace(turn.request, max_output_tokens=outcome.max_output_tokens)
+        turn.routes = outcome.routes
+        turn.funds = Funds(turn, reservation, call, outcome, caps, self._treasury)
+        if turn.wants_status and outcome.measures:
+            turn.notices.extend(notices(outcome, applied))
+
+    async def _reserve(self, reservation: Reservation, caps: Sequence[Cap], call: Call) -> Grant | Refusal:
+        def choose(balances: Sequence[Balance]) -> Grant | Refusal:
+            return decide(balances, caps, call)
+
+        try:
+            return await self._treasury.reserve(reservation, choose)
+        except StorageError:
+            raise store_unavailable() from None
+
+    def _call(self, turn: Turn) -> Call:
+        request = turn.request
+        menu = self._menus.of(turn.model, turn.started_at, _service_tier(request))
+        bound = size_of(turn).bound
+        if isinstance(request, Prompt):
+            return Call(menu, bound, request.max_output_tokens, self._put_in[turn.model], request.choices)
+        return Call(menu, bound, 0, 0)
+
+    def _reservation(self, turn: Turn, windows: tuple[Window, ...], call: Call) -> Reservation:
+        caller, request = turn.caller, turn.request
+        facts = Facts(
+            door=turn.door,
+            caller=caller.role,
+            credential=caller.credential_id,
+            person=caller.person,
+            feature=turn.feature,
+            tier=turn.tier,
+            model=turn.model,
+            is_streaming=request.stream,
+            started_at_ms=int(turn.started_at * 1000),
+            route=call.menu.routes[0] if call.menu.routes else "",
+        )
+        return Reservation(caller.tenant, turn.id, windows, facts, unix_ms(self._clock) + self._lasts_ms)
+
+    # --- where the bound does not fit -----------------------------------------------------------
+
+    async def _counted(
+        self, turn: Turn, call: Call, applied: Sequence[Applied], balances: Sequence[Balance]
+    ) -> Call | None:
+        """The call with its input counted exactly, where that may make the difference and can be done."""
+        if self._counter is None or not call.menu.paid:
+            return None
+        hoped = msgspec.structs.replace(call, input_tokens=-(-call.input_tokens // _BYTES_PER_TOKEN))
+        if any(each.cap.left(balance) < hoped.least for each, balance in zip(applied, balances, strict=True)):
+            return None
+        if all(each.cap.left(balance) >= call.least for each, balance in zip(applied, balances, strict=True)):
+            return None  # it was no matter of its length
+        encodings = {encoding_of(each.route.partition("/")[2]) for each in call.menu.paid}
+        texts, rest = texts_in(turn.request)
+        most = 0
+        for encoding in encodings:
+            tokens = None if encoding is None else await self._counter.count(texts, encoding)
+            if tokens is None:
+                return None
+            most = max(most, tokens + rest)
+        return msgspec.structs.replace(call, input_tokens=most)
+
+    # --- refusals -------------------------------------------------------------------------------
+
+    def _refusal(self, turn: Turn, applied: Sequence[Applied], call: Call, refusal: Refusal) -> Refused:
+        if not refusal.blockers:
+            return unpriced(turn.model, self._routes[turn.model], _service_tier(turn.request))
+        blockers = [(applied[place], refusal.balances[place]) for place in refusal.blockers]
+        caps = [each.cap for each in applied]
+        answering = [
+            name
+            for name in self._models.models_of(turn.caller, turn.feature)
+            if self._kinds[name] == self._kinds[turn.model] and self._answers(name, turn, call, caps, refusal.balances)
+        ]
+        return refused(turn.caller, blockers, call, answering, unix_ms(self._clock))
+
+    def _answers(self, model: str, turn: Turn, call: Call, caps: Sequence[Cap], balances: Sequence[Balance]) -> bool:
+        """Whether another model would answer the same."""
+        menu = self._menus.of(model, turn.started_at, _service_tier(turn.request))
+        other = msgspec.structs.replace(call, menu=menu, put_in=self._put_in[model])
+        return isinstance(decide(balances, caps, other), Grant)
+
+    # --- how they stand -------------------------------------------------------------------------
+
+    async def standing(self, caller: Caller, feature: str | None = None) -> Standings:
+        """How the budgets stand that a caller falls under, for one feature or for all that are theirs.
+
+        Raises Unavailable where the store cannot be read.
+        """
+        tier = tier_of(caller, self._tiers, self._default_tier) if caller.role == "user" else None
+        features = [feature] if feature is not None else self._models.features_of(caller) or [NO_FEATURE]
+        of_features = {name: self._applied.of(caller, tier, name) for name in features}
+        every = list(dict.fromkeys(each for applied in of_features.values() for each in applied))
+        windows = [each.window for each in every]
+        try:
+            balances = dict(zip(windows, await self._treasury.balances(caller.tenant, windows), strict=True))
+        except StorageError:
+            raise store_unavailable() from None
+        answering = dict.fromkeys(
+            model
+            for name, applied in of_features.items()
+            for model in self._models.models_of(caller, name)
+            if self._answers_a_small_call(model, applied, balances)
+        )
+        return Standings(
+            [standing(each, balances[each.window], caller) for each in every],
+            [name for name in self._kinds if name in answering],
+        )
+
+    def _answers_a_small_call(self, model: str, applied: Sequence[Applied], balances: Mapping[Window, Balance]) -> bool:
+        if not applied:
+            return True
+        asked = 0 if self._kinds[model] == "embeddings" else None
+        call = Call(self._menus.of(model, self._clock.now()), _SMALL_CALL, asked, self._put_in[model])
+        seen = [balances[each.window] for each in applied]
+        return isinstance(decide(seen, [each.cap for each in applied], call), Grant)
+
+
+def _service_tier(request: Request) -> str | None:
+    asked = request.parameters.get("service_tier") if request.parameters else None
+    return asked if isinstance(asked, str) else None
