@@ -56,7 +56,10 @@ EDGE = Edge(
 )
 
 
-@pytest.mark.parametrize(("name", "attribute"), [("Authorization", "authorization"), ("Frontdesk-Feature", "feature")])
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [("Authorization", "authorization"), ("Frontdesk-Feature", "feature"), ("Frontdesk-Events", "events")],
+)
 def test_a_header_that_decides_may_come_once(name: str, attribute: str) -> None:
     header = (name.lower().encode(), b"x")
 

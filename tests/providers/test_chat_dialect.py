@@ -30,7 +30,9 @@ from frontdesk.turn.events import (
 from frontdesk.turn.items import Format, Image, Message, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
 from tests.providers import recorded
 
-EXPECTED_USAGE = UsageReported(Usage(19, 10, cached_tokens=4, reasoning_tokens=2, raw=recorded.USAGE))
+EXPECTED_USAGE = UsageReported(
+    Usage(19, 10, cached_tokens=4, reasoning_tokens=2, audio_input_tokens=0, audio_output_tokens=0, raw=recorded.USAGE)
+)
 
 
 def decode(*pieces: bytes) -> tuple[list[Event], ProviderError | None]:

@@ -13,7 +13,7 @@ import pytest
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import OPENAI
-from frontdesk.turn.events import EmbeddingsProduced, Event, TextDelta, TurnCompleted
+from frontdesk.turn.events import EmbeddingsProduced, Event, TextDelta, TurnCompleted, UsageReported
 from frontdesk.turn.items import EmbeddingRequest, Message, Prompt, Request
 from tests.fakes import HandClock
 from tests.providers import recorded, recorded_responses
@@ -64,6 +64,7 @@ async def provider(
     *,
     clock: HandClock | None = None,
     lost_bytes: int = 0,
+    reports_cost: bool | None = None,
 ) -> AsyncIterator[tuple[OpenAIProvider, Server]]:
     served = Server(answers, lost_bytes)
     server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
@@ -76,6 +77,7 @@ async def provider(
         idle_timeout_s=3600 if lost_bytes else 5,
         error_timeout_s=0.05 if lost_bytes else 5,
         clock=clock or HandClock(),
+        reports_cost=reports_cost,
     )
     try:
         yield asked, served
@@ -392,3 +394,69 @@ async def test_embeddings_pass_their_parameters() -> None:
         "encoding_format": "base64",
         "dimensions": 1,
     }
+
+
+# --- what was charged -----------------------------------------------------------------------------
+
+COSTLY_CHAT = {
+    "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.25},
+}
+COSTLY_RESPONSE = recorded_responses.response(
+    "completed",
+    [recorded_responses.message("x")],
+    usage={"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "cost": 0.25},
+)
+COSTLY: dict[str, tuple[str, bytes, Request]] = {
+    "chat": (CHAT, json.dumps(COSTLY_CHAT).encode(), prompt("chat", stream=False)),
+    "chat stream": (
+        CHAT,
+        recorded.raw(
+            {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]},
+            {"choices": [], "usage": COSTLY_CHAT["usage"]},
+        )
+        + recorded.DONE,
+        prompt("chat"),
+    ),
+    "responses": (RESPONSES, json.dumps(COSTLY_RESPONSE).encode(), prompt("responses", stream=False)),
+    "responses stream": (
+        RESPONSES,
+        recorded_responses.stream(recorded_responses.event("response.completed", response=COSTLY_RESPONSE)),
+        prompt("responses"),
+    ),
+    "embeddings": (
+        "/v1/embeddings",
+        b'{"data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":1,"total_tokens":1,"cost":0.25}}',
+        EmbeddingRequest(["x"]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("reports_cost", "micros"), [(True, 250_000), (False, None), (None, None)])
+@pytest.mark.parametrize(("path", "body", "request_"), COSTLY.values(), ids=COSTLY)
+async def test_what_was_charged_is_told_where_the_providers_word_counts(
+    path: str, body: bytes, request_: Request, reports_cost: bool | None, micros: int | None
+) -> None:
+    async with provider({path: [(200, body)]}, reports_cost=reports_cost) as (asked, _):
+        events = await events_of(asked, request_)
+
+    assert [event.usage.cost_micros for event in events if isinstance(event, UsageReported)] == [micros]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "reports_cost", "does"),
+    [
+        ("https://openrouter.ai/api/v1", None, True),
+        ("https://openrouter.ai/api/v1", False, False),
+        ("https://openrouter.ai.example/v1", None, False),
+        ("https://api.openai.com/v1", None, False),
+    ],
+)
+async def test_openrouters_word_counts_unless_it_is_said_otherwise(
+    base_url: str, reports_cost: bool | None, does: bool
+) -> None:
+    asked = OpenAIProvider(base_url, KEY, OPENAI, "chat", idle_timeout_s=1, reports_cost=reports_cost)
+    try:
+        assert asked._reports_cost is does
+    finally:
+        await asked.close()

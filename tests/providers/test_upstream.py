@@ -250,10 +250,11 @@ async def test_a_server_that_closes_after_each_answer_costs_no_request() -> None
 async def test_a_new_connection_that_closes_without_an_answer_is_not_tried_again() -> None:
     """What was sent may have been understood and billed."""
     async with server(saying(then_closes=True)) as (served, upstream):
-        with pytest.raises(ProviderError):
+        with pytest.raises(ProviderError) as failure:
             await ask(upstream)
 
         assert len(served.requests) == 1
+        assert failure.value.is_sent
 
 
 async def test_a_request_that_was_worked_on_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +402,7 @@ async def test_silence_times_out(before: bytes) -> None:
             await served_once
 
         assert (failure.value.status, failure.value.code) == (504, "provider_timeout")
+        assert failure.value.is_sent
         assert not upstream._free
 
 
@@ -476,6 +478,7 @@ async def test_nobody_listening_is_a_failure_that_tells_no_address() -> None:
         await ask(upstream)
 
     assert failure.value.reason == "the provider cannot be reached: ConnectionRefusedError"
+    assert not failure.value.is_sent
     await upstream.close()
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
 import pytest
 
 from frontdesk.core.errors import Unavailable
@@ -18,6 +19,7 @@ from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Provider
 from frontdesk.turn.turn import Interruption
 from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
+from tests.funds import FundingPolicy
 
 
 class Gate:
@@ -196,6 +198,96 @@ async def test_a_silent_stream_is_kept_alive_until_it_speaks() -> None:
     assert sink.is_complete
     reader.gone.set()
     await visit
+
+
+class Endless:
+    """Says three characters whenever it is told to."""
+
+    def __init__(self) -> None:
+        self.open_answers = 0
+        self.said = 0
+        self.may_say = asyncio.Semaphore(0)
+
+    async def answer(self, request: Request, model: str) -> AsyncGenerator[list[Event], None]:
+        self.open_answers += 1
+        try:
+            yield [MessageStarted(0, "msg_1"), TextDelta(0, "abc")]
+            while True:
+                await self.may_say.acquire()
+                self.said += 1
+                yield [TextDelta(0, "abc")]
+        finally:
+            self.open_answers -= 1
+
+
+def funded(provider: Provider, diary: list[str]) -> LiveTurns:
+    router = FallbackRouter({"fast": [Route("p", provider, "m")]})
+    return LiveTurns(Line([DiaryPolicy("x", diary), FundingPolicy()], [], router), TurnTimes(600, 600, 60))
+
+
+@pytest.mark.parametrize(("tokens", "more"), [(10, 26), (4, 10), (3, 8)])
+async def test_a_drain_ends_when_the_tokens_put_aside_are_used_up(tokens: int, more: int) -> None:
+    """At 8 characters each: 3 + 26 x 3 characters are more than 10 tokens."""
+    diary: list[str] = []
+    provider, reader, turn, sink = Endless(), Reader(), make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=tokens)
+    live = funded(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive))
+    while not sink.events:
+        await asyncio.sleep(0)
+    reader.gone.set()
+    await visit
+
+    while live.find(turn.id) is not None:
+        provider.may_say.release()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert provider.said == more
+    assert provider.open_answers == 0
+    assert (turn.status, diary[-1]) == ("abandoned", "settle x abandoned")
+    assert turn.interruption is Interruption.HANGUP
+
+
+async def test_a_hang_up_after_the_tokens_put_aside_are_used_up_drains_nothing() -> None:
+    diary: list[str] = []
+    provider, reader, turn, sink = Endless(), Reader(), make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=1)
+    live = funded(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive))
+    provider.may_say.release()
+    provider.may_say.release()
+    while provider.said < 2:
+        await asyncio.sleep(0)
+
+    reader.gone.set()
+    await visit
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert live.find(turn.id) is None
+    assert (provider.said, provider.open_answers) == (2, 0)
+    assert diary[-1] == "settle x abandoned"
+
+
+async def test_a_hang_up_while_a_turn_is_admitted_bounds_its_drain_as_well() -> None:
+    diary: list[str] = []
+    provider, reader, turn, sink = Endless(), Reader(), make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=3)
+    router = FallbackRouter({"fast": [Route("p", provider, "m")]})
+    line = Line([DiaryPolicy("x", diary, waits=True), FundingPolicy()], [], router)
+    live = LiveTurns(line, TurnTimes(600, 600, 60))
+
+    reader.gone.set()
+    await live.carry(turn, sink, reader.receive)
+    assert diary == []
+    for _ in range(20):
+        provider.may_say.release()
+    while live.find(turn.id) is not None:
+        await asyncio.sleep(0)
+
+    assert provider.said == 8
+    assert diary == ["admit x", "settle x abandoned"]
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(Interruption, repeat=2)))

@@ -274,3 +274,12 @@ async def test_a_tool_that_the_caller_offers_keeps_its_name() -> None:
 
     assert sink.events[0] == ToolCallStarted(0, "fc_1", "call_1", name)
     assert texts_of(sink.events) == {(0, "ToolArgumentsDelta"): WITHHELD}
+
+
+async def test_a_turn_keeps_the_service_tier_that_was_named_last() -> None:
+    turn = make_turn()
+    outgoing = Outgoing(turn, [], ListSink(), lambda: None)
+
+    await outgoing.push([AnswerDescribed("auto"), AnswerDescribed("priority"), AnswerDescribed(None, "fp_1")])
+
+    assert turn.served_tier == "priority"

@@ -6,18 +6,37 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
+import msgspec
 import pytest
 
 from frontdesk.core.errors import BadRequest, ProviderError, RateLimited
+from frontdesk.core.money import Price, Rates
+from frontdesk.policies.tracing import Tracing
 from frontdesk.providers.router import FallbackRouter, Route
-from frontdesk.turn.events import Event, MessageStarted, TextDelta, TurnCancelled, TurnCompleted
+from frontdesk.turn.events import (
+    ChoiceFinished,
+    Event,
+    ItemFinished,
+    MessageStarted,
+    TextDelta,
+    TurnCancelled,
+    TurnCompleted,
+    TurnIncomplete,
+    Usage,
+    UsageReported,
+)
 from frontdesk.turn.run import Line, run_turn
 from frontdesk.turn.seams import Policy
 from frontdesk.turn.sinks import BodySink, StreamSink
-from frontdesk.turn.turn import Interruption, Turn
+from frontdesk.turn.sizes import measure
+from frontdesk.turn.turn import Attempt, Interruption, Turn
+from frontdesk.usage.costs import usage_of
+from frontdesk.usage.recorder import TurnRecorder
+from frontdesk.usage.store import TurnStore
 from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
 from frontdesk.wire.openai_responses_render import ResponsesStream
-from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
+from tests.fakes import DiaryPolicy, HandClock, ListSink, PlayedProvider, answer_events, make_turn
+from tests.funds import FundingPolicy, ListTreasury, PricesByRoute
 
 
 def line_of(provider: PlayedProvider, *policies: Policy, fallback: PlayedProvider | None = None) -> Line:
@@ -221,6 +240,131 @@ async def test_cancellation_at_every_await_settles_once(
         if run.waits < cut:
             break
     assert cut > 6
+
+
+class NoRows:
+    """A database that has time."""
+
+    failure = None
+
+    def enqueue_rows(self, *_: object) -> None:
+        """Nobody looks."""
+
+
+@pytest.mark.parametrize("why", [None, *Interruption])
+@pytest.mark.parametrize(
+    ("ends", "uncut_cost"),
+    [
+        ("answered", 3),
+        ("fell back", 5 + 2),  # 5 were read by the one that failed, 2 written by the other
+        ("not covered", 0),
+        ("refused", 0),
+        ("cut", measure(make_turn().request).estimate),
+    ],
+)
+async def test_money_put_aside_is_settled_once_however_a_turn_ends(
+    why: Interruption | None, ends: str, uncut_cost: int
+) -> None:
+    cut = 0
+    while True:
+        cut += 1
+        diary: list[str] = []
+        treasury = ListTreasury()
+        store = TurnStore(NoRows(), owner="proc_1", clock=HandClock())  # type: ignore[arg-type]
+        tracing = Tracing(TurnRecorder(store, NoRows(), PRICES, treasury))  # type: ignore[arg-type]
+        funding = FundingPolicy(uncovered=["one/m1"] if ends == "not covered" else [], slow=["one/m1", "two/m2"])
+        refusal = RateLimited("wait") if ends == "refused" else None
+        policies = [tracing, DiaryPolicy("x", diary, waits=True), funding, DiaryPolicy("y", diary, refusal=refusal)]
+        broken = PlayedProvider([[MessageStarted(0, "msg_0"), UsageReported(Usage(5, 0))], ProviderError("down")])
+        good = PlayedProvider(answer_events(*["long " * 50] * 4) if ends == "cut" else answer_events("a", "b"))
+        line = line_of(broken, *policies, fallback=good) if ends == "fell back" else line_of(good, *policies)
+        turn, sink = make_turn(), ListSink()
+        if ends == "cut":
+            turn.request = msgspec.structs.replace(turn.request, max_output_tokens=1)
+            turn.has_reader = False
+
+        def interrupt(turn: Turn = turn) -> None:
+            turn.interruption = why
+
+        run = CutAt(run_turn(turn, line, sink), cut, interrupt)
+        try:
+            await run
+        except asyncio.CancelledError:
+            assert why is None
+        store.close()
+
+        settled = [(each.reservation.turn, each.micros) for each in treasury.settlements]
+        cost = sum(_cost_of(attempt, turn) for attempt in turn.attempts)
+        assert settled == ([] if turn.funds is None else [(turn.id, cost)])
+        assert (good.open_answers, broken.open_answers) == (0, 0)
+        if run.waits < cut:
+            break
+    assert cut >= 3
+    assert [each.micros for each in treasury.settlements] == [uncut_cost]
+
+
+PRICES = PricesByRoute({"one/m1": Price(Rates(input=1_000_000)), "two/m2": Price(Rates(output=1_000_000))})
+
+
+def _cost_of(attempt: Attempt, turn: Turn) -> int:
+    """In these prices only reading costs at the one, only writing at the other."""
+    usage = usage_of(turn, attempt)
+    if usage is None:
+        return 0
+    return usage.input_tokens if attempt.provider == "one" else usage.output_tokens
+
+
+async def test_an_answer_without_end_is_cut_and_its_provider_closed() -> None:
+    """8 characters for each token that was put aside, and 4,096: no honest answer is as long."""
+    endless: list[list[Event] | Exception] = [[TextDelta(0, "word " * 100)] for _ in range(100)]
+    provider = PlayedProvider([[MessageStarted(0, "msg_1")], *endless])
+    turn, sink = make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=100, choices=2)
+
+    await run_turn(turn, line_of(provider, FundingPolicy()), sink)
+
+    assert sink.events[-3:] == [
+        ChoiceFinished(0, "length"),
+        ChoiceFinished(1, "length"),
+        TurnIncomplete("max_output_tokens"),
+    ]
+    assert 100 * 2 * 8 + 4096 < turn.answered_chars <= 100 * 2 * 8 + 4096 + 500
+    assert (turn.status, turn.error, sink.error) == ("incomplete", None, None)
+    assert provider.open_answers == 0
+
+
+async def test_of_an_answer_that_is_cut_no_choice_ends_twice() -> None:
+    begun: list[Event] = [MessageStarted(0, "msg_1"), TextDelta(0, "a"), ItemFinished(0), ChoiceFinished(0, "stop")]
+    provider = PlayedProvider([begun, [MessageStarted(1, "msg_2", choice=1), TextDelta(1, "x" * 9_000)], []])
+    turn, sink = make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=1, choices=2)
+
+    await run_turn(turn, line_of(provider, FundingPolicy()), sink)
+
+    ends = [event for event in sink.events if isinstance(event, ChoiceFinished)]
+    assert ends == [ChoiceFinished(0, "stop"), ChoiceFinished(1, "length")]
+
+
+@pytest.mark.parametrize("max_output_tokens", [None, 10])
+async def test_without_money_an_answer_is_as_long_as_it_is(max_output_tokens: int | None) -> None:
+    turn, sink = make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=max_output_tokens)
+
+    await run_turn(turn, line_of(PlayedProvider(answer_events("word " * 9_000, "end"))), sink)
+
+    assert turn.status == "completed"
+    assert turn.answered_chars == 45_003
+
+
+async def test_an_answer_that_ends_in_time_is_not_cut_for_its_last_words() -> None:
+    turn, sink = make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=1)
+    whole: list[Event] = [MessageStarted(0, "msg_1"), TextDelta(0, "x" * 9_000), ItemFinished(0), TurnCompleted()]
+
+    await run_turn(turn, line_of(PlayedProvider([whole]), FundingPolicy()), sink)
+
+    assert sink.events == whole
+    assert turn.status == "completed"
 
 
 async def test_cancel_ends_a_stream_with_its_terminal_event() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from frontdesk.core.errors import FrontdeskError, RateLimited, Unavailable
 from frontdesk.turn.events import Event, TextDelta, TurnCompleted
-from frontdesk.turn.sinks import StreamSink
+from frontdesk.turn.seams import Sink
+from frontdesk.turn.sinks import BodySink, StreamSink
 
 COMMENT = b": keep-alive\n\n"
 
@@ -148,3 +150,93 @@ async def test_a_reader_that_left_is_sent_nothing(sink: StreamSink, reader: Read
     await sink.fail(RateLimited("Wait."))
 
     assert reader.bodies == [b"a"]
+
+
+# --- headers, and what only those are told who ask ----------------------------------------------
+
+NOTICES: list[Mapping[str, object]] = [
+    {"type": "frontdesk.budget", "left": 0.5, "what": "größer"},
+    {"type": "frontdesk.model", "model": "small"},
+]
+EVENTS = (
+    b'event: frontdesk.budget\ndata: {"type":"frontdesk.budget","left":0.5,"what":"gr\\u00f6\\u00dfer"}\n\n'
+    b'event: frontdesk.model\ndata: {"type":"frontdesk.model","model":"small"}\n\n'
+)
+NOTICE_HEADERS = [
+    (b"frontdesk-notice", b'{"type":"frontdesk.budget","left":0.5,"what":"gr\\u00f6\\u00dfer"}'),
+    (b"frontdesk-notice", b'{"type":"frontdesk.model","model":"small"}'),
+]
+
+
+class Answer:
+    """A body of its own."""
+
+    def add(self, events: list[Event]) -> None:
+        """Nothing of it matters."""
+
+    def body(self) -> bytes:
+        return b"{}"
+
+
+async def test_notices_come_behind_the_first_event_of_a_stream_and_once(reader: Reader) -> None:
+    notices: list[Mapping[str, object]] = []
+    sink = StreamSink(Words(), reader.send, [], notices)
+    sink.keep_alive()
+    notices.extend(NOTICES)
+
+    await sink.write(words("a\n\nb"))
+    await sink.write([*words("c"), TurnCompleted()])
+
+    assert reader.bodies == [COMMENT, b"a\n\n" + EVENTS + b"b", b"c."], "SDKs take the first one for the beginning"
+
+
+async def test_notices_of_a_write_that_was_cancelled_go_out_with_the_next(reader: Reader) -> None:
+    sink = StreamSink(Words(), reader.send, [], NOTICES)
+    await cancelled(sink, reader, words("a"))
+
+    await sink.write([*words("b"), TurnCompleted()])
+
+    assert b"".join(reader.bodies) == b"a" + EVENTS + b"b."
+
+
+async def test_notices_are_headers_of_a_body(reader: Reader) -> None:
+    headers = [(b"x-request-id", b"resp_1")]
+
+    await BodySink(Answer(), reader.send, headers, NOTICES).write([TurnCompleted()])
+
+    assert reader.messages[0]["headers"][2:] == [*headers, *NOTICE_HEADERS]
+    assert headers == [(b"x-request-id", b"resp_1")], "the turn's own list stays as it is"
+
+
+@pytest.mark.parametrize("kind", ["stream", "body"])
+async def test_notices_are_headers_of_a_refusal(reader: Reader, kind: str) -> None:
+    sink: Sink = (
+        StreamSink(Words(), reader.send, [], NOTICES)
+        if kind == "stream"
+        else BodySink(Answer(), reader.send, [], NOTICES)
+    )
+
+    await sink.fail(RateLimited("Wait."))
+
+    assert [header for header in reader.messages[0]["headers"] if header[0] == b"frontdesk-notice"] == NOTICE_HEADERS
+
+
+@pytest.mark.parametrize("first", ["an answer", "a refusal", "a comment"])
+@pytest.mark.parametrize("kind", ["stream", "body"])
+async def test_headers_leave_as_they_are_when_they_leave(reader: Reader, kind: str, first: str) -> None:
+    headers = [(b"x-request-id", b"resp_1")]
+    sink: Sink = (
+        StreamSink(Words(), reader.send, headers) if kind == "stream" else BodySink(Answer(), reader.send, headers)
+    )
+    headers.append((b"x-ratelimit-limit-requests", b"20"))
+
+    if first == "a refusal":
+        await sink.fail(RateLimited("Wait."))
+    else:
+        if first == "a comment":
+            sink.keep_alive()
+        await sink.write([TurnCompleted()])
+
+    sent = reader.messages[0]
+    assert sent["status"] == (429 if first == "a refusal" else 200)
+    assert sent["headers"][-2:] == [(b"x-request-id", b"resp_1"), (b"x-ratelimit-limit-requests", b"20")]

@@ -36,6 +36,7 @@ class Head:
         "content_length",
         "cookie",
         "csrf",
+        "events",
         "feature",
         "host",
         "is_secure",
@@ -51,6 +52,7 @@ class Head:
         self.content_length: bytes | None = None
         self.cookie: bytes | None = None
         self.csrf: bytes | None = None
+        self.events: bytes | None = None
         self.feature: bytes | None = None
         self.host: bytes | None = None
         self.origin: bytes | None = None
@@ -68,6 +70,7 @@ _DECIDING = {
     b"cookie": "cookie",
     b"frontdesk-attestation": "attestation",
     b"frontdesk-csrf": "csrf",
+    b"frontdesk-events": "events",
     b"frontdesk-feature": "feature",
     b"host": "host",
     b"origin": "origin",

@@ -271,9 +271,9 @@ class ChatStreamDecoder:
 
     __slots__ = ("_answer", "_is_described", "_sse", "error", "is_done")
 
-    def __init__(self, choices: int = 1) -> None:
+    def __init__(self, choices: int = 1, *, reports_cost: bool = False) -> None:
         self._sse = SseDecoder()
-        self._answer = _Answer(choices)
+        self._answer = _Answer(choices, reports_cost=reports_cost)
         self._is_described = False
         self.error: ProviderError | None = None
         self.is_done = False
@@ -330,9 +330,9 @@ class ChatStreamDecoder:
         return events
 
 
-def decode_chat(body: bytes, choices: int = 1) -> list[Event]:
+def decode_chat(body: bytes, choices: int = 1, *, reports_cost: bool = False) -> list[Event]:
     """Return the events of a whole Chat Completions body. Raises ProviderError."""
-    answer = _Answer(choices)
+    answer = _Answer(choices, reports_cost=reports_cost)
     events: list[Event] = []
     try:
         chunk = _decode_described(body)
@@ -374,9 +374,10 @@ _FAILURES = frozenset({"abort", "error", "insufficient_system_resource"})
 class _Answer:
     """All choices of one answer."""
 
-    __slots__ = ("_choices", "_expected", "_outputs", "_usage")
+    __slots__ = ("_choices", "_expected", "_outputs", "_reports_cost", "_usage")
 
-    def __init__(self, choices: int) -> None:
+    def __init__(self, choices: int, *, reports_cost: bool) -> None:
+        self._reports_cost = reports_cost
         self._expected = choices
         self._choices: dict[int, _ChoiceState] = {}
         self._outputs = 0
@@ -392,7 +393,7 @@ class _Answer:
         if chunk.error is not None:
             raise ProviderError(f"the provider reports an error inside its answer: {_error_code(chunk.error)}")
         if chunk.usage is not None:
-            self._usage = read_chat_usage(chunk.usage) or self._usage
+            self._usage = read_chat_usage(chunk.usage, reports_cost=self._reports_cost) or self._usage
         for choice in chunk.choices or ():
             state = self._choices.get(choice.index)
             if state is None:
@@ -402,7 +403,8 @@ class _Answer:
                 self._take_words(state, words, choice.logprobs, events)
             if choice.finish_reason is not None and state.reason is None:
                 if chunk.x_groq is not None and chunk.x_groq.usage is not None:
-                    self._usage = read_chat_usage(chunk.x_groq.usage) or self._usage
+                    said = chunk.x_groq.usage
+                    self._usage = read_chat_usage(said, reports_cost=self._reports_cost) or self._usage
                 if choice.error is not None:  # OpenRouter's
                     raise ProviderError(f"the provider reports an error with its answer: {_error_code(choice.error)}")
                 self._finish(state, choice.finish_reason, events)

@@ -17,7 +17,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.local.catalogue import Kind, Sampling, known_models
-from frontdesk.local.frames import Chat, Chunk, Done, Embed, Failed, JobAnswer, Vectors
+from frontdesk.local.frames import Chat, Chunk, Counted, Done, Embed, Failed, JobAnswer, Vectors
 from frontdesk.local.models import LocalModel, find_model
 from frontdesk.local.options import worker_command
 from frontdesk.local.schemas import (
@@ -157,7 +157,7 @@ class LocalProvider:
                             tokens += answer.tokens
                         case Failed():
                             raise _error_of(answer, "input")
-                        case Done() | Chunk():
+                        case Done() | Chunk() | Counted():
                             is_done = True
         finally:
             conversation.close()

@@ -56,6 +56,7 @@ class OpenAIProvider:
     know the path, and never answered there. That is believed for five minutes, for a load balancer may say
     so while its servers are exchanged.
 
+    `reports_cost`: whether its usage says what was charged; by default OpenRouter's does.
     `error_timeout_s` is for the body of a refusal: its status says enough to go on.
     """
 
@@ -68,6 +69,8 @@ class OpenAIProvider:
         idle_timeout_s: float,
         error_timeout_s: float = 3.0,
         clock: Clock | None = None,
+        *,
+        reports_cost: bool | None = None,
     ) -> None:
         self._profile = profile
         self._api = api
@@ -75,13 +78,21 @@ class OpenAIProvider:
         self._has_responses = False
         self._lacks_responses_until = 0.0
         self._error_timeout_s = error_timeout_s
-        self._secrets = tuple(secret for secret in (api_key, base_url, URL(base_url).host) if secret)
-        self._chat = _Dialect("chat/completions", encode_chat, ChatStreamDecoder, decode_chat)
+        host = URL(base_url).host
+        self._secrets = tuple(secret for secret in (api_key, base_url, host) if secret)
+        self._reports_cost = host in _TELL_THEIR_COST if reports_cost is None else reports_cost
+        costs = self._reports_cost
+        self._chat = _Dialect(
+            "chat/completions",
+            encode_chat,
+            lambda choices: ChatStreamDecoder(choices, reports_cost=costs),
+            lambda body, choices: decode_chat(body, choices, reports_cost=costs),
+        )
         self._responses = _Dialect(
             "responses",
             encode_responses,
-            lambda _choices: ResponsesStreamDecoder(),
-            lambda body, _choices: decode_responses(body),
+            lambda _choices: ResponsesStreamDecoder(reports_cost=costs),
+            lambda body, _choices: decode_responses(body, reports_cost=costs),
         )
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "frontdesk"}
         if api_key:
@@ -164,7 +175,8 @@ class OpenAIProvider:
         with await self._upstream.post("embeddings", _encode(fields)) as response:
             if response.status != _OK:
                 raise self._error_of(response, await self._read_error(response))
-            yield _decode_embeddings(await response.read_all(_MAX_BODY_BYTES), len(request.inputs))
+            body = await response.read_all(_MAX_BODY_BYTES)
+            yield _decode_embeddings(body, len(request.inputs), reports_cost=self._reports_cost)
 
     def _error_of(self, response: UpstreamResponse, error: _UpstreamError) -> FrontdeskError:
         status = response.status
@@ -217,6 +229,7 @@ class OpenAIProvider:
         return text[:limit]
 
 
+_TELL_THEIR_COST = frozenset({"openrouter.ai", "api.openrouter.ai"})
 _OK = 200
 _NOT_FOUND = 404
 _TOO_MANY = 429
@@ -277,7 +290,7 @@ class _Embeddings(msgspec.Struct):
 _decode_body = msgspec.json.Decoder(_Embeddings).decode
 
 
-def _decode_embeddings(body: bytes, expected: int) -> list[Event]:
+def _decode_embeddings(body: bytes, expected: int, *, reports_cost: bool) -> list[Event]:
     try:
         decoded = _decode_body(body)
         vectors = {each.index: _vector(each.embedding) for each in decoded.data}
@@ -286,7 +299,7 @@ def _decode_embeddings(body: bytes, expected: int) -> list[Event]:
     if sorted(vectors) != list(range(expected)):
         raise ProviderError(f"{len(vectors)} embeddings came for {expected} inputs")
     events: list[Event] = [EmbeddingsProduced([vectors[index] for index in range(expected)])]
-    usage = None if decoded.usage is None else read_chat_usage(decoded.usage)
+    usage = None if decoded.usage is None else read_chat_usage(decoded.usage, reports_cost=reports_cost)
     if usage is not None:
         events.append(UsageReported(usage))
     events.append(TurnCompleted())

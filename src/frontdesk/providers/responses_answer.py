@@ -160,9 +160,10 @@ _ENDS = ("completed", "incomplete", "cancelled", "failed")  # from good to bad
 class ResponsesAnswer:
     """One answer. `is_done` once its server said so."""
 
-    __slots__ = ("_at", "_items", "_text", "_tier", "is_done")
+    __slots__ = ("_at", "_items", "_reports_cost", "_text", "_tier", "is_done")
 
-    def __init__(self) -> None:
+    def __init__(self, *, reports_cost: bool) -> None:
+        self._reports_cost = reports_cost
         self._items: list[_AnswerItem] = []
         self._at: dict[int, _AnswerItem] = {}  # by the server's output_index
         self._text: _Text | None = None  # where a message's words go now
@@ -212,7 +213,8 @@ class ResponsesAnswer:
             reason = "length" if why == "max_output_tokens" else "content_filter"
             terminal = TurnIncomplete(why)
         events.append(ChoiceFinished(0, reason))
-        usage = None if response.usage is None else read_responses_usage(response.usage)
+        said = response.usage
+        usage = None if said is None else read_responses_usage(said, reports_cost=self._reports_cost)
         if usage is not None:
             events.append(UsageReported(usage))
         events.append(terminal)

@@ -262,9 +262,9 @@ class ResponsesStreamDecoder:
 
     __slots__ = ("_answer", "_sse", "error")
 
-    def __init__(self) -> None:
+    def __init__(self, *, reports_cost: bool = False) -> None:
         self._sse = SseDecoder()
-        self._answer = ResponsesAnswer()
+        self._answer = ResponsesAnswer(reports_cost=reports_cost)
         self.error: FrontdeskError | None = None
 
     @property
@@ -305,12 +305,12 @@ class ResponsesStreamDecoder:
         return events
 
 
-def decode_responses(body: bytes) -> list[Event]:
+def decode_responses(body: bytes, *, reports_cost: bool = False) -> list[Event]:
     """Return the events of a whole Response. Raises ProviderError, or BadRequest where it blames the prompt."""
     events: list[Event] = []
     try:
         response = _decode_body(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"the body cannot be read: {type(error).__name__}") from None
-    ResponsesAnswer().end(response, events)
+    ResponsesAnswer(reports_cost=reports_cost).end(response, events)
     return events

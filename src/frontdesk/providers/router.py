@@ -2,7 +2,10 @@
 
 A fallback happens only before the first event that a reader could have seen. The beginnings of
 items are held until a first delta or an end comes, so an error right after them still falls back
-and nothing of the failed attempt leaks into the next one.
+and nothing of the failed attempt leaks into the next one. What such an attempt said it used stays
+with it: its provider bills it.
+
+Where money was put aside for the turn, each attempt must be covered by it before it begins.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from frontdesk.core.errors import FrontdeskError, NotFound, ProviderError, Refused
+import msgspec
+
+from frontdesk.core.errors import FrontdeskError, NotFound, ProviderError, QuotaSpent, Refused
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
     AnswerDescribed,
@@ -21,13 +26,18 @@ from frontdesk.turn.events import (
     ReasoningStarted,
     ReasoningSummaryStarted,
     ToolCallStarted,
+    Usage,
+    UsageReported,
 )
+from frontdesk.turn.screening import screened_value
 from frontdesk.turn.seams import Provider, Push
 from frontdesk.turn.turn import Attempt, Turn
 from frontdesk.turn.verbatim import Verbatim
 
 _log = logging.getLogger("frontdesk.providers")
-_BEGINNINGS = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningSummaryStarted, ToolCallStarted})
+_UNSEEN = frozenset(
+    {AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningSummaryStarted, ToolCallStarted, UsageReported}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +48,27 @@ class Route:
     provider: Provider
     model: str
 
+    @property
+    def name(self) -> str:
+        """As configurations and prices call it: "provider/model"."""
+        return f"{self.provider_name}/{self.model}"
+
 
 class FallbackRouter:
-    """Tries the routes of a model in order."""
+    """Tries the routes of a model in order, or those that the turn names, in its order."""
 
     def __init__(self, routes: Mapping[str, Sequence[Route]]) -> None:
         self._routes = routes
 
     async def carry(self, turn: Turn, push: Push) -> None:
-        """Push the events of the first route that answers; raises what the last one raised."""
-        routes = self._routes.get(turn.model)
-        if not routes:
-            raise NotFound(f"The model {turn.model!r} does not exist.", code="model_not_found", param="model")
+        """Push the events of the first route that answers; raises what the last one raised.
+
+        Raises NotFound for a model that has no routes, QuotaSpent where none could even be tried for want of money.
+        """
         failure: ProviderError | None = None
-        for route in routes:
+        for route in self._routes_of(turn):
+            if not await _is_covered(route, turn):
+                continue
             attempt = Attempt(route.provider_name, route.model, turn.clock.now())
             turn.attempts.append(attempt)
             try:
@@ -73,8 +90,34 @@ class FallbackRouter:
                 raise
             else:
                 return
-        if failure is not None:
-            raise failure
+        raise failure or _nothing_covered(turn)
+
+    def _routes_of(self, turn: Turn) -> Sequence[Route]:
+        routes = self._routes.get(turn.model)
+        if not routes:
+            raise NotFound(f"The model {turn.model!r} does not exist.", code="model_not_found", param="model")
+        if turn.routes is None:
+            return routes
+        by_name = {route.name: route for route in routes}
+        return [by_name[name] for name in turn.routes]
+
+
+async def _is_covered(route: Route, turn: Turn) -> bool:
+    if turn.funds is None:
+        return True
+    covered = turn.funds.cover(route.name)
+    if not isinstance(covered, bool):
+        covered = await covered
+    if not covered:
+        _log.warning("route_not_covered turn_id=%s provider=%s model=%s", turn.id, route.provider_name, route.model)
+    return covered
+
+
+def _nothing_covered(turn: Turn) -> QuotaSpent:
+    return QuotaSpent(
+        f"What is left of the budget does not cover an answer of the model {turn.model!r} to this request. "
+        "Ask for less at once, or again when the budget's period ends."
+    )
 
 
 async def _carry_on(route: Route, attempt: Attempt, turn: Turn, push: Push) -> None:
@@ -85,7 +128,7 @@ async def _carry_on(route: Route, attempt: Attempt, turn: Turn, push: Push) -> N
                 events = batch
                 if attempt.first_event_at is None:
                     held.extend(batch)
-                    if all(type(event) in _BEGINNINGS for event in held):
+                    if all(type(event) in _UNSEEN for event in held):
                         continue
                     events = held
                     attempt.first_event_at = turn.clock.now()
@@ -103,6 +146,20 @@ async def _carry_on(route: Route, attempt: Attempt, turn: Turn, push: Push) -> N
         attempt.error = error
         attempt.finished_at = turn.clock.now()
         raise
+    finally:
+        if attempt.first_event_at is None:
+            attempt.usage = _reported(held)
+
+
+def _reported(held: list[Event]) -> Usage | None:
+    """What an attempt used that nobody saw anything of. No guard has read the provider's words: its figures stay."""
+    usage: Usage | None = None
+    for event in held:
+        if isinstance(event, UsageReported):
+            usage = event.usage
+    if usage is None or usage.raw is None:
+        return usage
+    return msgspec.structs.replace(usage, raw=screened_value(usage.raw, lambda _: ""))
 
 
 def _withhold(error: FrontdeskError, instructions: Verbatim) -> None:

@@ -56,11 +56,8 @@ class Upstream:
         request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
         try:
             return UpstreamResponse(await self._send(request), self)
-        except (ConnectionSilent, TimeoutError):
-            raise ProviderError("no answer within the time-out", status=504, code="provider_timeout") from None
         except (ConnectionFailed, OSError) as error:
-            reason = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
-            raise ProviderError(f"the provider cannot be reached: {reason}") from None
+            raise _unanswered(error, is_sent=True) from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -96,7 +93,11 @@ class Upstream:
                 return await self._try(connection, request)
             except ConnectionStale:
                 pass  # the server had closed it meanwhile, and answered nothing: once more, on a new one
-        return await self._try(await self._connect(), request)
+        try:
+            connection = await self._connect()
+        except (ConnectionFailed, OSError) as error:
+            raise _unanswered(error, is_sent=False) from None
+        return await self._try(connection, request)
 
     async def _try(self, connection: Connection, request: bytes) -> Connection:
         try:
@@ -229,6 +230,13 @@ class UpstreamResponse:
     def _held(self) -> Connection:
         assert self._connection is not None, "the response was given back"
         return self._connection
+
+
+def _unanswered(error: Exception, *, is_sent: bool) -> ProviderError:
+    if isinstance(error, ConnectionSilent | TimeoutError):
+        return ProviderError("no answer within the time-out", status=504, code="provider_timeout", is_sent=is_sent)
+    reason = str(error) if isinstance(error, ConnectionFailed) else type(error).__name__
+    return ProviderError(f"the provider cannot be reached: {reason}", is_sent=is_sent)
 
 
 def _head_lines(base: URL, headers: Mapping[str, str]) -> bytes:

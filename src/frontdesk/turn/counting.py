@@ -1,16 +1,21 @@
-"""Tokens, counted by us where no provider said: 4 characters a token, which errs to either side.
+"""Tokens, counted by us where no provider said. It errs to either side, but never above what was bounded before.
 
-Only for answers that broke off or were left; it costs as much as the request is long.
+What was read is the size of the request, what was written 4 characters a token. An answer that was left before its
+end has more that nobody saw: it comes in one piece, or was thought about first. That is as long as it took: else who
+leaves early enough would have it for nothing.
 """
 
 from __future__ import annotations
 
 from frontdesk.turn.events import Usage
-from frontdesk.turn.items import EmbeddingRequest, Image, Message, Part, Request, Text, ToolCall, ToolOutput, Unknown
-from frontdesk.turn.turn import Turn
+from frontdesk.turn.items import Prompt
+from frontdesk.turn.sizes import size_of
+from frontdesk.turn.turn import Attempt, Turn
 
 _CHARS_PER_TOKEN = 4
-_IMAGE_TOKENS = 765  # OpenAI's figure for a square picture of 1,024 pixels in high detail
+_UNSEEN_PER_S = 100  # large models write 50 to 150 tokens a second
+_BEGINS_AFTER_S = 2.0  # a stream that says nothing for longer thinks
+_LONGEST_S = 600.0  # a clock may have been set
 
 
 def counted_usage(turn: Turn) -> Usage | None:
@@ -18,44 +23,25 @@ def counted_usage(turn: Turn) -> Usage | None:
     if not turn.attempts or (turn.attempts[-1].status == "failed" and turn.first_event_at is None):
         return None
     return Usage(
-        input_tokens=_tokens_of(turn.request),
-        output_tokens=_tokens(turn.answered_chars),
+        input_tokens=size_of(turn).estimate,
+        output_tokens=_written(turn, turn.attempts[-1]),
         source="counted",
     )
 
 
-def _tokens(chars: int) -> int:
-    return -(-chars // _CHARS_PER_TOKEN)
+def _written(turn: Turn, attempt: Attempt) -> int:
+    tokens = -(-turn.answered_chars // _CHARS_PER_TOKEN)
+    request = turn.request
+    if not isinstance(request, Prompt):
+        return tokens
+    if attempt.status == "running":  # it was left
+        tokens += _unseen(turn, attempt) * request.choices
+    if request.max_output_tokens is None:
+        return tokens
+    return min(tokens, request.max_output_tokens * request.choices)
 
 
-def _tokens_of(request: Request) -> int:
-    if isinstance(request, EmbeddingRequest):
-        return sum(_tokens(len(given)) if isinstance(given, str) else len(given) for given in request.inputs)
-    total = _tokens(len(request.instructions or ""))
-    for item in request.items:
-        match item:
-            case Message():
-                total += _content_tokens(item.content)
-            case ToolCall():
-                total += _tokens(len(item.arguments))
-            case ToolOutput():
-                total += _content_tokens(item.output)
-            case Unknown():
-                total += _tokens(len(str(item.raw)))
-    return total
-
-
-def _content_tokens(content: str | list[Part]) -> int:
-    if isinstance(content, str):
-        return _tokens(len(content))
-    return sum(_part_tokens(part) for part in content)
-
-
-def _part_tokens(part: Part) -> int:
-    match part:
-        case Text():
-            return _tokens(len(part.text))
-        case Image():
-            return _IMAGE_TOKENS
-        case Unknown():
-            return _tokens(len(str(part.raw)))
+def _unseen(turn: Turn, attempt: Attempt) -> int:
+    until = attempt.first_event_at or turn.finished_at or turn.clock.now()
+    quiet_s = until - attempt.started_at - (_BEGINS_AFTER_S if turn.request.stream else 0)
+    return int(max(0.0, min(quiet_s, _LONGEST_S)) * _UNSEEN_PER_S)

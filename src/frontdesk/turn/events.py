@@ -124,8 +124,9 @@ class EmbeddingsProduced(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True):
     """What an attempt used, in tokens. None means that the provider did not say.
 
-    `cached_tokens` and `cache_write_tokens` are part of `input_tokens`, `reasoning_tokens` and the
-    two of a prediction of `output_tokens`. `source` tells a provider's figure from our own count. `raw` is what came.
+    Cached, written to a cache, heard, seen, and read by hosted tools are parts of `input_tokens`; thought,
+    spoken, drawn, and the two of a prediction are parts of `output_tokens`. `source` tells a provider's figure
+    from our own count. `cost_micros` is what the provider itself says it charged. `raw` is what came.
     """
 
     input_tokens: int
@@ -135,6 +136,12 @@ class Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: int | None = None
     accepted_prediction_tokens: int | None = None
     rejected_prediction_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    image_input_tokens: int | None = None
+    tool_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_output_tokens: int | None = None
+    cost_micros: int | None = None
     source: Literal["reported", "counted"] = "reported"
     raw: dict[str, Any] | None = None
 

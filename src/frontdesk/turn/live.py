@@ -4,7 +4,7 @@
                 │  ▲
        hang_up  │  │ the answer may still come: it is read, counted and thrown away
                 ▼  │
-             draining ──(hangup_drain_s)──► interrupted: the upstream is closed
+             draining ──(hangup_drain_s, or the tokens put aside)──► interrupted: the upstream is closed
 
 A hang-up is the connection's matter and only starts a bounded drain. `cancel` ends a turn at
 once, `shutdown` ends all that are left after the grace time, each with an error that the caller
@@ -21,6 +21,7 @@ from typing import Any
 
 from frontdesk.core.errors import Unavailable
 from frontdesk.core.tasks import Tasks
+from frontdesk.turn.ceilings import most_chars
 from frontdesk.turn.run import Line, run_turn
 from frontdesk.turn.seams import Sink
 from frontdesk.turn.turn import Interruption, Turn
@@ -105,8 +106,11 @@ class LiveTurns:
         return running
 
     def _hang_up(self, running: Running) -> None:
+        turn = running.turn
         running.sink.leave()
-        if self._times.hangup_drain_s <= 0:
+        turn.has_reader = False
+        turn.most_chars = most_chars(turn)
+        if self._times.hangup_drain_s <= 0 or turn.answered_chars > turn.most_chars:
             running.interrupt(Interruption.HANGUP)
             return
         running.drain = asyncio.get_running_loop().call_later(

@@ -8,6 +8,7 @@ who has read the end of an answer finds its row, and a slow reader holds no slot
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Never, TypeVar
 
@@ -39,8 +40,9 @@ from frontdesk.turn.events import (
 from frontdesk.turn.items import Prompt, Request
 from frontdesk.turn.screening import screened_request, screened_value
 from frontdesk.turn.seams import Filter, Guard, Sink
-from frontdesk.turn.turn import Status, Turn
+from frontdesk.turn.turn import Interruption, Status, Turn
 
+_log = logging.getLogger("frontdesk.turn")
 _DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ReasoningSummaryDelta, ToolArgumentsDelta})
 # Where a text ends and what was held of it is due.
 _TEXT_ENDS = frozenset({ItemFinished, ReasoningSummaryStarted})
@@ -53,8 +55,8 @@ _STATUS: dict[type[Event], Status] = {
 }
 
 
-class AnswerWithheld(Exception):
-    """A guard ended the answer, and its reader was told: there is nothing more to ask the provider for."""
+class AnswerEnded(Exception):
+    """The answer was ended here, and whoever reads it was told: there is nothing more to ask the provider for."""
 
 
 class Outgoing:
@@ -63,7 +65,7 @@ class Outgoing:
     `guards` screen the input and the answer, `answer_guards` come after them and see only the answer.
     """
 
-    __slots__ = ("_answer_guards", "_guards", "_screens", "_settle", "_sink", "_turn", "has_ended")
+    __slots__ = ("_answer_guards", "_finished", "_guards", "_screens", "_settle", "_sink", "_turn", "has_ended")
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Outgoing:
         self._sink = sink
         self._settle = settle
         self._screens: dict[tuple[int, type[Delta]], _Screen] = {}
+        self._finished: set[int] = set()  # choices
         self.has_ended = False
 
     def screen_input(self, request: Request) -> Request:
@@ -104,8 +107,14 @@ class Outgoing:
                 turn.answered_chars += len(event.text)  # type: ignore[union-attr]
             elif kind is UsageReported:
                 turn.usage = event.usage  # type: ignore[union-attr]
+            elif kind is ChoiceFinished:
+                self._finished.add(event.choice)  # type: ignore[union-attr]
+            elif kind is AnswerDescribed:
+                turn.served_tier = event.service_tier or turn.served_tier  # type: ignore[union-attr]
         if events and type(events[-1]) in TERMINAL_TYPES:
             self._end(_STATUS[type(events[-1])])
+        elif turn.answered_chars > turn.most_chars:
+            await self._cut_short(events)
         await self._sink.write(events)
 
     async def fail(self, error: FrontdeskError, status: Status) -> None:
@@ -118,10 +127,7 @@ class Outgoing:
             if not self._sink.is_complete:
                 await self._sink.fail(error)
             return
-        try:
-            held = self._flush_all()
-        except FrontdeskError:
-            held = []  # a guard that objects to what it held keeps it; the first error stands
+        held = self._flush_what_may_be()
         self._turn.error = error
         self._end(status)
         if held:
@@ -133,7 +139,27 @@ class Outgoing:
         self._turn.error = refusal
         self._end("incomplete")
         await self._sink.write([ChoiceFinished(0, "content_filter"), TurnIncomplete("content_filter")])
-        raise AnswerWithheld from None
+        raise AnswerEnded from None
+
+    async def _cut_short(self, events: list[Event]) -> Never:
+        """End an answer that is longer than what was put aside for it; where nobody reads it, without a word."""
+        turn = self._turn
+        _log.warning(
+            "answer_cut turn_id=%s model=%s chars=%d has_reader=%s",
+            turn.id,
+            turn.model,
+            turn.answered_chars,
+            turn.has_reader,
+        )
+        if not turn.has_reader:
+            turn.interruption = Interruption.HANGUP
+            raise AnswerEnded
+        last = [*events, *self._flush_what_may_be()]
+        self._end("incomplete")
+        choices = turn.request.choices if isinstance(turn.request, Prompt) else 1
+        last += [ChoiceFinished(choice, "length") for choice in range(choices) if choice not in self._finished]
+        await self._sink.write([*last, TurnIncomplete("max_output_tokens")])
+        raise AnswerEnded
 
     def _end(self, status: Status) -> None:
         self.has_ended = True
@@ -182,6 +208,12 @@ class Outgoing:
 
     def _flush_item(self, output: int) -> list[Event]:
         return self._flush([key for key in self._screens if key[0] == output])
+
+    def _flush_what_may_be(self) -> list[Event]:
+        try:
+            return self._flush_all()
+        except FrontdeskError:
+            return []  # a guard that objects to what it held keeps it; how the answer ends stands
 
     def _flush_all(self) -> list[Event]:
         return self._flush(list(self._screens))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frontdesk.core.errors import FrontdeskError, Refused, Unavailable
+from frontdesk.turn.ceilings import most_chars
 from frontdesk.turn.events import TurnCancelled
-from frontdesk.turn.outgoing import AnswerWithheld, Outgoing
+from frontdesk.turn.outgoing import AnswerEnded, Outgoing
 from frontdesk.turn.seams import Guard, Policy, Router, Sink
 from frontdesk.turn.turn import Interruption, Turn
 
@@ -41,9 +42,10 @@ async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
                 await waiting
             admitted.add(policy)
         turn.request = outgoing.screen_input(turn.request)
+        turn.most_chars = most_chars(turn)
         await line.router.carry(turn, outgoing.push)
-    except AnswerWithheld:
-        pass  # it has ended, and its reader knows
+    except AnswerEnded:
+        pass  # and whoever reads it knows
     except FrontdeskError as error:
         await outgoing.fail(error, "refused" if isinstance(error, Refused) else "failed")
     except asyncio.CancelledError:

@@ -104,6 +104,17 @@ class Sink(Protocol):
         ...
 
 
+class Funds(Protocol):
+    """What was put aside for a turn before any provider is asked."""
+
+    def cover(self, route: str) -> Awaitable[bool] | bool:
+        """Whether one more attempt, by this route ("provider/model"), is covered besides those before it.
+
+        Puts aside more where it is not, and then only returns True once that is durable.
+        """
+        ...
+
+
 class Router(Protocol):
     """Chooses the provider."""
 

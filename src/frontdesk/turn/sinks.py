@@ -6,7 +6,8 @@ with the first bytes, so a refusal before them keeps its real status. Each batch
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,8 @@ from frontdesk.turn.events import TERMINAL_TYPES, Event
 # ASGI's. Where it has to wait for the reader it does so before it writes anything.
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Notices = Sequence[Mapping[str, object]]
+"""What callers are told of a turn who ask for it, each with its `type`; none for all others."""
 
 # RFC 9110 has no name for "do not buffer"; nginx reads X-Accel-Buffering. no-transform keeps
 # compressing proxies away (RFC 9111 §5.2.2.6).
@@ -55,13 +58,18 @@ class BodyRenderer(Protocol):
 
 
 class StreamSink:
-    """Server-sent events over ASGI."""
+    """Server-sent events over ASGI.
+
+    `headers` and `notices` are read when they leave: whoever admits the turn may add to them until then.
+    Notices are events of their own name, behind the first one.
+    """
 
     __slots__ = (
         "_has_left",
         "_has_started",
         "_headers",
         "_is_sending",
+        "_notices",
         "_send",
         "_unsent",
         "has_written",
@@ -69,10 +77,11 @@ class StreamSink:
         "renderer",
     )
 
-    def __init__(self, renderer: StreamRenderer, send: Send, headers: Headers) -> None:
+    def __init__(self, renderer: StreamRenderer, send: Send, headers: Headers, notices: Notices = ()) -> None:
         self.renderer = renderer
         self._send = send
         self._headers = headers
+        self._notices = notices
         self._has_started = False
         self._has_left = False
         self._is_sending = False
@@ -109,7 +118,7 @@ class StreamSink:
             await self._write(self.renderer.render_error(error), is_last=True)
         else:
             self._is_sending = True
-            await send_error(self._send, error, self._headers)
+            await send_error(self._send, error, _with_notices(self._headers, self._notices))
             self.is_complete = True
 
     def leave(self) -> None:
@@ -120,6 +129,11 @@ class StreamSink:
         if not body and not is_last:
             return
         self._is_sending = self.has_written = True
+        if self._notices:
+            # Behind the first event: OpenAI's SDKs take that one for the beginning of the answer, or fail.
+            first, end, rest = body.partition(b"\n\n")
+            body = b"".join((first, end, *map(_notice_event, self._notices), rest))
+            self._notices = ()
         self._unsent = body = self._unsent + body
         try:
             if not self._has_started:
@@ -146,14 +160,15 @@ class StreamSink:
 
 
 class BodySink:
-    """One JSON body over ASGI."""
+    """One JSON body over ASGI. `headers` and `notices` as a stream's; each notice is a header here."""
 
-    __slots__ = ("_has_left", "_headers", "_send", "has_written", "is_complete", "renderer")
+    __slots__ = ("_has_left", "_headers", "_notices", "_send", "has_written", "is_complete", "renderer")
 
-    def __init__(self, renderer: BodyRenderer, send: Send, headers: Headers) -> None:
+    def __init__(self, renderer: BodyRenderer, send: Send, headers: Headers, notices: Notices = ()) -> None:
         self.renderer = renderer
         self._send = send
         self._headers = headers
+        self._notices = notices
         self._has_left = False
         self.has_written = False
         self.is_complete = False
@@ -164,7 +179,8 @@ class BodySink:
             return
         self.renderer.add(events)
         if events and type(events[-1]) in TERMINAL_TYPES:
-            await send_json(self._send, 200, self.renderer.body(), self._headers)
+            headers = _with_notices(self._headers, self._notices)
+            await send_json(self._send, 200, self.renderer.body(), headers)
             self.is_complete = True
 
     def keep_alive(self) -> None:
@@ -173,12 +189,25 @@ class BodySink:
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error; what was collected is dropped."""
         if not self._has_left:
-            await send_error(self._send, error, self._headers)
+            await send_error(self._send, error, _with_notices(self._headers, self._notices))
             self.is_complete = True
 
     def leave(self) -> None:
         """Forget what still comes."""
         self._has_left = True
+
+
+def _notice_event(notice: Mapping[str, object]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (str(notice["type"]).encode(), _ascii(notice))
+
+
+def _with_notices(headers: Headers, notices: Notices) -> Headers:
+    return [*headers, *((b"frontdesk-notice", _ascii(notice)) for notice in notices)] if notices else headers
+
+
+def _ascii(notice: Mapping[str, object]) -> bytes:
+    """JSON that a header can carry."""
+    return json.dumps(notice, separators=(",", ":")).encode()
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
@@ -198,7 +227,11 @@ async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> N
 
 
 async def send_error(send: Send, error: FrontdeskError, headers: Headers) -> None:
-    """Send an error as a whole response, with `Retry-After` where it knows one (RFC 9110 §10.2.3)."""
+    """Send an error as a whole response, with `Retry-After` where it knows one (RFC 9110 §10.2.3), and whether
+    to try again where its status does not say (OpenAI's SDKs ask `x-should-retry` first).
+    """
     if error.retry_after_s is not None:
         headers = [*headers, (b"retry-after", b"%d" % max(1, -(-error.retry_after_s // 1)))]
+    if error.should_retry is not None:
+        headers = [*headers, (b"x-should-retry", b"true" if error.should_retry else b"false")]
     await send_json(send, error.status, _encode(error.body()), headers)

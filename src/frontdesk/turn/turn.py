@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from frontdesk.core.errors import ProviderError, Refused
 from frontdesk.core.ids import new_id
 
 if TYPE_CHECKING:
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from frontdesk.core.errors import FrontdeskError
     from frontdesk.turn.events import Usage
     from frontdesk.turn.items import Request
+    from frontdesk.turn.seams import Funds
+    from frontdesk.turn.sizes import Size
 
 Door = Literal["chat", "responses", "embeddings"]
 Role = Literal["user", "reviewer", "operator", "server"]
@@ -84,7 +89,11 @@ class Caller:
 
 
 class Attempt:
-    """One call of one provider on behalf of a turn. Times are seconds since 1970."""
+    """One call of one provider on behalf of a turn. Times are seconds since 1970.
+
+    `usage` is what it reported before it failed or was left without a word that anybody saw; that of the one
+    that answers is the turn's.
+    """
 
     __slots__ = ("error", "finished_at", "first_event_at", "model", "provider", "started_at", "status", "usage")
 
@@ -98,20 +107,34 @@ class Attempt:
         self.error: FrontdeskError | None = None
         self.usage: Usage | None = None
 
+    @property
+    def was_free(self) -> bool:
+        """Whether its provider did nothing that it would bill: it refused, or was never reached."""
+        if self.first_event_at is not None or self.usage is not None:
+            return False
+        if isinstance(self.error, ProviderError):
+            return self.error.upstream_status is not None or not self.error.is_sent
+        return isinstance(self.error, Refused)
+
 
 class Turn:
     """One request, its caller, and what became of it.
 
     Written by            fields
-    routes                id door caller model feature request started_at
+    routes                id door caller address model feature request started_at wants_status
+    access                tier
     features              request instructions
+    limits, budgets       size
+    limits                headers
+    budgets               request routes funds notices
     router                attempts
-    outgoing              usage first_event_at answered_chars
-    live (hang-ups)       interruption
-    run                   status error finished_at
+    outgoing              usage served_tier first_event_at answered_chars
+    live (hang-ups)       interruption has_reader most_chars
+    run                   most_chars status error finished_at
     """
 
     __slots__ = (
+        "address",
         "answered_chars",
         "attempts",
         "caller",
@@ -121,14 +144,24 @@ class Turn:
         "feature",
         "finished_at",
         "first_event_at",
+        "funds",
+        "has_reader",
+        "headers",
         "id",
         "instructions",
         "interruption",
         "model",
+        "most_chars",
+        "notices",
         "request",
+        "routes",
+        "served_tier",
+        "size",
         "started_at",
         "status",
+        "tier",
         "usage",
+        "wants_status",
     )
 
     def __init__(
@@ -143,16 +176,27 @@ class Turn:
         self.id = new_id(_ID_PREFIX[door])
         self.door: Door = door
         self.caller = caller
+        self.address = ""  # that it came from, where it is known
         self.model = model
         self.feature = feature
+        self.tier: str | None = None
         self.request = request
+        self.size: Size | None = None  # of the request, where it was measured
+        self.headers: list[tuple[bytes, bytes]] = []  # of the answer, and of a refusal
+        self.wants_status = False
+        self.notices: list[Mapping[str, object]] = []  # what a caller who wants it is told of the turn
+        self.routes: tuple[str, ...] | None = None  # the model's that may answer, in order; None for all
+        self.funds: Funds | None = None  # what was put aside for it
         self.instructions: str | None = None  # the server's own, which no caller may read
         self.clock = clock
         self.started_at = clock.now()
         self.attempts: list[Attempt] = []
         self.usage: Usage | None = None
+        self.served_tier: str | None = None  # which of its service tiers the provider says that it answers in
         self.first_event_at: float | None = None
         self.answered_chars = 0
+        self.most_chars = sys.maxsize  # of the answer: a longer one is ended
+        self.has_reader = True
         self.interruption: Interruption | None = None
         self.status: Status = "running"
         self.error: FrontdeskError | None = None

@@ -1,26 +1,42 @@
-"""Turns become rows."""
+"""Turns become rows, and where money was put aside for them, settlements."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
 
 import msgspec
 
 from frontdesk.core.errors import FrontdeskError, ProviderError
+from frontdesk.core.money import Buckets
+from frontdesk.ledger.holds import Held, Settlement, Treasury
 from frontdesk.storage.database import Database
-from frontdesk.turn.counting import counted_usage
+from frontdesk.turn.buckets import buckets_of
 from frontdesk.turn.events import Usage
 from frontdesk.turn.items import Prompt
 from frontdesk.turn.turn import Attempt, Turn
-from frontdesk.usage.store import AttemptRow, TurnRow, TurnStore
+from frontdesk.usage.costs import UNKNOWN, Pricer, cost_of, usage_of
+from frontdesk.usage.rows import AttemptRow, TurnRow, Used
+from frontdesk.usage.store import TurnStore
 
 _encode = msgspec.json.Encoder().encode
 
 
 class TurnRecorder:
-    """Keeps a row of each turn and each of its attempts."""
+    """Keeps a row of each turn and each of its attempts.
 
-    def __init__(self, store: TurnStore, database: Database) -> None:
+    With a `pricer` attempts are priced. With a `treasury`, the rows of a turn that money was put aside for are
+    written with what it cost: in one transaction, or not at all.
+    """
+
+    def __init__(
+        self, store: TurnStore, database: Database, pricer: Pricer | None = None, treasury: Treasury | None = None
+    ) -> None:
         self._store = store
         self._database = database
+        self._pricer = pricer
+        self._treasury = treasury
 
     @property
     def is_well(self) -> bool:
@@ -29,22 +45,47 @@ class TurnRecorder:
 
     def started(self, turn: Turn) -> None:
         """A turn begins."""
-        self._store.started(_turn_row(turn, None))
+        self._store.started(turn.caller.tenant, turn.id, partial(_turn_row, turn, _NOTHING_YET))
 
     def settled(self, turn: Turn) -> None:
         """It has ended. Usage that no provider reported is counted here, and marked so."""
-        usage = turn.usage or counted_usage(turn)
-        last = len(turn.attempts)
-        self._store.settled(
-            _turn_row(turn, usage),
-            [
-                _attempt_row(turn, attempt, number, usage if number == last else None)
-                for number, attempt in enumerate(turn.attempts, 1)
-            ],
+        attempts = [self._attempt_row(turn, attempt, number) for number, attempt in enumerate(turn.attempts, 1)]
+        used = _used_by_all(attempts) if attempts else _NOTHING_YET
+        row = _turn_row(turn, used)
+        if turn.funds is None or self._treasury is None:
+            self._store.settled(row, attempts)
+            return
+        held: Held = cast("Any", turn.funds)  # all that the line knows of it is that it covers attempts
+        rows = self._store.final_steps(row, attempts)
+        self._treasury.settle(Settlement(held.reservation, row.cost_micros or 0, rows))
+
+    def _attempt_row(self, turn: Turn, attempt: Attempt, number: int) -> AttemptRow:
+        """An attempt that says nothing of its end shares the turn's."""
+        is_open = attempt.status == "running"
+        error = attempt.error
+        usage = usage_of(turn, attempt)
+        buckets = _NO_BUCKETS if usage is None else buckets_of(usage)
+        cost = UNKNOWN if self._pricer is None else cost_of(turn, attempt, usage, buckets, self._pricer)
+        return AttemptRow(
+            tenant=turn.caller.tenant,
+            turn=turn.id,
+            number=number,
+            provider=attempt.provider,
+            model=attempt.model,
+            status=turn.status if is_open else attempt.status,
+            error_code=None if error is None else error.code,
+            http_status=None if error is None else _upstream_status(error),
+            started_at_ms=int(attempt.started_at * 1000),
+            first_event_at_ms=_ms(attempt.first_event_at),
+            finished_at_ms=_ms(turn.finished_at if is_open else attempt.finished_at),
+            cost_micros=cost.micros,
+            cost_source=cost.source,
+            price=cost.price,
+            **(_NOTHING_YET if usage is None else _tokens(usage, buckets)),
         )
 
 
-def _turn_row(turn: Turn, usage: Usage | None) -> TurnRow:
+def _turn_row(turn: Turn, used: Mapping[str, Any]) -> TurnRow:
     caller, error = turn.caller, turn.error
     return TurnRow(
         tenant=caller.tenant,
@@ -54,6 +95,7 @@ def _turn_row(turn: Turn, usage: Usage | None) -> TurnRow:
         credential=caller.credential_id,
         person=caller.person,
         feature=turn.feature,
+        tier=turn.tier,
         model=turn.model,
         is_streaming=isinstance(turn.request, Prompt) and turn.request.stream,
         status=turn.status,
@@ -62,44 +104,40 @@ def _turn_row(turn: Turn, usage: Usage | None) -> TurnRow:
         started_at_ms=int(turn.started_at * 1000),
         first_event_at_ms=_ms(turn.first_event_at),
         finished_at_ms=_ms(turn.finished_at),
-        input_tokens=None if usage is None else usage.input_tokens,
-        output_tokens=None if usage is None else usage.output_tokens,
-        cached_tokens=None if usage is None else usage.cached_tokens,
-        cache_write_tokens=None if usage is None else usage.cache_write_tokens,
-        reasoning_tokens=None if usage is None else usage.reasoning_tokens,
-        usage_source=None if usage is None else usage.source,
+        **used,
     )
 
 
-def _attempt_row(turn: Turn, attempt: Attempt, number: int, usage: Usage | None) -> AttemptRow:
-    """An attempt that says nothing of its end shares the turn's."""
-    is_open = attempt.status == "running"
-    return AttemptRow(
-        tenant=turn.caller.tenant,
-        turn=turn.id,
-        number=number,
-        provider=attempt.provider,
-        model=attempt.model,
-        status=turn.status if is_open else attempt.status,
-        error_code=None if attempt.error is None else attempt.error.code,
-        http_status=_upstream_status(attempt.error),
-        started_at_ms=int(attempt.started_at * 1000),
-        first_event_at_ms=_ms(attempt.first_event_at),
-        finished_at_ms=_ms(turn.finished_at if is_open else attempt.finished_at),
-        input_tokens=None if usage is None else usage.input_tokens,
-        output_tokens=None if usage is None else usage.output_tokens,
-        cached_tokens=None if usage is None else usage.cached_tokens,
-        cache_write_tokens=None if usage is None else usage.cache_write_tokens,
-        reasoning_tokens=None if usage is None else usage.reasoning_tokens,
-        usage_source=None if usage is None else usage.source,
-        raw_usage=None if usage is None or usage.raw is None else _encode(usage.raw).decode(),
-    )
+def _tokens(usage: Usage, buckets: Buckets) -> dict[str, Any]:
+    """The tokens of an attempt as its row has them: parts that share none, None where the provider named none."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": None if usage.cached_tokens is None else buckets.cached,
+        "cache_write_tokens": None if usage.cache_write_tokens is None else buckets.cache_write,
+        "reasoning_tokens": None if usage.reasoning_tokens is None else buckets.reasoning,
+        "audio_input_tokens": None if usage.audio_input_tokens is None else buckets.audio_input,
+        "image_input_tokens": None if usage.image_input_tokens is None else buckets.image_input,
+        "tool_tokens": None if usage.tool_tokens is None else buckets.tool,
+        "audio_output_tokens": None if usage.audio_output_tokens is None else buckets.audio_output,
+        "image_output_tokens": None if usage.image_output_tokens is None else buckets.image_output,
+        "usage_source": usage.source,
+        "raw_usage": None if usage.raw is None else _encode(usage.raw).decode(),
+    }
 
 
-def _upstream_status(error: FrontdeskError | None) -> int | None:
+def _used_by_all(attempts: list[AttemptRow]) -> dict[str, Any]:
+    """What a turn's row says of its attempts; see `Used`."""
+    last = attempts[-1]
+    used = {name: getattr(last, name) for name in Used.__struct_fields__}
+    if len(attempts) > 1:
+        costs = [attempt.cost_micros for attempt in attempts if attempt.cost_micros is not None]
+        used["cost_micros"] = sum(costs) if costs else None
+    return used
+
+
+def _upstream_status(error: FrontdeskError) -> int:
     """What the provider answered with, where it did; else what the caller was told."""
-    if error is None:
-        return None
     if isinstance(error, ProviderError) and error.upstream_status is not None:
         return error.upstream_status
     return error.status
@@ -107,3 +145,7 @@ def _upstream_status(error: FrontdeskError | None) -> int | None:
 
 def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
+
+
+_NOTHING_YET: Mapping[str, Any] = {}
+_NO_BUCKETS = Buckets()

@@ -4,79 +4,29 @@ A process carries the turns of all tenants and writes each row under its own (`T
 them reads those of one tenant (`TurnReader`). Writing costs the line nothing to wait for: rows are
 gathered for some milliseconds and enqueued together. A turn that settles within that time is one
 insert; a longer one is there while it runs, so that a crash leaves a row that `sweep_orphans` can end.
+
+The final rows of turns that money was put aside for are written with what they cost, by the ledger. So
+there is no order between a turn's rows: one that says "running" changes none that is there already.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import msgspec
-from sqlalchemy import Table, Text, and_, bindparam, delete, exists, literal_column, select, update
+from sqlalchemy import Table, Text, and_, bindparam, delete, exists, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 
 from frontdesk.core.clock import Clock, unix_ms
+from frontdesk.core.money import Micros
+from frontdesk.ledger.holds import Facts
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import attempt, process, turn
-
-Status = Literal["running", "completed", "incomplete", "failed", "cancelled", "refused", "abandoned"]
-UsageSource = Literal["reported", "counted"]
+from frontdesk.usage.rows import AttemptRow, TurnRow, values_of
 
 _LINGER_S = 0.02
-# A name that a client made up may be anything; what is kept of it is enough to recognise it.
-_MOST_CHARS = 200
-_MOST_TOKENS = 2**63 - 1
-
-
-class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn. Times are milliseconds since 1970; tokens are None where they are not known."""
-
-    tenant: str
-    id: str
-    door: str
-    caller: str
-    is_streaming: bool
-    started_at_ms: int
-    status: Status = "running"
-    person: str | None = None
-    credential: str | None = None
-    feature: str | None = None
-    model: str | None = None
-    error_code: str | None = None
-    http_status: int | None = None
-    first_event_at_ms: int | None = None
-    finished_at_ms: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    usage_source: UsageSource | None = None
-
-
-class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of a provider. `number` counts from 1 within the turn; `raw_usage` is the provider's JSON."""
-
-    tenant: str
-    turn: str
-    number: int
-    provider: str
-    model: str
-    started_at_ms: int
-    status: Status = "running"
-    error_code: str | None = None
-    http_status: int | None = None
-    first_event_at_ms: int | None = None
-    finished_at_ms: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    usage_source: UsageSource | None = None
-    raw_usage: str | None = None
 
 
 class TurnStore:
@@ -86,28 +36,38 @@ class TurnStore:
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._turns: dict[tuple[str, str], TurnRow] = {}
-        self._attempts: dict[tuple[str, str, int], AttemptRow] = {}
+        self._begun: dict[tuple[str, str], Callable[[], TurnRow]] = {}
+        self._begun_attempts: dict[tuple[str, str], list[AttemptRow]] = {}
+        self._ended: list[TurnRow] = []
+        self._ended_attempts: list[AttemptRow] = []
         self._timer: asyncio.TimerHandle | None = None
 
     # --- writing ----------------------------------------------------------------------------
 
-    def started(self, row: TurnRow) -> None:
-        """A turn begins. Only enqueues."""
-        self._turns[row.tenant, row.id] = row
+    def started(self, tenant: str, turn_id: str, row: Callable[[], TurnRow]) -> None:
+        """A turn begins. Only enqueues; most have settled before anybody needs to make their row."""
+        self._begun[tenant, turn_id] = row
         self._arm()
 
     def attempted(self, row: AttemptRow) -> None:  # noqa: V105 - for turns that outlive their request
         """A provider is called for a turn that may take long. Only enqueues."""
-        self._attempts[row.tenant, row.turn, row.number] = row
+        self._begun_attempts.setdefault((row.tenant, row.turn), []).append(row)
         self._arm()
 
-    def settled(self, row: TurnRow, attempts: Iterable[AttemptRow]) -> None:
+    def settled(self, row: TurnRow, attempts: Sequence[AttemptRow]) -> None:
         """A turn has ended; the rows are final. Only enqueues."""
-        self._turns[row.tenant, row.id] = row
-        for each in attempts:
-            self._attempts[each.tenant, each.turn, each.number] = each
+        self._forget(row)
+        self._ended.append(row)
+        self._ended_attempts.extend(attempts)
         self._arm()
+
+    def final_steps(self, row: TurnRow, attempts: Sequence[AttemptRow]) -> tuple[Step, ...]:
+        """The steps that write the final rows of a turn, for who writes them with something else; it is settled."""
+        self._forget(row)
+        put_turn = Step(_PUT_TURN, self._turn_values(row))
+        if not attempts:
+            return (put_turn,)
+        return put_turn, Step(_PUT_ATTEMPT, [values_of(each) for each in attempts])
 
     def close(self) -> None:
         """Enqueue what was gathered. The database writes it when it closes."""
@@ -115,22 +75,34 @@ class TurnStore:
             self._timer.cancel()
             self._enqueue()
 
+    def _forget(self, row: TurnRow) -> None:
+        key = row.tenant, row.id
+        self._begun.pop(key, None)
+        if self._begun_attempts:
+            self._begun_attempts.pop(key, None)
+
     def _arm(self) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LINGER_S, self._enqueue)
 
     def _enqueue(self) -> None:
         self._timer = None
-        if self._turns:
-            self._database.enqueue_rows(_PUT_TURN, [self._turn_values(row) for row in self._turns.values()])
-        if self._attempts:
-            rows = [_storable(msgspec.structs.asdict(row)) for row in self._attempts.values()]
-            self._database.enqueue_rows(_PUT_ATTEMPT, rows)
-        self._turns.clear()
-        self._attempts.clear()
+        # Sorted: the ledger writes rows of the same turns, and two who lock them crosswise make one of them start anew.
+        begun = [self._begun[key]() for key in sorted(self._begun)]
+        begun_attempts = [row for key in sorted(self._begun_attempts) for row in self._begun_attempts[key]]
+        self._enqueue_rows(_BEGIN_TURN, [self._turn_values(row) for row in begun])
+        self._enqueue_rows(_PUT_TURN, [self._turn_values(row) for row in self._ended])
+        self._enqueue_rows(_BEGIN_ATTEMPT, [values_of(row) for row in begun_attempts])
+        self._enqueue_rows(_PUT_ATTEMPT, [values_of(row) for row in self._ended_attempts])
+        for gathered in (self._begun, self._begun_attempts, self._ended, self._ended_attempts):
+            gathered.clear()
 
-    def _turn_values(self, row: TurnRow) -> dict[str, object]:
-        values = _storable(msgspec.structs.asdict(row))
+    def _enqueue_rows(self, query: Query, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._database.enqueue_rows(query, rows)
+
+    def _turn_values(self, row: TurnRow) -> dict[str, Any]:
+        values = values_of(row)
         values["owner"] = self._owner
         return values
 
@@ -192,21 +164,45 @@ def _turn_row(row: Row) -> TurnRow:
     return TurnRow(**values)
 
 
-def _storable(values: dict[str, Any]) -> dict[str, Any]:
-    """Change what an engine would refuse: a strange name must not cost the row."""
-    for name in _NAMES:
-        text = values.get(name)
-        if text is not None and (len(text) > _MOST_CHARS or not text.isprintable()):
-            values[name] = text[:_MOST_CHARS].encode("utf-8", "replace").decode().replace("\0", "?")
-    for name in _COUNTS:
-        count = values[name]
-        if count is not None and count > _MOST_TOKENS:
-            values[name] = _MOST_TOKENS
-    return values
+def crash_rows(tenant: str, turn_id: str, facts: Facts, micros: Micros, now_ms: int) -> Sequence[Step]:
+    """The steps that end a turn whose process died, at what was put aside for it: as its first attempt's cost.
+
+    They write no row of a turn that has another end, so they may run twice, before `sweep_orphans` and after it.
+    """
+    provider, _, model = facts.route.partition("/")
+    ended: dict[str, Any] = {
+        "started_at_ms": facts.started_at_ms,
+        "error_code": _CRASHED,
+        "finished_at_ms": now_ms,
+        "cost_micros": micros,
+    }
+    row = TurnRow(
+        tenant=tenant,
+        id=turn_id,
+        door=facts.door,
+        caller=facts.caller,
+        credential=facts.credential,
+        person=facts.person,
+        feature=facts.feature,
+        tier=facts.tier,
+        model=facts.model,
+        is_streaming=facts.is_streaming,
+        status="failed",
+        **ended,
+    )
+    attempt_row = AttemptRow(
+        tenant=tenant,
+        turn=turn_id,
+        number=1,
+        provider=provider,
+        model=model,
+        status="abandoned",
+        cost_source="crash",
+        **ended,
+    )
+    return Step(_CRASH_TURN, {**values_of(row), "owner": _NOBODY}), Step(_CRASH_ATTEMPT, values_of(attempt_row))
 
 
-_NAMES = ("model", "person", "feature", "error_code")
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _TURN_FIELDS = TurnRow.__struct_fields__
 _ATTEMPT_FIELDS = AttemptRow.__struct_fields__
 
@@ -217,6 +213,8 @@ _MOST_ATTEMPTS = 1_000
 # Written out, because a partial index is used only where its condition is seen.
 _RUNNING = literal_column("'running'", Text)
 _CRASHED = "server_crashed"
+_CRASHED_TEXT = literal_column(f"'{_CRASHED}'", Text)
+_NOBODY = ""  # owns a turn that left no row of its own
 
 
 def _put(table: Table) -> Insert:
@@ -231,8 +229,29 @@ def _put(table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
+def _begin(table: Table) -> Insert:
+    """Insert a row; one that is there knows more."""
+    return insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+
+
+def _crash(table: Table, *changes: str) -> Insert:
+    """Insert a row or, where its key is there and says that it runs or was swept, change it."""
+    statement = insert(table)
+    values: dict[str, Any] = {name: statement.excluded[name] for name in ("status", "error_code", *changes)}
+    values["finished_at_ms"] = func.coalesce(table.c.finished_at_ms, statement.excluded.finished_at_ms)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_=values,
+        where=or_(table.c.status == _RUNNING, table.c.error_code == _CRASHED_TEXT),
+    )
+
+
+_BEGIN_TURN = Query(_begin(turn))
+_BEGIN_ATTEMPT = Query(_begin(attempt))
 _PUT_TURN = Query(_put(turn))
 _PUT_ATTEMPT = Query(_put(attempt))
+_CRASH_TURN = Query(_crash(turn, "tier", "cost_micros"))
+_CRASH_ATTEMPT = Query(_crash(attempt, "cost_micros", "cost_source"))
 
 _beat = insert(process)
 _BEAT = Query(
@@ -255,7 +274,7 @@ _ABANDON_ATTEMPTS = Query(
         attempt.c.status == _RUNNING,
         exists().where(turn.c.tenant == attempt.c.tenant, turn.c.id == attempt.c.turn, _of_dead_owner),
     )
-    .values(status="abandoned", error_code=_CRASHED, finished_at_ms=bindparam("now_ms"))
+    .values(status="abandoned", error_code=_CRASHED, finished_at_ms=bindparam("now_ms"), cost_source="crash")
 )
 _FORGET_PROCESSES = Query(
     delete(process).where(process.c.id != bindparam("me"), process.c.heartbeat_at_ms < bindparam("alive_since_ms"))
