@@ -88,6 +88,26 @@ def _frontdesk(name: str, tree: Path, folder: Path, models: list[str], upstream_
         "tiers": {"free": {"models": models, "requests_per_minute": 1_000_000}},
         "default_tier": "free",
     }
+    if (tree / "frontdesk" / "ledger").is_dir():
+        settings |= _money(models)
     config.write_text(yaml.safe_dump(settings))
     command = ("-m", "frontdesk", "serve", "--config", str(config), "--port", str(port))
     return Server(name, port, folder, command, {"FRONTDESK_ADMIN_KEY": ADMIN_KEY, **import_from(tree)})
+
+
+def _money(models: list[str]) -> dict[str, object]:
+    """Every limit and two budgets that no load reaches: each answer is priced, put aside for and settled."""
+    plenty = 1_000_000_000
+    tier = {
+        "models": models,
+        "requests_per_minute": 1_000_000,
+        "tokens_per_minute": plenty,
+        "tokens_per_day": plenty,
+        "concurrent": 100_000,
+        "budget": {"usd": 1_000_000, "per": "day", "degrade_at": [0.9]},
+    }
+    return {
+        "tiers": {"free": tier},
+        "budgets": [{"scope": "app", "usd": 1_000_000, "per": "month", "alert_at": [0.5]}],
+        "prices": {"up/*": {"input": 0.25, "output": 2}},
+    }

@@ -28,6 +28,16 @@ def test_a_port_that_cannot_be(port: str, capsys: pytest.CaptureFixture[str]) ->
     assert f"argument --port: '{port}' is no port" in capsys.readouterr().err
 
 
+def test_one_command_is_one_process() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--workers", "4"])
+
+    assert str(caught.value.code) == (
+        "frontdesk: --workers is 4, and this version runs one process a command. Start several, behind a load "
+        "balancer, with one PostgreSQL 'database' and one 'valkey' between them."
+    )
+
+
 def test_a_host_that_cannot_be(tmp_path: Path) -> None:
     config = tmp_path / "frontdesk.yaml"
     config.write_text("")

@@ -9,24 +9,31 @@ import asyncio
 import gc
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from frontdesk import __version__
-from frontdesk.accounts.anonymous import AnonymousLimit
+from frontdesk.accounts.anonymous import AnonymousLimit, ExchangeLimit
 from frontdesk.accounts.attestations import Attestations
 from frontdesk.accounts.gate import Gate
 from frontdesk.accounts.issuers import Issuers
 from frontdesk.accounts.keys import DEFAULT_TENANT
+from frontdesk.accounts.routes.allowances import Allowances
 from frontdesk.accounts.routes.keys import KeyRoutes
 from frontdesk.accounts.routes.people import PeopleRoutes
 from frontdesk.accounts.routes.sessions import SessionRoutes
 from frontdesk.accounts.service import Accounts
-from frontdesk.core.clock import SystemClock
+from frontdesk.alerts.deliveries import Deliveries
+from frontdesk.alerts.routes import AlertRoutes
+from frontdesk.alerts.store import AlertStore
+from frontdesk.alerts.watch import BudgetWatch
+from frontdesk.alerts.webhook import Webhook
+from frontdesk.core.clock import Clock, SystemClock
 from frontdesk.core.config import Config, Environment
 from frontdesk.core.config import Provider as ProviderConfig
 from frontdesk.core.config.addresses import is_loopback
@@ -40,49 +47,78 @@ from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.doors.routes import GatewayRoutes
 from frontdesk.guards.credentials import CredentialGuard
 from frontdesk.guards.instructions import InstructionsGuard
+from frontdesk.http.callers import GuardedRoute
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.proxies import TrustedProxies
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import Routes
+from frontdesk.ledger.ledger import Ledger
+from frontdesk.limits.counters import Counters, open_counters
+from frontdesk.limits.in_process import InProcessCounters
+from frontdesk.limits.telling import HEADERS
 from frontdesk.policies.access import Access
+from frontdesk.policies.budgets import Budgets
 from frontdesk.policies.features import Features
-from frontdesk.policies.request_limit import RequestLimit
+from frontdesk.policies.limits import Limits
 from frontdesk.policies.tracing import Tracing
+from frontdesk.prices.book import PriceBook
+from frontdesk.prices.history import PriceHistory
+from frontdesk.prices.routes import PriceRoutes
+from frontdesk.prices.store import PriceStore
 from frontdesk.providers.local import LocalProvider
 from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.providers.scripted import ScriptedProvider
+from frontdesk.reports.report import Reports
+from frontdesk.reports.routes import UsageRoutes
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageError
+from frontdesk.tokens.counter import TokenCounter
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Guard, Policy, Provider
 from frontdesk.usage.recorder import TurnRecorder
-from frontdesk.usage.store import TurnStore
+from frontdesk.usage.store import TurnStore, crash_rows
 
 _log = logging.getLogger("frontdesk.app")
 _MEGABYTE = 1024 * 1024
 _REFRESH_EVERY_S = 1.0
 _HEARTBEAT_EVERY_S = 10.0
 _DEAD_AFTER_S = 30.0
+_WATCH_EVERY_S = 2.0
+_BEHIND = 1_000
 _OPENAI_URL = "https://api.openai.com/v1"
+
+
+Every = Callable[[str, float, Callable[[], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 
 class Frontdesk:
     """One process's services. `asgi` serves; `drain`, then `close`, end them."""
 
-    def __init__(self, config: Config, environment: Environment, database: Database, *, is_development: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Environment,
+        database: Database,
+        counters: Counters | None = None,
+        *,
+        is_development: bool,
+    ) -> None:
         self.config = config
         self.first_key: str | None = None
         self.is_development = is_development
         self._environment = environment
         self._database = database
         self._clock = SystemClock()
+        self._counters = counters or InProcessCounters(self._clock)
+        self._limits = Limits(config, self._counters, self._clock)
         self._tasks = Tasks("app")
         self._providers = _Providers(config, environment)
-        self._turns = TurnStore(database, owner=new_id("proc_"), clock=self._clock)
+        owner = new_id("proc_")
+        self._turns = TurnStore(database, owner=owner, clock=self._clock)
         auth = config.auth
         self._issuers = Issuers(auth.jwt, auth.apps, self._clock)
         issuers = self._issuers if auth.jwt else None
@@ -90,6 +126,7 @@ class Frontdesk:
         attestations = Attestations(self._issuers, auth.apps, self._clock)
         self._gate = Gate(self.accounts, attestations, takes_cookies=auth.cookies, origins=config.cors.origins)
         access = Access(config)
+        self._money = _Money(config, database, owner, access, self._clock)
         self.live = LiveTurns(
             self._line(access),
             TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
@@ -115,9 +152,8 @@ class Frontdesk:
         self._issuers.start()
         await self.accounts.load()
         await self._turns.register_process()
-        orphans = await self._turns.sweep_orphans(_DEAD_AFTER_S)
-        if orphans:
-            _log.warning("turns_orphaned count=%d", orphans)
+        await self._sweep()
+        await self._money.start(self._tasks, self._every)
         if self._environment.admin_key is None and not await self.accounts.has_keys():
             _, self.first_key = await self.accounts.create_key(DEFAULT_TENANT, "first", "operator", None, None)
         self._tasks.start("refresh", self._every("refresh", _REFRESH_EVERY_S, self.accounts.refresh))
@@ -139,15 +175,17 @@ class Frontdesk:
         await self._issuers.close()
         await self._providers.close()
         self._turns.close()
+        await self._money.close()
+        await self._counters.close()
         await self._database.close()
 
     def _line(self, access: Access) -> Line:
-        limits = {name: tier.requests_per_minute for name, tier in self.config.tiers.items()}
         policies: list[Policy] = [
-            Tracing(TurnRecorder(self._turns, self._database)),
+            Tracing(TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger)),
             access,
             *([Features(self.config.features)] if self.config.features else []),
-            RequestLimit(limits, self.config.default_tier, self._clock),
+            self._limits,
+            self._money.budgets,
         ]
         guards: list[Guard] = []
         if self.config.guards.credentials != "off":
@@ -177,7 +215,7 @@ class Frontdesk:
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["*"],  # says back what was asked for: "*" itself means nothing beside credentials
                 allow_credentials=self.config.auth.cookies,
-                expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+                expose_headers=["x-request-id", "retry-after", "x-should-retry", "frontdesk-notice", *HEADERS],
                 max_age=7200,
             )
         if self.config.trusted_proxies:
@@ -186,7 +224,7 @@ class Frontdesk:
 
     def _routes(self, access: Access) -> Routes:
         auth = self.config.auth
-        limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, self._clock)
+        limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, self._counters)
         accounts = [
             *SessionRoutes(
                 self.accounts,
@@ -195,9 +233,12 @@ class Frontdesk:
                 self._clock,
                 self.allows_anonymous,
                 None if self.is_development else limit,
+                ExchangeLimit(self._counters),
             ).routes(),
-            *PeopleRoutes(self.accounts, self._gate, self.config, access).routes(),
+            *PeopleRoutes(self.accounts, self._gate, self.config, access, self._allowances()).routes(),
             *KeyRoutes(self.accounts, self._gate, self._clock).routes(),
+            *UsageRoutes(self._gate, Reports(self._database, self._clock), self._clock).routes(),
+            *self._money.routes(self._gate),
         ]
         started_at = int(self._clock.now())
         gateway = GatewayRoutes(self._gate, access, started_at, self.live)
@@ -207,11 +248,28 @@ class Frontdesk:
         return Routes([*accounts, *gateway.routes(), *bootstrap.routes()], pages(_PAGES / "chat"))
 
     def _health(self) -> dict[str, str]:
-        return {"store": "failing" if self._database.failure else "ok", **self._providers.states()}
+        store = "failing" if self._database.failure else "ok"
+        return {
+            "store": store,
+            "ledger": self._money.state,
+            "limits": self._counters.sharing,
+            **self._providers.states(),
+        }
+
+    def _allowances(self) -> Allowances:
+        return Allowances(self._limits, self._money.budgets, self._money.is_free)
+
+    async def _sweep(self) -> None:
+        """End what dead processes left under way: first what they had put aside, for its rows tell more."""
+        held = await self._money.ledger.sweep(_DEAD_AFTER_S)
+        orphans = await self._turns.sweep_orphans(_DEAD_AFTER_S)
+        if held or orphans:
+            _log.warning("turns_orphaned holds=%d others=%d", held, orphans)
 
     async def _heartbeat(self) -> None:
         await self._turns.heartbeat()
-        await self._turns.sweep_orphans(_DEAD_AFTER_S)
+        await self._sweep()
+        await self._money.history.record()
         await self.accounts.sweep_upgrades()
         await self.accounts.sweep_sessions()
 
@@ -234,6 +292,60 @@ class Frontdesk:
             if failure is not None:
                 _log.info("work_recovered work=%s", name)
                 failure = None
+
+
+class _Money:
+    """What things cost, and who pays: prices, the ledger, budgets, alerts."""
+
+    def __init__(self, config: Config, database: Database, owner: str, access: Access, clock: Clock) -> None:
+        self.book = PriceBook.open(config)
+        self.history = PriceHistory(PriceStore(database, DEFAULT_TENANT), self.book, clock)
+        self.ledger = Ledger(database, owner, clock, crash_rows)
+        self._models = config.models
+        self._database = database
+        self._clock = clock
+        self._alerts = AlertStore(database)
+        webhook, secret = config.alerts.webhook, config.alerts.secret
+        self._watch: BudgetWatch | None = None
+        if config.budgets:
+            self._watch = BudgetWatch(config.budgets, self.ledger, self._alerts, clock, has_webhook=webhook is not None)
+        self._deliveries: Deliveries | None = None
+        if webhook is not None and secret is not None:
+            self._deliveries = Deliveries(self._alerts, Webhook(webhook, secret, clock), clock)
+        self._counter = TokenCounter(clock)
+        found_spent = None if self._watch is None else self._watch.found_spent
+        self.budgets = Budgets(config, self.book, self.ledger, access, clock, self._counter, found_spent)
+
+    @property
+    def state(self) -> str:
+        """How the books are: ok, behind where much waits to be written, lossy where something never could be."""
+        if self.ledger.lost_settlements:
+            return "lossy"
+        return "behind" if self.ledger.waiting_settlements > _BEHIND else "ok"
+
+    def routes(self, gate: Gate) -> list[GuardedRoute]:
+        """The routes of prices and alerts."""
+        prices = PriceRoutes(self.book, self._database, gate, self._clock)
+        return [*prices.routes(), *AlertRoutes(self._alerts, gate).routes()]
+
+    def is_free(self, model: str) -> bool:
+        """Whether one of a model's routes costs nothing now."""
+        now = self._clock.now()
+        prices = [self.book.price_of(route, now) for route in self._models[model].route]
+        return any(price is not None and price.is_free for price in prices)
+
+    async def start(self, tasks: Tasks, every: Every) -> None:
+        """Write down which prices hold, and begin to watch."""
+        await self.history.record()
+        if self._watch is not None:
+            tasks.start("watch", every("watch", _WATCH_EVERY_S, self._watch.watch))
+        if self._deliveries is not None:
+            tasks.start("deliveries", every("deliveries", _WATCH_EVERY_S, self._deliveries.deliver))
+
+    async def close(self) -> None:
+        """Write what was settled."""
+        await self._counter.close()
+        await self.ledger.close()
 
 
 class _Providers:
@@ -284,6 +396,7 @@ class _Providers:
                     OPENAI if settings.kind == "openai" else COMPATIBLE,
                     settings.api or "auto",
                     settings.idle_timeout_s,
+                    reports_cost=settings.reports_cost,
                 )
                 self._remotes.append(remote)
                 return remote
@@ -307,12 +420,16 @@ _PAGES = Path(__file__).parent / "web"
 async def open_frontdesk(config: Config, environment: Environment, *, is_development: bool) -> Frontdesk:
     """Open everything that a configuration names, and start. The database must be migrated."""
     database = await open_database(config.database)
+    counters: Counters | None = None
     frontdesk: Frontdesk | None = None
     try:
-        frontdesk = Frontdesk(config, environment, database, is_development=is_development)
+        counters = await open_counters(config.valkey, SystemClock())
+        frontdesk = Frontdesk(config, environment, database, counters, is_development=is_development)
         await frontdesk.start()
     except BaseException:
-        await (database if frontdesk is None else frontdesk).close()
+        for opened in (database, counters) if frontdesk is None else (frontdesk,):
+            if opened is not None:
+                await opened.close()
         raise
     return frontdesk
 

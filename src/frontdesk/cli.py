@@ -1,4 +1,4 @@
-"""The commands: serve, check, keys, models, migrate, upstream."""
+"""The commands: serve, check, keys, models, migrate, reconcile, upstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -31,9 +31,15 @@ from frontdesk.local.catalogue import known_models
 from frontdesk.local.models import installed
 from frontdesk.local.pull import PullFailed, pull, pull_address
 from frontdesk.providers.scripts import is_script, script_names
+from frontdesk.reconciling.command import Asked, columns_of, option_day, pairs_of, reconcile, tolerance_of
+from frontdesk.reconciling.comparing import Tolerance
+from frontdesk.reconciling.invoices import FIELDS, InvoiceError
+from frontdesk.reconciling.telling import Told, json_of, text_of
 from frontdesk.storage.database import open_beside
 from frontdesk.storage.errors import StorageError
 from frontdesk.storage.schema import migrate_in_child
+
+T = TypeVar("T")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,6 +93,37 @@ def _parser() -> argparse.ArgumentParser:
             "--tenant", default=DEFAULT_TENANT, metavar="NAME", help="whose keys (default: %(default)s)"
         )
 
+    invoice = _command(commands, "reconcile", "Compare a provider's invoice or export with the ledger.", _reconcile)
+    invoice.add_argument("file", type=Path, metavar="INVOICE.csv", help="what the provider says, as CSV")
+    invoice.add_argument("--provider", metavar="NAME", help="whose it is (default: the only one that charges)")
+    invoice.add_argument("--from", dest="since", type=_read_by(option_day), metavar="DAY", help="the first day, UTC")
+    invoice.add_argument(
+        "--to", dest="until", type=_read_by(option_day), metavar="DAY", help="the first day that is not part of it"
+    )
+    invoice.add_argument(
+        "--tolerance",
+        type=_read_by(tolerance_of),
+        metavar="USD|PERCENT",
+        default=Tolerance(),
+        help="what may differ, of each line and of all, as 0.02 or 1%% (default: 0.5%% or 0.01, whichever is more)",
+    )
+    invoice.add_argument(
+        "--columns",
+        type=_read_by(columns_of),
+        metavar="FIELD=COLUMN,…",
+        default={},
+        help=f"which columns to take as {', '.join(FIELDS)}, of a file that is not known by its own",
+    )
+    invoice.add_argument(
+        "--models",
+        type=_read_by(pairs_of),
+        metavar="THEIRS=OURS,…",
+        default={},
+        help="what the ledger calls models that the file names in another way",
+    )
+    invoice.add_argument("--tenant", default=DEFAULT_TENANT, metavar="NAME", help="whose ledger (default: %(default)s)")
+    invoice.add_argument("--json", action="store_true", help="say it for programs")
+
     models = commands.add_parser("models", help="Local models.").add_subparsers(required=True, metavar="ACTION")
     fetch = models.add_parser("pull", help="Fetch a local model and check its sha256.")
     fetch.add_argument(
@@ -126,6 +163,18 @@ def _days(text: str) -> int:
     return int(text)
 
 
+def _read_by(read: Callable[[str], T]) -> Callable[[str], T]:
+    """What reads an option's value, with its own words where it cannot."""
+
+    def reads(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return reads
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
@@ -150,7 +199,8 @@ def _command(
 def _serve(options: argparse.Namespace) -> None:
     if options.workers != 1:
         raise ConfigError(
-            f"--workers is {options.workers}. More than one process needs shared limits, which this version has not."
+            f"--workers is {options.workers}, and this version runs one process a command. Start several, behind a "
+            "load balancer, with one PostgreSQL 'database' and one 'valkey' between them."
         )
     settings = read_settings(options.config)
     log_to_stderr()
@@ -286,6 +336,38 @@ def _with_accounts(options: argparse.Namespace, work: Callable[[Accounts], Await
             await database.close()
 
     uvloop.run(run())
+
+
+# --- reconcile ----------------------------------------------------------------------------------
+
+
+def _reconcile(options: argparse.Namespace) -> None:
+    asked = Asked(
+        options.file,
+        options.tenant,
+        options.since,
+        options.until,
+        options.provider,
+        options.tolerance,
+        options.columns,
+        options.models,
+    )
+
+    async def run() -> Told:
+        settings = read_settings(options.config)
+        await migrate_in_child(settings.config.database)
+        database = await open_beside(settings.config.database)
+        try:
+            return await reconcile(database, settings.config, asked)
+        except InvoiceError as error:
+            raise ConfigError(str(error)) from None
+        finally:
+            await database.close()
+
+    told = uvloop.run(run())
+    print(json_of(told) if options.json else text_of(told))
+    if not told.comparison.is_within:
+        sys.exit(1)
 
 
 # --- local models -------------------------------------------------------------------------------

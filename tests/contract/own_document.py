@@ -50,6 +50,8 @@ class OwnDocument:
         content_type = answer.content_type.partition(";")[0]
         if content_type not in described["content"]:
             return [f"{where}: {answer.content_type!r} is not described"]
+        if content_type == "text/csv":
+            return []
         schema = described["content"][content_type]["schema"]
         if content_type != "text/event-stream":
             return list(self._check_value(where, schema, json.loads(answer.body))) if answer.is_whole else []

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from frontdesk.app import Frontdesk
 from frontdesk.core.config import Config, read_environment
 from frontdesk.doors.openapi import FAILURES, STREAM_CODES, document
+from frontdesk.limits.telling import HEADERS
 from frontdesk.storage.database import Database
 from frontdesk.wire.openai_answers import ResponseEvent
 from frontdesk.wire.openai_chat_shapes import CHAT_REFUSED, ChatCompletionRequest
@@ -92,6 +93,28 @@ def test_every_schema_is_a_schema_and_every_reference_leads_somewhere() -> None:
         found: Any = content
         for step in reference.split("/"):
             found = found[step]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"])
+def test_what_is_told_of_limits_and_budgets_is_in_it(path: str) -> None:
+    content = document()
+
+    responses = content["paths"][path]["post"]["responses"]
+    for described in (responses["200"], content["components"]["responses"]["Failure429"]):
+        assert {*HEADERS, "frontdesk-notice"} <= set(described["headers"])
+        assert not any(described["headers"][name]["required"] for name in HEADERS)
+
+
+def test_the_notice_of_the_guide_is_one_of_the_document() -> None:
+    guide = (ROOT / "docs" / "budgets.md").read_text(encoding="utf-8")
+    (notice,) = re.findall(r'```json\n(\{"type": "frontdesk.budget".*?\})\n```', guide, re.DOTALL)
+    content = document()
+    schema = {"$ref": "#/components/schemas/BudgetNotice", "components": content["components"]}
+
+    assert jsonschema_rs.is_valid(schema, json.loads(notice))
+    for path in ("/v1/chat/completions", "/v1/responses"):
+        events = content["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]["anyOf"]
+        assert {"$ref": "#/components/schemas/BudgetNotice"} in events
 
 
 def test_every_schema_is_used() -> None:
@@ -171,9 +194,19 @@ def test_routes_beside_openais_answer_as_described(served: Served) -> None:
     mine = {"Authorization": f"Bearer {session['token']}"}
     status, key = ask("POST", "/api/admin/keys", secret, json={"name": "openapi", "scopes": ["turns"]})
     assert status == 200
-    for path in ("/api/me", "/api/sessions/current", "/api/users/openapi/sessions"):
+    for path in ("/api/me", "/api/sessions/current", "/api/users/openapi/sessions", "/api/usage?group_by=user,day"):
         assert ask("GET", path, mine)[0] == 200
-    for path in ("/api/me", "/api/admin/users?limit=1", "/api/admin/users/openapi", "/api/admin/keys"):
+    for path in (
+        "/api/me",
+        "/api/usage",
+        "/api/usage?group_by=provider,hour,role",
+        "/api/admin/prices",
+        "/api/admin/prices/scripted/echo",
+        "/api/admin/alerts",
+        "/api/admin/users?limit=1",
+        "/api/admin/users/openapi",
+        "/api/admin/keys",
+    ):
         assert ask("GET", path, secret)[0] == 200
     assert ask("POST", "/api/sessions/refresh", json={"refresh_token": session["refresh_token"]})[0] == 200
     assert ask("POST", "/api/sessions/refresh", json={})[0] == ask("GET", "/api/sessions/refresh")[0] == 401

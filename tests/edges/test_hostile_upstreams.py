@@ -436,7 +436,7 @@ async def test_rows_say_what_was_used_or_that_it_was_counted(
         "usage=missing": ("completed", None, None, "counted"),
         "usage=11/22": ("completed", 11, 22, "reported"),
         "usage=negative": ("completed", None, None, "counted"),
-        "usage=huge": ("completed", 2**63 - 1, 10**15, "reported"),
+        "usage=huge": ("completed", None, None, "counted"),
         "fault=end@2": ("failed", None, None, "counted"),
         "fault=500": ("failed", None, None, None),
     }

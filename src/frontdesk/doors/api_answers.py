@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
+from frontdesk.alerts.crossings import CrossingType
+from frontdesk.core.config import WhenSpent
+from frontdesk.core.periods import Period
 from frontdesk.http.callers import KeyScope
+from frontdesk.limits.rules import Per, Unit
+from frontdesk.reports.question import Dimension
 
 
 class Session(Struct):
@@ -94,8 +99,46 @@ class AllSessionsEnded(Struct):
     deleted: Literal[True]
 
 
+class LimitLeft(Struct):
+    """What is left of one of the caller's own limits. `per` is null for what counts while it is under way; `resets_at`
+    tells when it is whole again, null where it is, or where no time brings it back.
+    """
+
+    kind: Unit
+    per: Per | None
+    limit: int
+    remaining: int
+    resets_at: int | None
+
+
+class BudgetLeft(Struct):
+    """How a budget stands. `step` counts the steps of `degrade_at` that are passed; `feature` is there for a feature's.
+
+    Users read `user` or `shared` for its `scope`, and amounts, in US dollars, of their own ones alone.
+    """
+
+    scope: str
+    per: Period
+    state: Literal["ok", "degraded", "spent"]
+    step: int
+    when_spent: WhenSpent
+    resets_at: int | None
+    feature: str | UnsetType = UNSET
+    usd: float | UnsetType = UNSET
+    spent_usd: float | UnsetType = UNSET
+    held_usd: float | UnsetType = UNSET
+    left_usd: float | UnsetType = UNSET
+
+
+class Works(Struct):
+    """The models that would answer a small question now, and those of them that can do so for nothing."""
+
+    models: list[str]
+    free_models: list[str]
+
+
 class MeAsUser(Struct):
-    """A user, and what they may; `features` is null where none are configured."""
+    """A user, what they may, and how much of it is left; `features` is null where none are configured."""
 
     role: Literal["user"]
     id: str
@@ -107,16 +150,210 @@ class MeAsUser(Struct):
     groups: list[str]
     features: list[str] | None
     app: str | None
+    limits: list[LimitLeft]
+    budgets: list[BudgetLeft]
+    works: Works
 
 
 class MeAsKey(Struct):
-    """A secret key, and what it may; `scopes` is null where it may all that its role may."""
+    """A secret key, and what it may; `scopes` is null where it may all that its role may. It has no `limits`."""
 
     role: Literal["server", "operator", "reviewer"]
     id: str
     expires_at: int | None
     models: list[str]
     scopes: list[KeyScope] | None
+    limits: list[LimitLeft]
+    budgets: list[BudgetLeft]
+    works: Works
+
+
+class Usage(Struct):
+    """What was used. Tokens are those of all attempts: of input and output each, the parts share none and `plain_…` is
+    the rest. Costs are US dollars, exact to the millionth, in all and by how they are known: the provider's own
+    figure, its usage at our price, our own count at our price, and what was put aside for turns whose process died.
+    `unpriced_attempts` are of models whose price nobody knows; they are in no cost.
+    """
+
+    turns: int
+    attempts: int
+    failed_attempts: int
+    unpriced_attempts: int
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    audio_input_tokens: int
+    image_input_tokens: int
+    tool_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    audio_output_tokens: int
+    image_output_tokens: int
+    plain_input_tokens: int
+    plain_output_tokens: int
+    cost_usd: float
+    provider_cost_usd: float
+    usage_cost_usd: float
+    estimate_cost_usd: float
+    crash_cost_usd: float
+
+
+class UsageGroup(Usage, kw_only=True):
+    """The sums of a group. It has the fields that it was grouped by, null where a turn has none; hours, days and months
+    are as 2026-07-01T13:00:00Z, 2026-07-01 and 2026-07.
+    """
+
+    id: str
+    object: Literal["usage.group"]
+    user: str | UnsetType | None = UNSET
+    feature: str | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
+    provider: str | UnsetType | None = UNSET
+    provider_model: str | UnsetType | None = UNSET
+    tier: str | UnsetType | None = UNSET
+    status: str | UnsetType | None = UNSET
+    role: str | UnsetType | None = UNSET
+    hour: str | UnsetType = UNSET
+    day: str | UnsetType = UNSET
+    month: str | UnsetType = UNSET
+
+
+class UsageList(Struct):
+    """A page of groups, in the order of their names. `totals` are over all groups of the range `from` ≤ time < `to`."""
+
+    object: Literal["list"]
+    data: list[UsageGroup]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+    from_: int = field(name="from")
+    to: int
+    group_by: list[Dimension]
+    totals: Usage
+
+
+class PriceRates(Struct):
+    """US dollars for a million tokens of each bucket, and for a call (`request`)."""
+
+    input: float
+    cached: float
+    cache_write: float
+    audio_input: float
+    image_input: float
+    tool: float
+    output: float
+    reasoning: float
+    audio_output: float
+    image_output: float
+    request: float
+
+
+class PriceStep(Struct):
+    """The rates of calls that read more tokens than this."""
+
+    above_input_tokens: int
+    rates: PriceRates
+
+
+class PriceTerms(Struct):
+    """What calls cost; `rates` is null where nobody knows it."""
+
+    rates: PriceRates | None
+    steps: list[PriceStep]
+
+
+class DailyTerms(PriceTerms, kw_only=True):
+    """What calls cost at these hours of each day, UTC, as 16:30."""
+
+    from_: str = field(name="from")
+    until: str
+
+
+class RoutePrice(PriceTerms):
+    """What a route costs now, by whose `book`, until when; `unpriced` says in words why there is no price."""
+
+    route: str
+    object: Literal["price"]
+    book: str | None
+    unpriced: str | None
+    service_tiers: dict[str, PriceTerms]
+    context_tokens: int | None
+    next_change_at: int | None
+
+
+class PriceList(Struct):
+    """The prices of all configured routes, in the configuration's order."""
+
+    object: Literal["list"]
+    data: list[RoutePrice]
+
+
+class PriceChanged(PriceTerms):
+    """What held since then."""
+
+    since: int
+    book: str | None
+    daily: list[DailyTerms]
+    service_tiers: dict[str, PriceTerms]
+
+
+class RoutePriceWithHistory(RoutePrice):
+    """What a route costs now, and what it cost before, the latest change first."""
+
+    configured: bool
+    history: list[PriceChanged]
+
+
+class AlertDetails(Struct):
+    """The budget that an alert is of, as it stood. Times are as 2026-12-01T00:00:00.000Z, null for all time."""
+
+    tenant: str
+    scope: str
+    period: Period
+    starts_at: str | None
+    ends_at: str | None
+    usd: float
+    spent_usd: float
+    held_usd: float
+    fraction: float
+    threshold: float
+    when_spent: WhenSpent
+
+
+class Alert(Struct):
+    """What was told of a budget. `delivery` is `none` where there was no webhook when it was raised."""
+
+    id: str
+    object: Literal["alert"]
+    type: CrossingType
+    created_at: int
+    data: AlertDetails
+    delivery: Literal["delivered", "pending", "given_up", "none"]
+    tries: int
+    next_try_at: int | None
+    delivered_at: int | None
+
+
+class AlertList(Struct):
+    """A page of alerts, the latest first."""
+
+    object: Literal["list"]
+    data: list[Alert]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class BudgetNotice(Struct):
+    """What a budget changed of an answer, for who asks by `Frontdesk-Events: status`. `until` is null for all time."""
+
+    type: Literal["frontdesk.budget"]
+    state: Literal["degraded", "free_only"]
+    measure: Literal["cheaper_model", "shorter_answer", "free_models"]
+    scope: Literal["user", "shared"]
+    per: Period
+    until: int | None
+    max_output_tokens: int | None
 
 
 class User(Struct):
@@ -209,7 +446,11 @@ class Health(Struct):
 
 
 class Readiness(Struct):
-    """Whether the process can serve. Local models are told beside, as `model:PROVIDER/MODEL`."""
+    """Whether the process can serve. Local models are told beside, as `model:PROVIDER/MODEL`.
+
+    `limits` are `shared` by Valkey, `degraded` while it is away, `alone` where there is none.
+    """
 
     status: Literal["ok", "failing"]
     store: Literal["ok", "failing"]
+    limits: Literal["shared", "degraded", "alone"]

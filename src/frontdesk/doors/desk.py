@@ -14,7 +14,7 @@ from frontdesk.policies.access import Access
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.seams import Sink
-from frontdesk.turn.sinks import BodyRenderer, BodySink, Headers, StreamRenderer, StreamSink
+from frontdesk.turn.sinks import BodyRenderer, BodySink, Notices, StreamRenderer, StreamSink
 from frontdesk.turn.turn import Caller, Door, Turn
 
 
@@ -97,24 +97,31 @@ class Desk:
             raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
         if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
             raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
-        return Turn(door, visit.caller, model, request, self._clock, feature)
+        turn = Turn(door, visit.caller, model, request, self._clock, feature)
+        if (client := visit.scope.get("client")) is not None:
+            turn.address = client[0]
+        turn.wants_status = visit.head.events == _STATUS
+        turn.headers.append((b"x-request-id", turn.id.encode()))
+        return turn
 
     def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with an event stream."""
-        return self._carry(turn, StreamSink(renderer, visit.send, _headers(turn)), visit)
+        return self._carry(turn, StreamSink(renderer, visit.send, turn.headers, _notices(turn)), visit)
 
     def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with one body."""
-        return self._carry(turn, BodySink(renderer, visit.send, _headers(turn)), visit)
+        return self._carry(turn, BodySink(renderer, visit.send, turn.headers, _notices(turn)), visit)
 
     def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> Awaitable[None]:
         return self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
 
 
-def _headers(turn: Turn) -> Headers:
-    return [(b"x-request-id", turn.id.encode())]
+def _notices(turn: Turn) -> Notices:
+    """The turn's own list, for policies add to it, and only for who asks: OpenAI's SDKs know no such events."""
+    return turn.notices if turn.wants_status else ()
 
 
+_STATUS = b"status"  # of the header Frontdesk-Events
 _MAX_MODEL_CHARS = 200
 _METADATA = "metadata.feature"
 

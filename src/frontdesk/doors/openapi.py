@@ -13,6 +13,7 @@ import msgspec
 
 from frontdesk import __version__
 from frontdesk.doors.operations import OPERATIONS, Operation
+from frontdesk.limits.telling import HEADERS
 from frontdesk.wire import openai_answers as answers
 from frontdesk.wire.reading import Kinds
 
@@ -55,6 +56,7 @@ FAILURES: dict[int, Failure] = {
             "session_too_long",
             "tokens_not_screenable",
             "too_complex",
+            "too_many_groups",
             "unknown_app",
             "unknown_feature",
             "unknown_tier",
@@ -88,7 +90,15 @@ FAILURES: dict[int, Failure] = {
     ),
     403: Failure(
         "A good credential that may not do this.",
-        ("csrf_failed", "feature_not_allowed", "forbidden", "missing_scope", "not_allowed_by_feature"),
+        (
+            "csrf_failed",
+            "feature_not_allowed",
+            "forbidden",
+            "missing_scope",
+            "model_unpriced",
+            "not_allowed_by_feature",
+            "not_under_a_budget",
+        ),
     ),
     404: Failure(
         "Not there, or not the caller's to know of.",
@@ -97,6 +107,7 @@ FAILURES: dict[int, Failure] = {
             "model_not_found",
             "not_found",
             "response_not_found",
+            "route_not_found",
             "session_not_found",
             "unknown_url",
             "user_not_found",
@@ -107,14 +118,23 @@ FAILURES: dict[int, Failure] = {
     413: Failure("The body is larger than the limit.", ("request_too_large",)),
     422: Failure("A provider understood the request and declined it; its own code.", ("unprocessable",)),
     429: Failure(
-        "A limit of the caller's is reached for now; `Retry-After` says for how long.", ("rate_limit_exceeded",)
+        "A limit or a budget is reached; `Retry-After` says for how long, unless it is for ever. Where it is money, "
+        "`x-should-retry` is `false`.",
+        ("insufficient_quota", "rate_limit_exceeded"),
     ),
     431: Failure("The headers have more than 64 kB.", ("headers_too_large",)),
     500: Failure("A bug. It was logged with the request's id.", ("internal_error",)),
     502: Failure("All routes of the model failed.", ("provider_error", "model_failed")),
     503: Failure(
         "Nothing can be served now; where it is known for how long, `Retry-After` says it.",
-        ("issuer_unavailable", "provider_busy", "server_overloaded", "server_shutting_down", "store_unavailable"),
+        (
+            "issuer_unavailable",
+            "provider_busy",
+            "report_too_slow",
+            "server_overloaded",
+            "server_shutting_down",
+            "store_unavailable",
+        ),
     ),
     504: Failure("All routes of the model took too long.", ("provider_timeout", "turn_timeout")),
 }
@@ -277,13 +297,33 @@ def _parameters(operation: Operation) -> Iterator[Json]:
     if operation.is_paged:
         yield {"name": "after", "in": "query", "description": "The id behind which to begin.", "schema": _ID}
         yield {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100}}
-    if 422 in operation.failures:  # a door
+    yield from map(dict, operation.query)
+    if _is_door(operation):
         yield {
             "name": "Frontdesk-Feature",
             "in": "header",
             "description": "What the request is for; as `metadata.feature`.",
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"},
         }
+        yield {
+            "name": "Frontdesk-Events",
+            "in": "header",
+            "description": "`status` asks for notices of what budgets change; nothing else is known.",
+            "schema": {"type": "string", "examples": ["status"]},
+        }
+
+
+def _is_door(operation: Operation) -> bool:
+    return 422 in operation.failures
+
+
+_HEADERS_OF_DOORS: Json = {
+    name: {"required": False, "schema": {"type": "string"}, "description": words}
+    for name, words in (
+        *((name, "Of the limit of which least is left, if the caller may know one.") for name in HEADERS),
+        ("frontdesk-notice", "A notice of a budget, in JSON, for who asks by `Frontdesk-Events`; one for each."),
+    )
+}
 
 
 def _responses(operation: Operation) -> Json:
@@ -292,7 +332,11 @@ def _responses(operation: Operation) -> Json:
         content: Json = {"application/json": {"schema": _schema(kind)}}
         if status == 200 and operation.events is not None:
             content["text/event-stream"] = {"schema": _schema(operation.events)}
+        if status == 200 and operation.is_table:
+            content["text/csv"] = {"schema": {"type": "string"}}
         responses[str(status)] = {"description": "As asked for." if status == 200 else "It cannot.", "content": content}
+        if status == 200 and _is_door(operation):
+            responses[str(status)]["headers"] = _HEADERS_OF_DOORS
     usual = {*_ANYWHERE, *operation.failures, *(_WITH_CREDENTIAL if operation.security else ())}
     for status in sorted(usual - operation.answers.keys()):
         responses[str(status)] = {"$ref": f"#/components/responses/{_name_of(status)}"}
@@ -317,5 +361,9 @@ def _failure(status: int, failure: Failure) -> Json:
     }
     header = {405: "Allow", 429: "Retry-After"}.get(status)
     if header is not None:
-        described["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
+        # A budget without a period is spent for ever.
+        described["headers"] = {header: {"required": status != 429, "schema": {"type": "string"}}}
+    if status == 429:
+        described["headers"] |= {"x-should-retry": {"required": False, "schema": {"enum": ["false"]}}}
+        described["headers"] |= _HEADERS_OF_DOORS
     return described

@@ -11,6 +11,7 @@ from frontdesk.accounts.routes.keys import KeyBody
 from frontdesk.accounts.routes.people import UserBody
 from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
 from frontdesk.doors import api_answers as own
+from frontdesk.reports.question import DIMENSIONS, MOST_DIMENSIONS, NARROWINGS, STATUSES
 from frontdesk.wire import openai_answers as answers
 from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked
@@ -24,7 +25,10 @@ _NOBODY: tuple[Mapping[str, list[str]], ...] = ()
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One method of one path. `answers` are by status, `failures` what it fails with beside the usual."""
+    """One method of one path. `answers` are by status, `failures` what it fails with beside the usual.
+
+    `query` are parameters beside those of pages; `is_table` where the answer may be CSV as well.
+    """
 
     method: str
     path: str
@@ -38,7 +42,60 @@ class Operation(msgspec.Struct, frozen=True):
     security: tuple[Mapping[str, list[str]], ...] = _PERSONS
     path_parameter: str | None = None
     is_paged: bool = False
+    query: tuple[Mapping[str, Any], ...] = ()
+    is_table: bool = False
 
+
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_TIME = {"type": "string", "examples": ["2026-07-01", "2026-07-01T12:00:00Z"]}
+# Those of GET /api/usage.
+_OF_USAGE: tuple[Mapping[str, Any], ...] = (
+    {
+        "name": "from",
+        "in": "query",
+        "description": "When the range begins, UTC; the month in which it ends where it is left out.",
+        "schema": _TIME,
+    },
+    {
+        "name": "to",
+        "in": "query",
+        "description": "When it ends, which is not part of it; the end of this month where it is left out. At most 366 "
+        "days after `from`.",
+        "schema": _TIME,
+    },
+    {
+        "name": "group_by",
+        "in": "query",
+        "description": "What turns are told apart by, up to three of these. `status` and `role` are the turn's: how it "
+        "ended, who asked. A turn counts in each `provider` and `provider_model` that it tried. Users may group by "
+        "neither of the two.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "maxItems": MOST_DIMENSIONS, "uniqueItems": True, "items": {"enum": [*DIMENSIONS]}},
+    },
+    *(
+        {
+            "name": name,
+            "in": "query",
+            "description": f"Only what has this {name}.",
+            "schema": {"enum": [*STATUSES]} if name == "status" else _NAME,
+        }
+        for name in NARROWINGS
+    ),
+    {
+        "name": "format",
+        "in": "query",
+        "description": "Left out, `Accept` says it: `text/csv`, else JSON. CSV has all groups, so no page of them.",
+        "schema": {"enum": ["json", "csv"]},
+    },
+    {
+        "name": "after",
+        "in": "query",
+        "description": "The id of the group behind which to begin: `last_id` of the page before.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}},
+)
 
 OPERATIONS = (
     Operation(
@@ -49,7 +106,7 @@ OPERATIONS = (
         "Answer a conversation.",
         {200: answers.ChatCompletion},
         asks=ChatCompletionRequest,
-        events=answers.ChatCompletionChunk | answers.Error,
+        events=answers.ChatCompletionChunk | answers.Error | own.BudgetNotice,
         failures=_OF_DOORS,
     ),
     Operation(
@@ -60,7 +117,7 @@ OPERATIONS = (
         "Answer an input.",
         {200: answers.Response},
         asks=ResponseRequest,
-        events=answers.ResponseEvent,
+        events=answers.ResponseEvent | own.BudgetNotice,
         failures=_OF_DOORS,
     ),
     Operation(
@@ -197,8 +254,20 @@ OPERATIONS = (
         "/api/me",
         "me",
         "Sessions",
-        "Who asks, and what they may.",
+        "Who asks, what they may, how much of it is left and until when, and what works as it is.",
         {200: own.MeAsUser | own.MeAsKey},
+    ),
+    Operation(
+        "get",
+        "/api/usage",
+        "usage",
+        "Usage",
+        "What was used and what it cost, in groups: of all by a secret key, their own by a user. A turn and its "
+        "attempts count when the turn began.",
+        {200: own.UsageList},
+        failures=(404,),
+        query=_OF_USAGE,
+        is_table=True,
     ),
     Operation(
         "get",
@@ -264,6 +333,36 @@ OPERATIONS = (
         failures=(404,),
         security=_KEYS,
         path_parameter="key_id",
+    ),
+    Operation(
+        "get",
+        "/api/admin/prices",
+        "listPrices",
+        "Operators",
+        "What each configured route costs now.",
+        {200: own.PriceList},
+        security=_KEYS,
+    ),
+    Operation(
+        "get",
+        "/api/admin/prices/{route}",
+        "retrievePrice",
+        "Operators",
+        "What one of them costs now, and what it cost since when.",
+        {200: own.RoutePriceWithHistory},
+        failures=(404,),
+        security=_KEYS,
+        path_parameter="route",
+    ),
+    Operation(
+        "get",
+        "/api/admin/alerts",
+        "listAlerts",
+        "Operators",
+        "What was told of budgets, the latest first.",
+        {200: own.AlertList},
+        security=_KEYS,
+        is_paged=True,
     ),
     Operation(
         "get",

@@ -1,0 +1,1 @@
+"""What a provider charges, held against what the ledger says: `frontdesk reconcile`."""
