@@ -60,6 +60,15 @@ async def test_a_settlement_gives_back_what_was_put_aside_and_spends_what_it_cos
     assert (desk.ledger.open_holds, desk.ledger.waiting_settlements) == (0, 0)
 
 
+async def test_who_looks_at_balances_sees_what_was_just_settled(desk: Desk, clock: HandClock) -> None:
+    reserved = reservation(clock)
+    await desk.ledger.reserve(reserved, Take(500))
+
+    desk.settle(reserved, 120)
+
+    assert await desk.ledger.balances("default", reserved.windows) == [Balance(120, 0)] * 3
+
+
 async def test_a_turn_may_cost_more_than_was_put_aside(desk: Desk, clock: HandClock) -> None:
     reserved = reservation(clock)
     await desk.ledger.reserve(reserved, Take(500))

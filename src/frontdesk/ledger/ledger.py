@@ -48,6 +48,7 @@ _MOST_KNOWN = 50_000
 # A settlement waits so long for company, unless somebody asks. Where many ask, batches begin so far apart: a commit
 # costs the same for two as for twenty.
 _LINGER_S = 0.01
+_SOON_S = 0.05
 _APART_S = 0.002
 _MANY = 3
 _FIRST_PAUSE_S = 0.05
@@ -110,7 +111,13 @@ class Ledger:
         return await self._ask(reservation, choose, is_extension=True)
 
     async def balances(self, tenant: str, windows: Sequence[Window]) -> list[Balance]:
-        """See `Treasury.balances`. Raises StorageError."""
+        """See `Treasury.balances`: with what was settled here just now, where that can be stored soon. Raises
+        StorageError.
+        """
+        if self._waiting:
+            self._start()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_idle.wait(), _SOON_S)
         keys: list[Key] = [(tenant, each.scope, each.period, each.starts_at_ms) for each in windows]
         found = await read_windows(self._database, keys)
         return [Balance(*found.get(key, (0, 0))) for key in keys]
