@@ -461,6 +461,7 @@ class Strangers:
         self.tokens = {"user": stranger["token"], "tenant": self._operator_elsewhere()}
         key = httpx2.post(f"{served.url}/api/admin/keys", headers=SECRET, json={"name": "web"}).json()
         self.of_owner = {"session_id": owner["id"], "user": "owner", "key_id": key["id"], "model": "thinking"}
+        self.of_owner["route"] = "scripted/thinking"
         self._owners_token = owner["token"]
 
     @contextlib.contextmanager
@@ -503,6 +504,7 @@ EXPECTED = {
     },
     ("GET", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},
     ("DELETE", "/api/admin/keys/{key_id}"): {"user": (403, "forbidden"), "tenant": (404, "key_not_found")},
+    ("GET", "/api/admin/prices/{route}"): {"user": (403, "forbidden"), "tenant": None},  # the configuration's
     ("GET", "/v1/models/{model}"): {"user": (404, "model_not_found"), "tenant": None},  # keys may use all models
     ("POST", "/v1/responses/{response_id}/cancel"): {
         "user": (404, "response_not_found"),

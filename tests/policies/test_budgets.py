@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from frontdesk.core.config import Budget, Config, Feature, Limits, Model, PersonBudget, Tier
+from frontdesk.core.config import Budget, Config, Feature, Limits, Model, PersonBudget, Provider, Tier
 from frontdesk.core.errors import Forbidden, ProviderError, QuotaSpent, Unavailable
 from frontdesk.core.money import Price
 from frontdesk.ledger.holds import Balance, Facts, Window
@@ -75,6 +75,7 @@ class Desk:
         **more: Any,
     ) -> None:
         self.config = Config(
+            providers={"openai": Provider("openai"), "vllm": Provider("openai-compatible")},
             models=dict(models),
             features=features or {},
             tiers={"free": Tier(budget=PersonBudget(usd, **more)), "paid": Tier()},
@@ -535,14 +536,16 @@ async def test_what_is_too_long_by_its_bytes_may_fit_by_its_tokens() -> None:
     [
         ("fast", None, "x" * 100_000, 1),  # it cannot be counted now
         ("foreign", 1, "x" * 100_000, 0),  # nobody knows how
+        ("namesake", 1, "x" * 100_000, 0),  # another server's, of the same name
         ("fast", 99_000, "x" * 100_000, 1),  # it is as long as it looks
         ("fast", 1, "x" * 500_000, 0),  # it cannot be that short
     ],
 )
 async def test_what_stays_too_long_is_refused(model: str, tokens: int | None, text: str, asked: int) -> None:
     counter = Counter(tokens)
-    desk = Desk(0.018, counter=counter, models={**MODELS, "foreign": Model(["vllm/llama"])})
-    desk.prices.prices["vllm/llama"] = PRICES["openai/gpt-5-mini"]
+    others = {"foreign": Model(["vllm/llama"]), "namesake": Model(["vllm/gpt-5-mini"])}
+    desk = Desk(0.018, counter=counter, models={**MODELS, **others})
+    desk.prices.prices |= dict.fromkeys(("vllm/llama", "vllm/gpt-5-mini"), PRICES["openai/gpt-5-mini"])
 
     await desk.refusal(desk.turn(model, text=text))
     assert len(counter.asked) == asked

@@ -2,6 +2,8 @@ from tools.check_wheel import check_names, versions_of
 
 WHEEL = [
     "frontdesk/__init__.py",
+    "frontdesk/limits/take.lua",
+    "frontdesk/prices/snapshot.json",
     "frontdesk/py.typed",
     "frontdesk/storage/migrations/versions/0001_first.py",
     "frontdesk/web/chat/index.html",

@@ -99,6 +99,13 @@ class Budgets:
         self._clock = clock
         self._counter = counter
         self._lasts_ms = int(config.limits.turn_timeout_s * 1000) + _GRACE_MS
+        # A model of another server may have the name of one of OpenAI's, and a tokenizer of its own.
+        self._encodings = {
+            route: encoding_of(route.partition("/")[2])
+            for model in config.models.values()
+            for route in model.route
+            if (provider := config.providers.get(route.partition("/")[0])) and provider.kind == "openai"
+        }
         self._log = StepLog(found_spent)
 
     # --- turns ----------------------------------------------------------------------------------
@@ -183,7 +190,7 @@ class Budgets:
             return None
         if all(each.cap.left(balance) >= call.least for each, balance in zip(applied, balances, strict=True)):
             return None  # it was no matter of its length
-        encodings = {encoding_of(each.route.partition("/")[2]) for each in call.menu.paid}
+        encodings = {self._encodings.get(each.route) for each in call.menu.paid}
         texts, rest = texts_in(turn.request)
         most = 0
         for encoding in encodings:
