@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontdesk.core.money import UNBOUNDED, Buckets, Price, Rates, micros_of, picos_of, usd, usd_words
+from frontdesk.core.money import UNBOUNDED, Buckets, Ceiling, Price, Rates, micros_of, picos_of, usd, usd_words
 
 COUNTS = st.integers(0, 2_000_000)
 # Up to 100 dollars a million tokens; often nothing, or what does not divide evenly.
@@ -146,7 +146,7 @@ def test_a_step_that_is_cheaper_does_not_make_the_bound_smaller() -> None:
 
 @given(prices(), COUNTS, st.integers(0, 10**12))
 def test_what_is_affordable_is_the_most_that_fits(price: Price, input_tokens: int, micros: int) -> None:
-    affordable = price.affordable_output(input_tokens, micros)
+    affordable = Ceiling(price).affordable_output(input_tokens, micros)
 
     if affordable < 0:
         assert price.bound(input_tokens, 0) > micros
@@ -157,8 +157,8 @@ def test_what_is_affordable_is_the_most_that_fits(price: Price, input_tokens: in
 
 
 def test_where_writing_costs_nothing_as_much_as_one_likes_is_affordable() -> None:
-    assert Price(Rates(input=1_000_000)).affordable_output(10, 10) == UNBOUNDED
-    assert Price(Rates(input=1_000_000)).affordable_output(10, 9) < 0
+    assert Ceiling(Price(Rates(input=1_000_000))).affordable_output(10, 10) == UNBOUNDED
+    assert Ceiling(Price(Rates(input=1_000_000))).affordable_output(10, 9) < 0
 
 
 @given(prices())

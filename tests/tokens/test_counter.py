@@ -16,6 +16,7 @@ import uvloop
 
 from frontdesk.local.supervisor import Times
 from frontdesk.tokens.counter import CounterLimits, TokenCounter
+from frontdesk.tokens.encodings import encoding_of
 from tests.fakes import HandClock
 from tests.local.machine import wait_for_end
 
@@ -85,10 +86,9 @@ async def test_no_text_is_no_tokens_and_no_process():
         assert counter.process_id is None
 
 
-async def test_it_knows_the_vocabulary_of_a_model():
-    async with counting() as counter:
-        assert counter.encoding_of("gpt-4o-mini") == "o200k_base"
-        assert counter.encoding_of("smollm2-135m") is None
+def test_it_knows_the_vocabulary_of_a_model():
+    assert encoding_of("gpt-4o-mini") == "o200k_base"
+    assert encoding_of("smollm2-135m") is None
 
 
 def test_the_server_never_loads_the_vocabularies():

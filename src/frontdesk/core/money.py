@@ -125,10 +125,6 @@ class Price(msgspec.Struct, frozen=True):
         """See `Ceiling`."""
         return Ceiling(self).bound(input_tokens, output_tokens)
 
-    def affordable_output(self, input_tokens: int, micros: Micros) -> int:
-        """See `Ceiling`."""
-        return Ceiling(self).affordable_output(input_tokens, micros)
-
 
 class Ceiling:
     """The most that calls cost at a price, whatever buckets their tokens fall into: worked out once, asked often."""

@@ -18,13 +18,13 @@ from frontdesk.ledger.store.holds import Orphan, forget, lock_orphans, mark_swep
 from frontdesk.ledger.store.windows import Key, change_windows, lock_windows
 from frontdesk.storage.database import Database
 from frontdesk.storage.lanes import Lane
+from frontdesk.storage.processes import of_dead
 from frontdesk.storage.query import Row, Step
 
 CrashRows = Callable[[str, str, Facts, Micros, int], Sequence[Step]]
 """Makes the rows of a turn that was swept, from its tenant, its id, its facts, what it cost and the time in ms."""
 
 _SLICE = 100
-_FOR_EVER_MS = 2**62
 _windows_of = msgspec.json.Decoder(tuple[Window, ...]).decode
 _facts_of = msgspec.json.Decoder(Facts).decode
 
@@ -32,10 +32,10 @@ _facts_of = msgspec.json.Decoder(Facts).decode
 async def sweep_holds(database: Database, owner: str, clock: Clock, crash_rows: CrashRows, dead_after_s: float) -> int:
     """See `Ledger.sweep`."""
     now_ms = unix_ms(clock)
-    alive_since_ms = _FOR_EVER_MS if database.is_alone else now_ms - round(dead_after_s * 1000)
+    dead = of_dead(database, owner, now_ms, dead_after_s)
 
     def settle_some() -> Generator[Step, list[Row], int]:
-        orphans = yield from lock_orphans(owner, alive_since_ms, now_ms, _SLICE)
+        orphans = yield from lock_orphans(dead, now_ms, _SLICE)
         if orphans:
             yield from _settle_in_full(orphans, crash_rows, now_ms)
         else:

@@ -23,7 +23,6 @@ from frontdesk.core.errors import ProviderError
 from frontdesk.core.tasks import Tasks
 from frontdesk.local.frames import Count, Counted, Failed
 from frontdesk.local.supervisor import Supervisor, Times
-from frontdesk.tokens.encodings import encoding_of
 
 _log = logging.getLogger("frontdesk.tokens")
 
@@ -64,8 +63,6 @@ class TokenCounter:
         self._under_way = 0
         self._rest: asyncio.TimerHandle | None = None
         self._is_closed = False
-
-    encoding_of = staticmethod(encoding_of)
 
     @property
     def process_id(self) -> int | None:

@@ -22,6 +22,7 @@ from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.money import Micros
 from frontdesk.ledger.holds import Facts
 from frontdesk.storage.database import Database
+from frontdesk.storage.processes import CRASHED, is_of_dead, of_dead
 from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import attempt, process, turn
 from frontdesk.usage.rows import AttemptRow, TurnRow, values_of
@@ -125,12 +126,11 @@ class TurnStore:
         serve, every other one. One that comes back and settles its turns has the last word.
         """
         now_ms = unix_ms(self._clock)
-        alive_since_ms = _FOR_EVER_MS if self._database.is_alone else now_ms - round(dead_after_s * 1000)
-        of_dead = {"me": self._owner, "alive_since_ms": alive_since_ms}
+        dead = of_dead(self._database, self._owner, now_ms, dead_after_s)
         _, turns, _ = await self._database.write(
-            Step(_ABANDON_ATTEMPTS, {**of_dead, "now_ms": now_ms}),
-            Step(_FAIL_TURNS, {**of_dead, "now_ms": now_ms}),
-            Step(_FORGET_PROCESSES, of_dead),
+            Step(_ABANDON_ATTEMPTS, {**dead, "now_ms": now_ms}),
+            Step(_FAIL_TURNS, {**dead, "now_ms": now_ms}),
+            Step(_FORGET_PROCESSES, dead),
         )
         return len(turns)
 
@@ -172,7 +172,7 @@ def crash_rows(tenant: str, turn_id: str, facts: Facts, micros: Micros, now_ms: 
     provider, _, model = facts.route.partition("/")
     ended: dict[str, Any] = {
         "started_at_ms": facts.started_at_ms,
-        "error_code": _CRASHED,
+        "error_code": CRASHED,
         "finished_at_ms": now_ms,
         "cost_micros": micros,
     }
@@ -208,12 +208,10 @@ _ATTEMPT_FIELDS = AttemptRow.__struct_fields__
 
 # --- statements ---------------------------------------------------------------------------------
 
-_FOR_EVER_MS = 2**62
 _MOST_ATTEMPTS = 1_000
 # Written out, because a partial index is used only where its condition is seen.
 _RUNNING = literal_column("'running'", Text)
-_CRASHED = "server_crashed"
-_CRASHED_TEXT = literal_column(f"'{_CRASHED}'", Text)
+_CRASHED_TEXT = literal_column(f"'{CRASHED}'", Text)
 _NOBODY = ""  # owns a turn that left no row of its own
 
 
@@ -257,15 +255,11 @@ _beat = insert(process)
 _BEAT = Query(
     _beat.on_conflict_do_update(index_elements=[process.c.id], set_={"heartbeat_at_ms": _beat.excluded.heartbeat_at_ms})
 )
-_of_dead_owner = and_(
-    turn.c.status == _RUNNING,
-    turn.c.owner != bindparam("me"),
-    ~exists().where(process.c.id == turn.c.owner, process.c.heartbeat_at_ms >= bindparam("alive_since_ms")),
-)
+_of_dead_owner = and_(turn.c.status == _RUNNING, is_of_dead(turn.c.owner))
 _FAIL_TURNS = Query(
     update(turn)
     .where(_of_dead_owner)
-    .values(status="failed", error_code=_CRASHED, finished_at_ms=bindparam("now_ms"))
+    .values(status="failed", error_code=CRASHED, finished_at_ms=bindparam("now_ms"))
     .returning(turn.c.id)
 )
 _ABANDON_ATTEMPTS = Query(
@@ -274,7 +268,7 @@ _ABANDON_ATTEMPTS = Query(
         attempt.c.status == _RUNNING,
         exists().where(turn.c.tenant == attempt.c.tenant, turn.c.id == attempt.c.turn, _of_dead_owner),
     )
-    .values(status="abandoned", error_code=_CRASHED, finished_at_ms=bindparam("now_ms"), cost_source="crash")
+    .values(status="abandoned", error_code=CRASHED, finished_at_ms=bindparam("now_ms"), cost_source="crash")
 )
 _FORGET_PROCESSES = Query(
     delete(process).where(process.c.id != bindparam("me"), process.c.heartbeat_at_ms < bindparam("alive_since_ms"))

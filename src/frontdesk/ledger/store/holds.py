@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 
 from frontdesk.core.money import Micros
 from frontdesk.storage.json_rows import as_json, json_rows
+from frontdesk.storage.processes import CRASHED, is_of_dead
 from frontdesk.storage.query import Query, Row, Step, insert
-from frontdesk.storage.tables import attempt, delivery, hold, process, turn
+from frontdesk.storage.tables import attempt, delivery, hold, turn
 
 HoldKey = tuple[str, str]
 """Whose: tenant, turn."""
@@ -50,12 +51,12 @@ def lock_holds(keys: Iterable[HoldKey]) -> Generator[Step, list[Row], dict[HoldK
     return {(tenant, turn_id): Found(micros, swept_at_ms is not None) for tenant, turn_id, micros, swept_at_ms in rows}
 
 
-def lock_orphans(owner: str, alive_since_ms: int, now_ms: int, limit: int) -> Generator[Step, list[Row], list[Orphan]]:
+def lock_orphans(dead: Mapping[str, object], now_ms: int, limit: int) -> Generator[Step, list[Row], list[Orphan]]:
     """Lock holds that nobody settles any more: their process is dead, or they have expired.
 
-    Dead is whose heart did not beat since `alive_since_ms`, `owner` never. What others lock just now is left to them.
+    `dead` says which processes are (`processes.of_dead`). What others lock just now is left to them.
     """
-    values = {"me": owner, "alive_since_ms": alive_since_ms, "now_ms": now_ms, "limit": limit}
+    values = {**dead, "now_ms": now_ms, "limit": limit}
     return [Orphan(*row) for row in (yield Step(_LOCK_ORPHANS, values))]
 
 
@@ -100,12 +101,11 @@ EXTEND_HOLD = Query(update(hold).where(_of_key).values(micros=hold.c.micros + bi
 DELETE_HOLD = Query(delete(hold).where(_of_key))
 """Takes of_tenant, of_turn."""
 
-_is_fresh = process.c.heartbeat_at_ms >= bindparam("alive_since_ms")
 _has_ended = exists().where(
     turn.c.tenant == hold.c.tenant,
     turn.c.id == hold.c.turn,
     turn.c.status != "running",
-    or_(turn.c.error_code.is_(None), turn.c.error_code != "server_crashed"),
+    or_(turn.c.error_code.is_(None), turn.c.error_code != CRASHED),
 )
 _LOCK_ORPHANS = Query(
     select(hold.c.tenant, hold.c.turn, hold.c.micros, hold.c.windows, hold.c.facts, _has_ended)
@@ -113,7 +113,7 @@ _LOCK_ORPHANS = Query(
         hold.c.swept_at_ms.is_(None),
         or_(
             hold.c.expires_at_ms <= bindparam("now_ms"),
-            and_(hold.c.owner != bindparam("me"), ~exists().where(process.c.id == hold.c.owner, _is_fresh)),
+            is_of_dead(hold.c.owner),
         ),
     )
     .order_by(hold.c.tenant, hold.c.turn)
