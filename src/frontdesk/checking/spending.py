@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from frontdesk.checking.reach import Reach, of_all, of_feature, of_tier, reach_of
 from frontdesk.checking.settings import Settings
-from frontdesk.core.config import Budget, Config, PersonBudget, RateLimit, Tier
+from frontdesk.core.config import Budget, Config, ModelKind, PersonBudget, RateLimit, Tier
 from frontdesk.core.config.money import budgets_of
 from frontdesk.core.config.problems import Place, remedy_for, spelled
 from frontdesk.core.money import Price
@@ -75,18 +75,29 @@ def _models_of(budget: Budget, config: Config, reach: Reach) -> frozenset[str]:
 # --- prices -------------------------------------------------------------------------------------
 
 
+# What is written of a model's price, by its kind.
+_RATES: dict[ModelKind, str] = {
+    "chat": "input: ..., output: ...",
+    "embeddings": "input: ...",
+    "moderation": "input: ...",
+    "transcription": "audio_minute: ...",
+    "speech": "character: ...",
+    "image": "image: ...",
+}
+
+
 def _about_prices(config: Config, book: PriceBook, applied: list[_Applied]) -> Iterator[Doubt]:
     unpriced = book.unpriced()
     for name, model in config.models.items():
         has_budget = any(name in each.models for each in applied)
-        for position, route in enumerate(model.route):
+        for position, route in enumerate(model.routes):
             if route in unpriced:
-                is_all = all(each in unpriced for each in model.route)
+                is_all = all(each in unpriced for each in model.routes)
                 fate = _fate(name, is_all=is_all, has_budget=has_budget)
                 place: Place = ("models", name, "route")
                 told = f"{spelled(place)} has {route!r}, which has no price ({unpriced[route]}): {fate}"
-                yield (*place, position), f"{told} Write it: prices: {{{route!r}: {{input: ..., output: ...}}}}."
-    routes = {route for model in config.models.values() for route in model.route}
+                yield (*place, position), f"{told} Write it: prices: {{{route!r}: {{{_RATES[model.kind]}}}}}."
+    routes = {route for model in config.models.values() for route in model.asked}
     providers = {route.partition("/")[0] for route in routes}
     for route in config.prices:
         provider, _, rest = route.partition("/")
@@ -99,13 +110,18 @@ def _about_prices(config: Config, book: PriceBook, applied: list[_Applied]) -> I
 def _about_output(settings: Settings) -> Iterator[Doubt]:
     """Prices of what chats, of which somebody wrote what reading costs and not what writing does."""
     config, written = settings.config, settings.lines.by_place
-    routes = {route for model in config.models.values() if model.kind == "chat" for route in model.route}
+    routes = {route for model in config.models.values() if model.kind == "chat" for route in model.asked}
     named = {route if route in config.prices else f"{route.partition('/')[0]}/*" for route in routes}
     for route, price in config.prices.items():
         place: Place = ("prices", route)
         changes = ((*place, "changes", position) for position in range(len(price.changes)))
         for here, rates in zip((place, *changes), (price, *price.changes), strict=True):
-            if route in named and rates.input and not rates.output and (*here, "output") not in written:
+            if route not in named:
+                continue
+            if rates.input is None and not rates.request:
+                words = "has no input, and it chats: its words would cost nothing. Write what they cost, or 0."
+                yield here, f"{spelled(here)} {words}"
+            if rates.input and not rates.output and (*here, "output") not in written:
                 yield here, f"{spelled(here)} has no output: what models write would cost nothing. Write it, or 0."
 
 
@@ -128,7 +144,7 @@ def _about_budget(config: Config, applied: _Applied, prices: dict[str, Price | N
             words = f"{' and '.join(steps)} mean nothing" if len(steps) > 1 else f"{steps[0]} means nothing"
             yield (*place, "usd"), f"{spelled(place)}.usd is 0: nothing may be spent, and {words}."
         return
-    costly = [name for name in models if not any(_is_free(prices.get(route)) for route in config.models[name].route)]
+    costly = [name for name in models if not any(_is_free(prices.get(route)) for route in config.models[name].routes)]
     if budget.when_spent == "free" and costly:
         left = [name for name in models if name not in costly]
         words = f"{_listed(costly)} {'has' if len(costly) == 1 else 'have'} no route that costs nothing"
@@ -144,7 +160,7 @@ def _has_no_cheaper(name: str, config: Config, prices: dict[str, Price | None]) 
     """Whether all that can be made cheaper of a model is the length of its answers."""
     bounds = [
         price.bound(_INPUT_TOKENS, _OUTPUT_TOKENS)
-        for route in config.models[name].route
+        for route in config.models[name].routes
         if (price := prices.get(route)) is not None
     ]
     return bool(bounds) and bounds[0] > 0 and min(bounds) == bounds[0]
@@ -216,7 +232,7 @@ def _about_anonymity(
         for (of_tier, feature), models in reach.items()
         if of_tier == tier and f"feature:{feature}" not in scopes
         for model in models
-        if not all(_is_free(prices.get(route)) for route in config.models[model].route)
+        if not all(_is_free(prices.get(route)) for route in config.models[model].routes)
     }
     if reached:
         told = _listed([model for model in config.models if model in reached])

@@ -187,6 +187,31 @@ class ProviderError(FrontdeskError):
         return self.reason
 
 
+class ProviderFull(ProviderError):
+    """All of a provider's places are taken, and so is where one waits for them, or it would take too long.
+
+    Nothing was sent, and it says nothing of how the provider is.
+    """
+
+    status = 503
+    code = "server_overloaded"
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, status=503, code=self.code, retry_after_s=retry_after_s, is_sent=False)
+        self.message = "Too many requests are waiting for this model. Try again later."
+
+
+class ProviderResting(ProviderError):
+    """A provider failed so often that it is left alone for now: nothing was sent."""
+
+    status = 503
+    code = "provider_unavailable"
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, status=503, code=self.code, retry_after_s=retry_after_s, is_sent=False)
+        self.message = "The AI service behind this model fails at the moment. Try again in a moment."
+
+
 _PROVIDER_WORDS = {
     502: "The AI service behind this model did not answer properly. Try again.",
     503: "The AI service behind this model is busy. Try again in a moment.",

@@ -301,7 +301,10 @@ def test_prices_and_their_changes() -> None:
             "openai/x: {input: 1, request: .inf}",
             "prices.openai/x.request is inf. It must be from 0 to 10000, in US doll",
         ),
-        ("openai/x: {output: 1}", "prices.openai/x.input is missing. It must be a number."),
+        (
+            "openai/x: {output: 1}",
+            "prices.openai/x.input is missing. Write what a million tokens cost, or 0; or what is paid: audio_minute,",
+        ),
         ("openai/x: {input: 1, changes: [{from: 2026-12-01}]}", "prices.openai/x.changes[0].input is missing."),
         ("openai/x: {input: 1, changes: [{input: 1}]}", "prices.openai/x.changes[0].from is missing."),
         (
@@ -332,6 +335,12 @@ def test_prices_that_cannot_be(price: str, words: str) -> None:
 
 
 RATES = [name for name in Price.__struct_fields__ if name != "changes"]
+UNITS = {
+    "request": (10_000, "a call"),
+    "audio_minute": (10_000, "a minute of sound"),
+    "character": (100_000, "a million characters"),
+    "image": (10_000, "a picture"),
+}
 
 
 @settings(max_examples=25)
@@ -340,7 +349,7 @@ RATES = [name for name in Price.__struct_fields__ if name != "changes"]
     st.floats(allow_nan=True, allow_infinity=True).filter(lambda usd: not 0 <= usd <= 10_000 or math.isnan(usd)),
 )
 def test_no_rate_is_negative_endless_or_a_slip(name: str, usd: float) -> None:
-    most, unit = (10_000, "a call") if name == "request" else (100_000, "a million tokens")
+    most, unit = UNITS.get(name, (100_000, "a million tokens"))
     price: dict[str, Any] = {"input": 1.0, name: usd}
     text = "prices: " + yaml.safe_dump({"openai/x": price}, default_flow_style=True, width=1000)
     if usd <= most and usd >= 0:

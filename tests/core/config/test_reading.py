@@ -22,7 +22,8 @@ from tests.core.config.problems import problems_of
 
 KNOWN_HERE = (
     "database, valkey, cors, providers, models, default_model, features, default_feature, tiers, default_tier, "
-    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, guards, hangup_drain_s, shutdown_grace_s"
+    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, files, batches, guards, hangup_drain_s, "
+    "shutdown_grace_s"
 )
 KNOWN_OF_TIERS = (
     "models, features, requests_per_minute, tokens_per_minute, tokens_per_day, concurrent, concurrent_streams, budget"
@@ -446,6 +447,7 @@ DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.starts
     "features",
     "tiers",
     "tiers.NAME.budget",
+    "providers.NAME.slots",
     "rate_limits",
     "budgets",
     "auth.apps.NAME.attestation",
@@ -481,8 +483,8 @@ DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.starts
         ),
         ("guards: {credentials: mark}", "It must be one of mask, off, refuse. Did you mean 'mask'?"),
         ("guards: {credentials: }\nhangup_drain_s: {}", "hangup_drain_s is a mapping. It must be a number."),
-        ("providers: {p: }", "providers.p.kind is missing. It must be one of local, openai, openai-compatible, "),
-        ("providers: {p: {kind: ~}}", "providers.p.kind is empty. It must be one of local, openai, "),
+        ("providers: {p: }", "providers.p.kind is missing. It must be one of anthropic, azure-openai, "),
+        ("providers: {p: {kind: ~}}", "providers.p.kind is empty. It must be one of anthropic, azure-openai, "),
         ("models: {m: {}}", "models.m.route is missing. It must be a list of texts."),
         ("default_model: {a: 1}", "default_model is a mapping. It must be a text."),
         ("default_model: !env X", "default_model has the tag '!env', which is not read. Leave it out."),

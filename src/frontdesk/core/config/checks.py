@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from frontdesk.core.config.addresses import check_base_url, check_network, check_origin, without_user
 from frontdesk.core.config.auth import check_auth
 from frontdesk.core.config.features import MAX_OUTPUT_TOKENS, check_features
 from frontdesk.core.config.money import check_money
-from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, spelled
+from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, remedy_for, spelled
 from frontdesk.core.config.shapes import FIELDS_OF_KIND, Config, Model, Provider, Tier
+from frontdesk.core.config.vendors import OWN_ADDRESSES, VENDORS
 
 _MAX_NAME_CHARS = 200  # as long as the model of a request may be
 
@@ -70,22 +72,92 @@ def _check_provider(problems: Problems, name: str, provider: Provider) -> None:
         return
     _refuse_fields_of_other_kinds(problems, place, provider)
     _check_api_key(problems, (*place, "api_key"), provider)
-    if provider.kind == "openai-compatible" and not provider.base_url:
-        words = "A provider of this kind needs it, ending in /v1."
-        problems.add((*place, "base_url"), f"{spelled(place)}.base_url is missing. {words}")
-    if provider.base_url:
-        check_base_url(problems, (*place, "base_url"), provider.base_url, has_key=bool(provider.api_key))
-    if provider.kind == "openai" and not provider.api_key:
+    _check_address(problems, place, provider)
+    if provider.kind in _KEYED and not provider.api_key:
         words = "A provider of this kind needs it."
         problems.add((*place, "api_key"), f"{spelled(place)}.api_key is missing. {words}")
     if provider.kind == "local" and not provider.model:
         words = "Name a local model, such as smollm2-135m."
         problems.add((*place, "model"), f"{spelled(place)}.model is missing. {words}")
-    if provider.api is None and provider.kind in ("openai", "openai-compatible"):
-        provider.api = "auto" if provider.kind == "openai" else "chat"
-    check_number(problems, (*place, "idle_timeout_s"), provider.idle_timeout_s, _MOMENT_S, _DAY_S)
+    if provider.api is None and provider.kind in ("openai", "openai-compatible", "azure-openai"):
+        provider.api = "chat" if provider.kind == "openai-compatible" else "auto"
+    if provider.prompt_cache is None and "prompt_cache" in FIELDS_OF_KIND[provider.kind]:
+        provider.prompt_cache = "auto"
+    for field in ("idle_timeout_s", "first_event_s", "attempt_s"):
+        check_number(problems, (*place, field), getattr(provider, field), _MOMENT_S, _DAY_S)
+    _check_order(problems, place, ("first_event_s", provider.first_event_s), ("attempt_s", provider.attempt_s))
+    _check_resilience(problems, place, provider)
     check_number(problems, (*place, "threads"), provider.threads, 1, 1024)
     check_number(problems, (*place, "context_tokens"), provider.context_tokens, 1, 10_000_000)
+
+
+_KEYED = frozenset({"openai", "azure-openai", "anthropic", "gemini"})
+_ADDRESSES = {
+    "openai-compatible": "A provider of this kind needs it, ending in /v1, or a vendor.",
+    "azure-openai": "A provider of this kind needs it: https://NAME.openai.azure.com.",
+}
+
+
+_API_VERSION = re.compile(r"v1|preview|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
+
+
+def _check_address(problems: Problems, place: Place, provider: Provider) -> None:
+    """Check where a provider is, and put in what its vendor or its kind says where nothing is written."""
+    vendor, here = (*place, "vendor"), (*place, "base_url")
+    if provider.vendor is not None and provider.vendor not in VENDORS:
+        words = f"is {provider.vendor!r}, whose ways nobody knows here. {remedy_for(provider.vendor, VENDORS)}"
+        problems.lose(vendor, f"{spelled(vendor)} {words}")
+    provider.base_url = provider.base_url or VENDORS.get(provider.vendor or "") or OWN_ADDRESSES.get(provider.kind)
+    if not provider.base_url:
+        if provider.kind in _ADDRESSES and not problems.is_lost(vendor):
+            problems.add(here, f"{spelled(here)} is missing. {_ADDRESSES[provider.kind]}")
+        return
+    check_base_url(problems, here, provider.base_url, has_key=bool(provider.api_key))
+    last = provider.base_url.rstrip("/").rpartition("/")[2]
+    if last in _PATHS.get(provider.kind, ()):
+        problems.add(here, f"{spelled(here)} ends in '/{last}', which this kind adds itself. Leave it out.")
+    if provider.api_version is not None and _API_VERSION.fullmatch(provider.api_version) is None:
+        words = f"is {provider.api_version!r}. It must be v1, preview, or a date such as 2024-10-21."
+        problems.add((*place, "api_version"), f"{spelled(place)}.api_version {words}")
+
+
+_PATHS = {"anthropic": ("v1", "messages"), "gemini": ("v1", "v1beta", "models")}
+"""What ends an address that has been copied from a request of that kind."""
+
+
+def _check_order(
+    problems: Problems, place: Place, less: tuple[str, float | None], more: tuple[str, float | None]
+) -> None:
+    """Refuse a time above another one that ends it."""
+    (lower, least), (upper, most) = less, more
+    if least is None or most is None or least <= most:
+        return
+    here = (*place, lower)
+    words = f"more than {upper}, which is {most:g}: it would never be reached. Lower it, or raise {upper}."
+    problems.add(here, f"{spelled(here)} is {least:g}, {words}")
+
+
+def _check_resilience(problems: Problems, place: Place, provider: Provider) -> None:
+    retries, breaker, slots = provider.retries, provider.breaker, provider.slots
+    check_number(problems, (*place, "retries", "most"), retries.most, 0, 10)
+    check_number(problems, (*place, "retries", "base_s"), retries.base_s, _MOMENT_S, 60)
+    check_number(problems, (*place, "retries", "longest_s"), retries.longest_s, _MOMENT_S, 600)
+    check_number(problems, (*place, "retries", "budget"), retries.budget, 0, 10)
+    check_number(problems, (*place, "breaker", "share"), breaker.share, 0.01, 1)
+    check_number(problems, (*place, "breaker", "least"), breaker.least, 1, 100_000)
+    check_number(problems, (*place, "breaker", "window_s"), breaker.window_s, 1, 3600)
+    check_number(problems, (*place, "breaker", "open_s"), breaker.open_s, _MOMENT_S, 3600)
+    check_number(problems, (*place, "breaker", "longest_open_s"), breaker.longest_open_s, _MOMENT_S, _DAY_S)
+    of_retries, of_breaker = (*place, "retries"), (*place, "breaker")
+    _check_order(problems, of_retries, ("base_s", retries.base_s), ("longest_s", retries.longest_s))
+    _check_order(problems, of_breaker, ("open_s", breaker.open_s), ("longest_open_s", breaker.longest_open_s))
+    if slots is not None:
+        check_number(problems, (*place, "slots", "concurrent"), slots.concurrent, 1, 100_000)
+        check_number(problems, (*place, "slots", "waiting"), slots.waiting, 0, 1_000_000)
+        check_number(problems, (*place, "slots", "longest_wait_s"), slots.longest_wait_s, _MOMENT_S, _DAY_S)
+        check_number(problems, (*place, "slots", "ageing_s"), slots.ageing_s, _MOMENT_S, _DAY_S)
+        if slots.concurrent >= 1:
+            check_number(problems, (*place, "slots", "spare"), slots.spare, 0, slots.concurrent - 1)
 
 
 def _refuse_fields_of_other_kinds(problems: Problems, place: Place, provider: Provider) -> None:
@@ -117,15 +189,40 @@ def _check_model(problems: Problems, name: str, model: Model, providers: Mapping
     if not model.route:
         problems.add(route, f"{spelled(route)} is empty. List at least one 'provider/model'.")
     for position, step in enumerate(model.route):
-        provider, slash, rest = step.partition("/")
-        if not slash or not rest:
-            problems.add((*route, position), f"{spelled(route)} has {step!r}. Write it as 'provider/model'.")
-        else:
-            check_reference(problems, (*route, position), provider, providers, "providers", route)
+        here = (*route, position)
+        for way in (step,) if isinstance(step, str) else step:
+            _check_way(problems, here if isinstance(step, str) else (*here, way), way, providers, route)
+        if isinstance(step, dict):
+            _check_weights(problems, here, step)
+    if model.shadow is not None:
+        shadow: Place = ("models", name, "shadow")
+        _check_way(problems, (*shadow, "to"), model.shadow.to, providers, shadow)
+        check_number(problems, (*shadow, "share"), model.shadow.share, 0, 1)
+    hedge: Place = ("models", name, "hedge_after_s")
+    check_number(problems, hedge, model.hedge_after_s, _MOMENT_S, 600)
+    if model.hedge_after_s is not None and len(model.routes) == 1:
+        problems.add(hedge, f"{spelled(hedge)} means nothing: the route has no other 'provider/model'. Remove it.")
     longest: Place = ("models", name, "max_output_tokens")
     check_number(problems, longest, model.max_output_tokens, 1, MAX_OUTPUT_TOKENS)
     if model.max_output_tokens is not None and model.kind != "chat":
-        problems.add(longest, f"{spelled(longest)} means nothing: embeddings are not written. Remove it.")
+        problems.add(longest, f"{spelled(longest)} means nothing: only what chats writes so long. Remove it.")
+
+
+def _check_way(problems: Problems, place: Place, way: str, providers: Mapping[str, Provider], where: Place) -> None:
+    provider, slash, rest = way.partition("/")
+    if not slash or not rest:
+        problems.add(place, f"{spelled(where)} has {way!r}. Write it as 'provider/model'.")
+    else:
+        check_reference(problems, place, provider, providers, "providers", where)
+
+
+def _check_weights(problems: Problems, place: Place, step: Mapping[str, float]) -> None:
+    if not step:
+        problems.add(place, f"{spelled(place)} is empty. Write 'provider/model', or several with their weights.")
+    for way, weight in step.items():
+        check_number(problems, (*place, way), weight, 0, 1_000_000)
+    if step and not any(step.values()) and not any(problems.is_lost((*place, way)) for way in step):
+        problems.add(place, f"{spelled(place)} has no weight above 0, so none of it would ever be drawn.")
 
 
 # --- people -------------------------------------------------------------------------------------
@@ -164,6 +261,8 @@ def _check_tier(problems: Problems, name: str, tier: Tier, config: Config) -> No
 
 # --- numbers ------------------------------------------------------------------------------------
 
+_HOUR_DAYS = 1 / 24
+
 
 def _check_numbers(problems: Problems, config: Config) -> None:
     limits = config.limits
@@ -174,5 +273,14 @@ def _check_numbers(problems: Problems, config: Config) -> None:
     check_number(problems, ("limits", "body_timeout_s"), limits.body_timeout_s, _MOMENT_S, _DAY_S)
     check_number(problems, ("limits", "slow_reader_s"), limits.slow_reader_s, _MOMENT_S, _DAY_S)
     check_number(problems, ("limits", "turn_timeout_s"), limits.turn_timeout_s, _MOMENT_S, _DAY_S)
+    files, batches = config.files, config.batches
+    check_number(problems, ("files", "max_mb"), files.max_mb, 0.001, 10_000)
+    check_number(problems, ("files", "per_user_mb"), files.per_user_mb, 0.001, 10_000_000)
+    check_number(problems, ("files", "per_user"), files.per_user, 1, 1_000_000)
+    check_number(problems, ("files", "keep_days"), files.keep_days, _HOUR_DAYS, 3660)
+    check_number(problems, ("batches", "concurrent"), batches.concurrent, 1, 1000)
+    check_number(problems, ("batches", "max_lines"), batches.max_lines, 1, 1_000_000)
+    check_number(problems, ("batches", "per_user"), batches.per_user, 1, 1_000_000)
+    check_number(problems, ("batches", "keep_days"), batches.keep_days, _HOUR_DAYS, 3660)
     check_number(problems, ("hangup_drain_s",), config.hangup_drain_s, 0, _DAY_S)
     check_number(problems, ("shutdown_grace_s",), config.shutdown_grace_s, 0, _DAY_S)

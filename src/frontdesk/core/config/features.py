@@ -50,7 +50,7 @@ def _check_models(problems: Problems, place: Place, feature: Feature, models: di
         check_reference(problems, (*listed, position), name, models, "models", listed)
     named = list(models) if feature.models is None else feature.models
     kinds = {models[name].kind for name in named if name in models}
-    if kinds == {"embeddings"}:
+    if kinds and "chat" not in kinds:
         _refuse_what_is_for_chat(problems, place, feature)
     _check_default_model(problems, place, feature, models, chats="chat" in kinds)
 

@@ -22,6 +22,12 @@ _LEAST_USD = 0.000_001
 # The dearest models cost hundreds: ten times a thousand dollars too much is a price for a billion, or in cents.
 _MOST_RATE_USD = 100_000
 _MOST_REQUEST_USD = 10_000
+_OF_UNITS = {
+    "request": (_MOST_REQUEST_USD, "a call"),
+    "audio_minute": (_MOST_REQUEST_USD, "a minute of sound"),
+    "character": (_MOST_RATE_USD, "a million characters"),
+    "image": (_MOST_REQUEST_USD, "a picture"),
+}
 _MOST_NAME_CHARS = 200
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -176,9 +182,12 @@ def _check_price(problems: Problems, route: str, price: Price, config: Config) -
 
 
 def _check_rates(problems: Problems, place: Place, rates: Rates) -> None:
+    if rates.input is None and not (rates.request or rates.audio_minute or rates.character or rates.image):
+        words = "Write what a million tokens cost, or 0; or what is paid: audio_minute, character, image or request."
+        problems.add((*place, "input"), f"{spelled(place)}.input is missing. {words}")
     for field in Rates.__struct_fields__:
         usd = getattr(rates, field)
-        most, unit = (_MOST_REQUEST_USD, "a call") if field == "request" else (_MOST_RATE_USD, "a million tokens")
+        most, unit = _OF_UNITS.get(field, (_MOST_RATE_USD, "a million tokens"))
         if usd is not None and not 0 <= usd <= most:  # .nan neither
             here = (*place, field)
             problems.add(here, f"{spelled(here)} is {usd:g}. It must be from 0 to {most}, in US dollars for {unit}.")

@@ -41,6 +41,7 @@ from frontdesk.core.config.shapes import (
     Feature,
     Issuer,
     Model,
+    Provider,
     RateLimit,
     Tier,
     Variable,
@@ -70,6 +71,7 @@ LIMITS: Mapping[type, frozenset[str]] = {
     RateLimit: frozenset(
         {"requests_per_minute", "tokens_per_minute", "tokens_per_day", "concurrent", "concurrent_streams"}
     ),
+    Provider: frozenset({"slots"}),
     Model: frozenset({"max_output_tokens"}),
     Issuer: frozenset({"algorithms", "require"}),
     ClaimNames: frozenset({"features"}),

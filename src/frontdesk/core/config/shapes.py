@@ -18,38 +18,124 @@ class Cors(msgspec.Struct, forbid_unknown_fields=True):
     origins: list[str] = []
 
 
-ProviderKind = Literal["openai", "openai-compatible", "local", "scripted"]
+ProviderKind = Literal["openai", "openai-compatible", "azure-openai", "anthropic", "gemini", "local", "scripted"]
+
+
+class Retries(msgspec.Struct, forbid_unknown_fields=True):
+    """How often a provider is asked again before the next one is.
+
+    The pause before the n-th retry is random, up to `base_s` times two to the power of n - 1 and up to `longest_s`;
+    a provider's `Retry-After` goes before it, and beyond `longest_s` the next provider is asked instead.
+    `budget` is how many retries there may be for each request that was not one, so that they make no storm.
+    """
+
+    most: int = 2
+    base_s: float = 0.25
+    longest_s: float = 8.0
+    budget: float = 0.2
+
+
+class Breaker(msgspec.Struct, forbid_unknown_fields=True):
+    """When a model of a provider is left alone, and for how long.
+
+    It is once at least `least` of its attempts within `window_s` failed, and `share` of all of them. After `open_s`
+    one attempt tries it; each time that fails the pause doubles, up to `longest_open_s`.
+    """
+
+    share: float = 0.5
+    least: int = 5
+    window_s: float = 30.0
+    open_s: float = 5.0
+    longest_open_s: float = 120.0
+
+
+class Slots(msgspec.Struct, forbid_unknown_fields=True):
+    """How many requests a provider carries at once, and who waits for a place among them.
+
+    At most `waiting` wait, none longer than `longest_wait_s`. Who waits moves up a class after each `ageing_s`, so that
+    nobody waits for ever. `spare` places are kept for those who wait for an answer themselves: where it is not set, as
+    many as they turn out to need, from an eighth to a half.
+    """
+
+    concurrent: int
+    waiting: int = 1000
+    longest_wait_s: float = 30.0
+    ageing_s: float = 10.0
+    spare: int | None = None
 
 
 class Provider(msgspec.Struct, forbid_unknown_fields=True):
-    """A source of answers. `FIELDS_OF_KIND` says which settings are whose."""
+    """A source of answers. `FIELDS_OF_KIND` says which settings are whose.
+
+    `first_event_s` is how long its first word may take, `attempt_s` a whole answer. `prompt_cache` "auto" marks what
+    is worth keeping in the provider's cache, where it wants marks.
+    """
 
     kind: ProviderKind
+    vendor: str | None = None
     base_url: str | None = None
     api_key: str | None = None
+    api_version: str | None = None
     idle_timeout_s: float = 120.0
+    first_event_s: float | None = None
+    attempt_s: float | None = None
+    retries: Retries = msgspec.field(default_factory=Retries)
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
+    slots: Slots | None = None
     api: Literal["auto", "chat", "responses"] | None = None
     reports_cost: bool | None = None
+    prompt_cache: Literal["auto", "off"] | None = None
     model: str | None = None
     path: str | None = None
     threads: int | None = None
     context_tokens: int | None = None
 
 
-ModelKind = Literal["chat", "embeddings"]
+ModelKind = Literal["chat", "embeddings", "moderation", "transcription", "speech", "image"]
+
+
+class Shadow(msgspec.Struct, forbid_unknown_fields=True):
+    """A route ("provider/model") that gets a copy of a `share` of the requests. Nobody is told what it answers."""
+
+    to: str
+    share: float = 1.0
 
 
 class Model(msgspec.Struct, forbid_unknown_fields=True):
     """A name that apps use. `route` lists `provider/model` in order: the next one is the fallback.
 
-    `max_output_tokens` is put in where a budget applies and neither request nor feature says one.
+    A step may be several with their weights, `{openai/gpt-5: 95, openai/gpt-5.2: 5}`: one of them is drawn, the same
+    for the same person, and the others come after it. `max_output_tokens` is put in where a budget applies and neither
+    request nor feature says one. Where a first word takes longer than `hedge_after_s`, the next route is asked as well,
+    and the first to answer does.
     """
 
-    route: list[str]
+    route: list[str | dict[str, float]]
     kind: ModelKind = "chat"
     title: str | None = None
     max_output_tokens: int | None = None
+    hedge_after_s: float | None = None
+    shadow: Shadow | None = None
 
+    @property
+    def steps(self) -> list[dict[str, float]]:
+        """The route as groups of weighted ways, in order; most groups have one."""
+        return [{step: 1.0} if isinstance(step, str) else step for step in self.route]
+
+    @property
+    def routes(self) -> list[str]:
+        """All ways ("provider/model") of the route, each once, the heavier ones of a step first."""
+        return list(dict.fromkeys(way for step in self.steps for way in sorted(step, key=lambda way: -step[way])))
+
+    @property
+    def asked(self) -> list[str]:
+        """All ways that requests may go: those of the route, and to the shadow."""
+        return self.routes if self.shadow is None else list(dict.fromkeys([*self.routes, self.shadow.to]))
+
+
+Priority = Literal["interactive", "draft", "prefetch", "background", "batch"]
+"""Who waits for an answer: a person, a person later, perhaps a person, nobody, nobody today."""
+PRIORITIES: tuple[Priority, ...] = ("interactive", "draft", "prefetch", "background", "batch")
 
 Capability = Literal[
     "instructions", "tools", "json_schema", "images", "audio", "files", "parameters", "other_parameters"
@@ -77,10 +163,11 @@ class Feature(msgspec.Struct, forbid_unknown_fields=True):
 
     `instructions` are a text, or a file's path that ends in .md or .txt. `client_may` names what a request
     may bring itself. `parameters` are defaults, `ceilings` the most that a request may ask for, both in the
-    spelling of Chat Completions, as is `response_format`.
+    spelling of Chat Completions, as is `response_format`. `priority` is the highest that its requests have.
     """
 
     models: list[str] | None = None
+    priority: Priority = "interactive"
     default_model: str | None = None
     instructions: str | None = None
     variables: dict[str, Variable] = {}
@@ -147,14 +234,17 @@ class Tier(msgspec.Struct, forbid_unknown_fields=True):
 class Rates(msgspec.Struct, forbid_unknown_fields=True):
     """US dollars for a million tokens, and for a call (`request`).
 
-    Left out, `cached`, `cache_write`, `audio_input`, `image_input` and `tool` are as `input`, and `reasoning`,
-    `audio_output` and `image_output` as `output`.
+    Left out, `cached`, `cache_write`, `audio_input`, `image_input` and `tool` are as `input`, `cache_write_hour` as
+    `cache_write`, and `reasoning`, `audio_output` and `image_output` as `output`. What is not paid by tokens has
+    `audio_minute` (a minute of sound that is heard), `character` (a million characters that are spoken) or `image` (a
+    picture that is drawn), and may leave `input` out.
     """
 
-    input: float
+    input: float | None = None
     output: float = 0.0
     cached: float | None = None
     cache_write: float | None = None
+    cache_write_hour: float | None = None
     audio_input: float | None = None
     image_input: float | None = None
     tool: float | None = None
@@ -162,6 +252,9 @@ class Rates(msgspec.Struct, forbid_unknown_fields=True):
     audio_output: float | None = None
     image_output: float | None = None
     request: float = 0.0
+    audio_minute: float = 0.0
+    character: float = 0.0
+    image: float = 0.0
 
 
 class PriceChange(Rates, forbid_unknown_fields=True, kw_only=True):
@@ -272,6 +365,26 @@ class Guards(msgspec.Struct, forbid_unknown_fields=True):
     credentials: Literal["off", "mask", "refuse"] = "off"
 
 
+class Files(msgspec.Struct, forbid_unknown_fields=True):
+    """What callers may upload: the largest file, how much and how many of each person's are kept, and how long."""
+
+    max_mb: float = 100.0
+    per_user_mb: float = 1000.0
+    per_user: int = 1000
+    keep_days: float = 30.0
+
+
+class Batches(msgspec.Struct, forbid_unknown_fields=True):
+    """Requests by the file: how many of them a process asks at once, how many one may hold, how many of each person
+    may be open, and how long one is told of after its end.
+    """
+
+    concurrent: int = 4
+    max_lines: int = 50_000
+    per_user: int = 10
+    keep_days: float = 30.0
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True):
     """All settings."""
 
@@ -292,17 +405,23 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     auth: Auth = msgspec.field(default_factory=Auth)
     trusted_proxies: list[str] = []
     limits: Limits = msgspec.field(default_factory=Limits)
+    files: Files = msgspec.field(default_factory=Files)
+    batches: Batches = msgspec.field(default_factory=Batches)
     guards: Guards = msgspec.field(default_factory=Guards)
     hangup_drain_s: float = 10.0
     shutdown_grace_s: float = 10.0
 
 
-_OVER_HTTP = ("base_url", "api_key", "idle_timeout_s", "api", "reports_cost")
+_RESILIENT = ("idle_timeout_s", "first_event_s", "attempt_s", "retries", "breaker", "slots")
+_OVER_HTTP = ("base_url", "api_key", *_RESILIENT)
 FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
-    "openai": _OVER_HTTP,
-    "openai-compatible": _OVER_HTTP,
-    "local": ("model", "path", "threads", "context_tokens"),
-    "scripted": (),
+    "openai": (*_OVER_HTTP, "api", "reports_cost"),
+    "openai-compatible": (*_OVER_HTTP, "vendor", "api", "reports_cost", "prompt_cache"),
+    "azure-openai": (*_OVER_HTTP, "api_version", "api"),
+    "anthropic": (*_OVER_HTTP, "prompt_cache"),
+    "gemini": _OVER_HTTP,
+    "local": ("model", "path", "threads", "context_tokens", "first_event_s", "attempt_s", "slots"),
+    "scripted": ("first_event_s", "attempt_s", "retries", "breaker", "slots"),
 }
 
 FIELDS_OF_TYPE: dict[VariableType, tuple[str, ...]] = {
