@@ -8,14 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
-from frontdesk.core.money import Price, Rates
+from frontdesk.core.money import Price, Rates, Units
 from frontdesk.turn.buckets import buckets_of
 from frontdesk.turn.events import Usage
+from frontdesk.turn.items import (
+    ImageRequest,
+    MediaRequest,
+    ModerationRequest,
+    SpeechRequest,
+    TranscriptionRequest,
+    Upload,
+)
 from frontdesk.turn.sizes import measure
 from frontdesk.turn.turn import Attempt, Status, Turn
 from frontdesk.usage.costs import Cost, cost_of, usage_of
 from tests.fakes import make_turn
 from tests.funds import PricesByRoute
+from tests.turn.test_recordings import wav
 
 PRICES = PricesByRoute({"one/m1": Price(Rates(input=1_000_000, cached=100_000, output=5_000_000), book="of today")})
 TEXT = "x" * 30
@@ -59,6 +68,64 @@ def test_reported_usage_is_priced() -> None:
     usage = Usage(input_tokens=100, output_tokens=10, cached_tokens=40)
 
     assert cost(*attempted(usage=usage, answered=9)) == Cost(60 + 4 + 50, "usage", "of today")
+
+
+# --- what is paid besides tokens ----------------------------------------------------------------
+
+BY_UNITS = PricesByRoute(
+    {"one/m1": Price(Rates(audio_minute=6_000_000_000, character=15_000_000, image=40_000_000_000), book="of today")}
+)
+MINUTE = Upload(wav(60), "a.wav", "audio/wav")
+
+
+def asked(request: MediaRequest, usage: Usage | None, answered: int = 0) -> tuple[Turn, Attempt]:
+    turn, attempt = attempted(answered=answered, usage=usage)
+    turn.request = request
+    return turn, attempt
+
+
+def test_seconds_that_the_provider_tells_count() -> None:
+    told = Usage(0, 0, units=Units(audio_seconds=30))
+
+    assert cost(*asked(TranscriptionRequest(MINUTE), told), BY_UNITS) == Cost(3_000, "usage", "of today")
+
+
+@pytest.mark.parametrize(
+    ("request_", "micros"),
+    [
+        (TranscriptionRequest(MINUTE), 6_000),
+        (SpeechRequest("x" * 100, "v"), 1_500),
+        (ImageRequest("generate", "x", n=2), 80_000),
+        (ModerationRequest(["x"]), 0),
+    ],
+)
+def test_what_nobody_tells_is_as_much_as_was_asked_for(request_: MediaRequest, micros: int) -> None:
+    assert cost(*asked(request_, None), BY_UNITS) == Cost(micros, "estimate", "of today")
+
+
+def test_tokens_that_are_told_do_not_hide_what_is_paid_besides() -> None:
+    """A provider that tells tokens of what is paid by the minute."""
+    assert cost(*asked(TranscriptionRequest(MINUTE), Usage(600, 20)), BY_UNITS).micros == 6_000
+
+
+def test_seconds_that_are_told_do_not_make_a_model_free_that_is_paid_by_tokens() -> None:
+    told = Usage(0, 0, units=Units(audio_seconds=60))
+
+    assert cost(*asked(TranscriptionRequest(MINUTE), told, answered=40)) == Cost(600 + 50, "estimate", "of today")
+
+
+def test_an_answer_that_was_left_costs_what_was_asked_for() -> None:
+    turn, attempt = attempted(status="running")
+    turn.request = ImageRequest("generate", "x")
+
+    assert cost(turn, attempt, BY_UNITS) == Cost(40_000, "estimate", "of today")
+
+
+def test_what_was_refused_costs_nothing_whatever_it_is_paid_by() -> None:
+    turn, attempt = attempted(status="failed", error=ProviderError("no", upstream_status=500))
+    turn.request = ImageRequest("generate", "x")
+
+    assert cost(turn, attempt, BY_UNITS) == Cost(0, "estimate", None)
 
 
 def test_an_answer_without_usage_is_counted() -> None:

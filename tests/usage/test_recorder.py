@@ -87,6 +87,22 @@ async def test_a_turn_is_written_under_its_callers_tenant(store: TurnStore, data
     assert await TurnReader(database, "default").recent(9) == []
 
 
+async def test_a_row_has_all_that_was_written_to_a_cache_for_however_long(
+    store: TurnStore, database: Database, clock: HandClock, reader: TurnReader
+):
+    turn = make_turn(clock)
+    prices = PricesByRoute({"one/m1": Price(Rates(cache_write=3_750_000, cache_write_hour=6_000_000))})
+    recorder = TurnRecorder(store, database, prices)
+    recorder.started(turn)
+    _answered(turn, Usage(100, 0, cache_write_tokens=100, cache_write_hour_tokens=60))
+
+    recorder.settled(turn)
+    await _written(store, database)
+
+    (row,) = await reader.recent(9)
+    assert (row.input_tokens, row.cache_write_tokens, row.cost_micros) == (100, 100, 150 + 360)
+
+
 async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock: HandClock, reader: TurnReader):
     """Parts of the tokens share none, though the provider's do: the sound is among what was cached."""
     turn = make_turn(clock)
@@ -150,6 +166,7 @@ async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock:
             raw_usage='{"prompt_tokens":100}',
             cost_source="usage",
             price="today's",
+            purpose="first",
             **used,
         )
     ]
@@ -176,6 +193,37 @@ async def test_a_turn_costs_what_all_of_its_attempts_cost(
     row = await reader.find(turn.id)
     assert row is not None
     assert (row.cost_micros, row.input_tokens, row.output_tokens) == (50, 10, 2)
+
+
+@pytest.mark.parametrize("hedge_wins", [True, False])
+async def test_a_turn_has_the_tokens_of_the_attempt_that_answered_and_the_costs_of_both(
+    store: TurnStore, database: Database, clock: HandClock, reader: TurnReader, hedge_wins: bool
+):
+    """With hedging that is not always the last one. The other was left, and reported before it was."""
+    turn = make_turn(clock)
+    first = Attempt("one", "m1", turn.started_at, "first")
+    hedge = Attempt("two", "m2", turn.started_at, "hedge")
+    turn.attempts += [first, hedge]
+    answering, left = (hedge, first) if hedge_wins else (first, hedge)
+    turn.answering = answering
+    answering.first_event_at = turn.first_event_at = turn.started_at + 1
+    answering.status = turn.status = "completed"
+    turn.usage, turn.answered_chars = Usage(10, 2), 8
+    left.status, left.usage = "cancelled", Usage(30, 4)
+    left.finished_at = answering.finished_at = turn.finished_at = turn.started_at + 1
+
+    TurnRecorder(store, database, PRICES).settled(turn)
+    await _written(store, database)
+
+    attempts = await reader.attempts_of(turn.id)
+    one, two = (30 + 5 * 4, 2 * 10 + 8 * 2) if hedge_wins else (10 + 5 * 2, 2 * 30 + 8 * 4)
+    assert [(each.purpose, each.cost_micros) for each in attempts] == [("first", one), ("hedge", two)]
+    assert [each.status for each in attempts] == (
+        ["cancelled", "completed"] if hedge_wins else ["completed", "cancelled"]
+    )
+    row = await reader.find(turn.id)
+    assert row is not None
+    assert (row.cost_micros, row.input_tokens, row.output_tokens) == (one + two, 10, 2)
 
 
 async def test_what_has_no_price_is_no_zero(store: TurnStore, database: Database, clock: HandClock, reader: TurnReader):

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from frontdesk.core.money import Buckets, Micros, Price
-from frontdesk.turn.counting import counted_usage
+from frontdesk.turn.buckets import buckets_of
+from frontdesk.turn.counting import answering_attempt, counted_units, counted_usage
 from frontdesk.turn.events import Usage
 from frontdesk.turn.sizes import size_of
 from frontdesk.turn.turn import Attempt, Turn
@@ -48,8 +49,10 @@ def usage_of(turn: Turn, attempt: Attempt) -> Usage | None:
     What was reported before an answer broke off may be less than what came of it.
     """
     reported = attempt.usage
-    if attempt is turn.attempts[-1]:
+    if attempt is answering_attempt(turn):
         reported = turn.usage or reported
+    if reported is not None and reported.units is None and (units := counted_units(turn)) is not None:
+        reported = msgspec.structs.replace(reported, units=units)
     if reported is not None and attempt.status == "completed":
         return reported
     if reported is None and attempt.was_free:
@@ -71,12 +74,18 @@ def cost_of(turn: Turn, attempt: Attempt, usage: Usage | None, buckets: Buckets,
     price = _price_of(turn, attempt, pricer)
     if price is None:
         return UNKNOWN
+    if buckets.units is not None and _tells_no_tokens(usage) and not price.is_by_units:
+        usage = _counted(turn, attempt)  # a recording's seconds, say, of a model that is paid by tokens
+        buckets = buckets_of(usage)
     return Cost(_within(price.cost(buckets)), "usage" if usage.source == "reported" else "estimate", price.book)
 
 
 def _counted(turn: Turn, attempt: Attempt) -> Usage:
-    counted = counted_usage(turn) if attempt is turn.attempts[-1] else None
-    return counted or Usage(size_of(turn).estimate, 0, source="counted")
+    return counted_usage(turn, attempt) or Usage(size_of(turn).estimate, 0, source="counted", units=counted_units(turn))
+
+
+def _tells_no_tokens(usage: Usage) -> bool:
+    return not (usage.input_tokens or usage.output_tokens)
 
 
 def _price_of(turn: Turn, attempt: Attempt, pricer: Pricer) -> Price | None:
@@ -85,7 +94,7 @@ def _price_of(turn: Turn, attempt: Attempt, pricer: Pricer) -> Price | None:
     """
     route = f"{attempt.provider}/{attempt.model}"
     asked = turn.request.parameters.get("service_tier") if turn.request.parameters else None
-    served = turn.served_tier if attempt is turn.attempts[-1] else None
+    served = turn.served_tier if attempt is answering_attempt(turn) else None
     if served is not None and served not in (asked, _ANY_TIER):
         price = pricer.price_of(route, turn.started_at, served)
         if price is not None:

@@ -13,8 +13,8 @@ from frontdesk.core.money import Buckets
 from frontdesk.ledger.holds import Held, Settlement, Treasury
 from frontdesk.storage.database import Database
 from frontdesk.turn.buckets import buckets_of
+from frontdesk.turn.counting import answering_attempt
 from frontdesk.turn.events import Usage
-from frontdesk.turn.items import Prompt
 from frontdesk.turn.turn import Attempt, Turn
 from frontdesk.usage.costs import UNKNOWN, Pricer, cost_of, usage_of
 from frontdesk.usage.rows import AttemptRow, TurnRow, Used
@@ -50,7 +50,8 @@ class TurnRecorder:
     def settled(self, turn: Turn) -> None:
         """It has ended. Usage that no provider reported is counted here, and marked so."""
         attempts = [self._attempt_row(turn, attempt, number) for number, attempt in enumerate(turn.attempts, 1)]
-        used = _used_by_all(attempts) if attempts else _NOTHING_YET
+        answering = answering_attempt(turn)
+        used = _NOTHING_YET if answering is None else _used_by_all(attempts, turn.attempts.index(answering))
         row = _turn_row(turn, used)
         if turn.funds is None or self._treasury is None:
             self._store.settled(row, attempts)
@@ -81,6 +82,7 @@ class TurnRecorder:
             cost_micros=cost.micros,
             cost_source=cost.source,
             price=cost.price,
+            purpose=attempt.purpose,
             **(_NOTHING_YET if usage is None else _tokens(usage, buckets)),
         )
 
@@ -97,7 +99,7 @@ def _turn_row(turn: Turn, used: Mapping[str, Any]) -> TurnRow:
         feature=turn.feature,
         tier=turn.tier,
         model=turn.model,
-        is_streaming=isinstance(turn.request, Prompt) and turn.request.stream,
+        is_streaming=turn.request.stream,
         status=turn.status,
         error_code=None if error is None else error.code,
         http_status=None if error is None else error.status,
@@ -114,7 +116,9 @@ def _tokens(usage: Usage, buckets: Buckets) -> dict[str, Any]:
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": None if usage.cached_tokens is None else buckets.cached,
-        "cache_write_tokens": None if usage.cache_write_tokens is None else buckets.cache_write,
+        "cache_write_tokens": None
+        if usage.cache_write_tokens is None
+        else buckets.cache_write + buckets.cache_write_hour,
         "reasoning_tokens": None if usage.reasoning_tokens is None else buckets.reasoning,
         "audio_input_tokens": None if usage.audio_input_tokens is None else buckets.audio_input,
         "image_input_tokens": None if usage.image_input_tokens is None else buckets.image_input,
@@ -126,10 +130,9 @@ def _tokens(usage: Usage, buckets: Buckets) -> dict[str, Any]:
     }
 
 
-def _used_by_all(attempts: list[AttemptRow]) -> dict[str, Any]:
-    """What a turn's row says of its attempts; see `Used`."""
-    last = attempts[-1]
-    used = {name: getattr(last, name) for name in Used.__struct_fields__}
+def _used_by_all(attempts: list[AttemptRow], answering: int) -> dict[str, Any]:
+    """What a turn's row says of its attempts; see `Used`. `answering` is the place of the one that answers."""
+    used = {name: getattr(attempts[answering], name) for name in Used.__struct_fields__}
     if len(attempts) > 1:
         costs = [attempt.cost_micros for attempt in attempts if attempt.cost_micros is not None]
         used["cost_micros"] = sum(costs) if costs else None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from frontdesk.turn.turn import Status
+from frontdesk.turn.turn import Purpose, Status
 
 UsageSource = Literal["reported", "counted"]
 CostSource = Literal["provider", "usage", "estimate", "crash"]
@@ -20,7 +20,8 @@ class Used(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What turns and attempts have in common of what they used.
 
     `input_tokens` and `output_tokens` are all; cached, written to a cache and thought are parts of them. Of a turn
-    they are its last attempt's, and `cost_micros` is what all of its attempts cost: None where of none it is known.
+    they are those of the attempt that answered, else of its last one, and `cost_micros` is what all of its attempts
+    cost: None where of none it is known.
     """
 
     input_tokens: int | None = None
@@ -57,7 +58,7 @@ class AttemptRow(Used, frozen=True, kw_only=True, gc=False):
     """A call of a provider. `number` counts from 1 within the turn.
 
     All parts of its tokens share none with each other. `raw_usage` is the provider's JSON, `price` the book by which
-    the cost was reckoned.
+    the cost was reckoned. `purpose` is None in rows that are older than it.
     """
 
     tenant: str
@@ -79,6 +80,7 @@ class AttemptRow(Used, frozen=True, kw_only=True, gc=False):
     raw_usage: str | None = None
     cost_source: CostSource | None = None
     price: str | None = None
+    purpose: Purpose | None = None
 
 
 def values_of(row: TurnRow | AttemptRow) -> dict[str, Any]:

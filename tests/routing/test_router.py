@@ -15,7 +15,7 @@ from frontdesk.core.errors import (
     Unavailable,
     store_unavailable,
 )
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import (
     AnswerDescribed,
     Event,

@@ -1,0 +1,1 @@
+"""Which provider answers, when, and what is done where one fails."""

@@ -1,0 +1,1 @@
+"""What `app` puts together, a family a file."""
