@@ -3,18 +3,19 @@
     start ──► running ──► ended
                 │  ▲
        hang_up  │  │ the answer may still come: it is read, counted and thrown away
-                ▼  │
+                ▼  │ (while it only waits for a slot none will: it is interrupted at once)
              draining ──(hangup_drain_s, or the tokens put aside)──► interrupted: the upstream is closed
 
 A hang-up is the connection's matter and only starts a bounded drain. `cancel` ends a turn at
 once, `shutdown` ends all that are left after the grace time, each with an error that the caller
 can read. One look at all of them, about once a second, ends those that take too long and keeps the
-silent ones' connections alive.
+silent ones' connections alive. A turn whose caller said how long it may take ends by a timer of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,11 @@ class LiveTurns:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @property
+    def longest_s(self) -> float:
+        """How long any turn may take in all."""
+        return self._times.turn_timeout_s
 
     async def carry(self, turn: Turn, sink: Sink, receive: Receive, abort: Callable[[], None] | None = None) -> None:
         """Run a turn and return when its answer was sent or its reader has gone.
@@ -102,6 +108,9 @@ class LiveTurns:
         running.abort = abort
         if self._next_look is None:
             self._next_look = asyncio.get_running_loop().call_later(self._look_every_s, self._look_at_all)
+        if turn.deadline_at < math.inf:
+            left_s = turn.deadline_at - turn.clock.monotonic()
+            running.deadline = asyncio.get_running_loop().call_later(left_s, running.interrupt, Interruption.TIMEOUT)
         task.add_done_callback(lambda _: self._forget(turn.id))
         return running
 
@@ -110,7 +119,8 @@ class LiveTurns:
         running.sink.leave()
         turn.has_reader = False
         turn.most_chars = most_chars(turn)
-        if self._times.hangup_drain_s <= 0 or turn.answered_chars > turn.most_chars:
+        only_waits = turn.slots_awaited > 0 and not turn.is_asking
+        if only_waits or self._times.hangup_drain_s <= 0 or turn.answered_chars > turn.most_chars:
             running.interrupt(Interruption.HANGUP)
             return
         running.drain = asyncio.get_running_loop().call_later(
@@ -133,8 +143,9 @@ class LiveTurns:
 
     def _forget(self, turn_id: str) -> None:
         running = self._running.pop(turn_id)
-        if running.drain is not None:
-            running.drain.cancel()
+        for timer in (running.drain, running.deadline):
+            if timer is not None:
+                timer.cancel()
         if running.abort is not None and not running.sink.is_complete:
             running.abort()  # after a hang-up there is nothing left to close
 
@@ -147,13 +158,14 @@ _LOOK_EVERY_S = 1.0
 class Running:
     """A turn under way."""
 
-    __slots__ = ("abort", "drain", "quiet_since", "since", "sink", "task", "turn")
+    __slots__ = ("abort", "deadline", "drain", "quiet_since", "since", "sink", "task", "turn")
 
     def __init__(self, turn: Turn, sink: Sink, task: asyncio.Task[None]) -> None:
         self.turn = turn
         self.sink = sink
         self.task = task
         self.drain: asyncio.TimerHandle | None = None
+        self.deadline: asyncio.TimerHandle | None = None
         self.abort: Callable[[], None] | None = None
         self.since = self.quiet_since = task.get_loop().time()
 

@@ -61,10 +61,11 @@ class StreamSink:
     """Server-sent events over ASGI.
 
     `headers` and `notices` are read when they leave: whoever admits the turn may add to them until then.
-    Notices are events of their own name, behind the first one.
+    Notices are events of their own name, behind the first one; what is told before the answer goes before it.
     """
 
     __slots__ = (
+        "_has_begun",
         "_has_left",
         "_has_started",
         "_headers",
@@ -83,6 +84,7 @@ class StreamSink:
         self._headers = headers
         self._notices = notices
         self._has_started = False
+        self._has_begun = False  # the answer, behind which nothing is told any more
         self._has_left = False
         self._is_sending = False
         self._unsent = b""  # of a write that was cancelled while it waited: the next one takes it along
@@ -102,13 +104,16 @@ class StreamSink:
         Before the first event it takes the headers along, so what goes wrong later is told inside the
         stream. Where it would have to wait, bytes are on their way already.
         """
-        if self._has_left or self._is_sending or self.is_complete:
-            return
-        if not self._has_started:
-            if not self._send_now(self._start()):
-                return
-            self._has_started = True
-        self._send_now({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
+        if not (self._has_left or self._is_sending or self.is_complete):
+            self._send_between(_KEEP_ALIVE)
+
+    def tell(self, notice: Mapping[str, object]) -> None:
+        """Send a notice before the answer begins; it takes the headers along, as a comment does.
+
+        Nothing is told once the answer has begun, nor where it would have to wait: the next one says more anyway.
+        """
+        if not (self._has_left or self._has_begun or self._is_sending or self.is_complete):
+            self.has_written = self._send_between(_notice_event(notice)) or self.has_written
 
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error's status, or end the stream with it."""
@@ -118,7 +123,7 @@ class StreamSink:
             await self._write(self.renderer.render_error(error), is_last=True)
         else:
             self._is_sending = True
-            await send_error(self._send, error, _with_notices(self._headers, self._notices))
+            await send_error(self._send, error, with_notices(self._headers, self._notices))
             self.is_complete = True
 
     def leave(self) -> None:
@@ -128,7 +133,7 @@ class StreamSink:
     async def _write(self, body: bytes, *, is_last: bool) -> None:
         if not body and not is_last:
             return
-        self._is_sending = self.has_written = True
+        self._is_sending = self._has_begun = self.has_written = True
         if self._notices:
             # Behind the first event: OpenAI's SDKs take that one for the beginning of the answer, or fail.
             first, end, rest = body.partition(b"\n\n")
@@ -147,6 +152,14 @@ class StreamSink:
 
     def _start(self) -> dict[str, Any]:
         return {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers}
+
+    def _send_between(self, body: bytes) -> bool:
+        """Send what is no part of the answer, headers first; False where it would wait."""
+        if not self._has_started:
+            if not self._send_now(self._start()):
+                return False
+            self._has_started = True
+        return self._send_now({"type": "http.response.body", "body": body, "more_body": True})
 
     def _send_now(self, message: dict[str, Any]) -> bool:
         """Send what can be sent at once; False where it would wait, and nothing was sent."""
@@ -179,7 +192,7 @@ class BodySink:
             return
         self.renderer.add(events)
         if events and type(events[-1]) in TERMINAL_TYPES:
-            headers = _with_notices(self._headers, self._notices)
+            headers = with_notices(self._headers, self._notices)
             await send_json(self._send, 200, self.renderer.body(), headers)
             self.is_complete = True
 
@@ -189,7 +202,7 @@ class BodySink:
     async def fail(self, error: FrontdeskError) -> None:
         """Answer with the error; what was collected is dropped."""
         if not self._has_left:
-            await send_error(self._send, error, _with_notices(self._headers, self._notices))
+            await send_error(self._send, error, with_notices(self._headers, self._notices))
             self.is_complete = True
 
     def leave(self) -> None:
@@ -201,7 +214,8 @@ def _notice_event(notice: Mapping[str, object]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (str(notice["type"]).encode(), _ascii(notice))
 
 
-def _with_notices(headers: Headers, notices: Notices) -> Headers:
+def with_notices(headers: Headers, notices: Notices) -> Headers:
+    """The headers of an answer that is no stream: its notices are among them."""
     return [*headers, *((b"frontdesk-notice", _ascii(notice)) for notice in notices)] if notices else headers
 
 
