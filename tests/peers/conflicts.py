@@ -16,19 +16,24 @@ from tests.peers.document import Finding
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One known conflict. `where` and `says` are patterns that match a finding wholly."""
+    """One known conflict. `where` and `says` are patterns that match a finding wholly.
+
+    `shown_by` is a path and what is posted there, None where it is read; `FILE` in either is the id of a file that a
+    batch can be made of.
+    """
 
     name: str
     where: str
     says: str
     why: str
-    shown_by: tuple[str, dict[str, Any]]
+    shown_by: tuple[str, dict[str, Any] | None]
 
     def is_in(self, finding: Finding) -> bool:
         """Whether this finding is of this conflict."""
         return bool(re.fullmatch(self.where, finding.where) and re.fullmatch(self.says, finding.says, re.DOTALL))
 
 
+FILE = "<file>"
 _RESPONSE: dict[str, Any] = {"model": "fast", "input": "hello"}
 
 _CUSTOM_TOOL: dict[str, Any] = {
@@ -66,6 +71,20 @@ CONFLICTS = (
         says='"custom" is not one of "function"',
         why="The document has custom tools in whole answers and forgets them in chunks.",
         shown_by=("/chat/completions", _CUSTOM_TOOL),
+    ),
+    Conflict(
+        name="batches",
+        where=r"(GET|POST) /batches\S* (data\.\*\.)?\w+",
+        says='null is not of type "(object|string|integer)"',
+        why="What has not happened yet is null in OpenAI's own answers and examples; the document knows no null.",
+        shown_by=("/batches", {"input_file_id": FILE, "endpoint": "/v1/embeddings", "completion_window": "24h"}),
+    ),
+    Conflict(
+        name="content",
+        where=r"GET /files/\{file_id\}/content",
+        says="is application/octet-stream",
+        why="OpenAI answers with the bytes; the document describes a JSON text.",
+        shown_by=(f"/files/{FILE}/content", None),
     ),
 )
 

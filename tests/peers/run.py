@@ -2,7 +2,8 @@
 
 Peers are the clients and suites that others made. They run in environments of their own (Node, and
 .venv-peers; `command` runs any other), know the server by OPENAI_BASE_URL and OPENAI_API_KEY alone,
-and everything that they receive is checked against OpenAI's document.
+and everything that they receive is checked against OpenAI's document. The clients of other providers ask the
+scripted upstream, which they start by FRONTDESK_PYTHON.
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def main() -> int:
         done = subprocess.run(
             [*_runner(options.peers, options.junit), *options.arguments],
             cwd=None if options.peers == "command" else ROOT / "tests" / "peers" / options.peers,
-            env={**os.environ, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "OPENAI_API_KEY": ADMIN_KEY},
+            env={
+                **os.environ,
+                "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
+                "OPENAI_API_KEY": ADMIN_KEY,
+                "FRONTDESK_PYTHON": sys.executable,
+            },
             check=False,
         )
     print(f"\n{sum(document.checked.values())} bodies and events were checked against OpenAI's document.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,17 @@ import pytest
 from frontdesk.providers.directives import FAULTS, Directives, read_direction
 from frontdesk.providers.scripts import is_script, script_names
 from frontdesk.upstream.faults import Rule
+from frontdesk.upstream.gemini import METHODS
 from frontdesk.upstream.journal import Billed, Record
 from tests.upstream.raw import CHAT, asking, chat, exchange
 from tests.upstreams import ScriptedUpstream
 
 TEXT = (Path(__file__).parents[2] / "docs" / "upstream.md").read_text(encoding="utf-8")
 TOLD = {word for code in re.findall(r"`([^`\n]+)`", TEXT) for word in re.split(r"[^a-z0-9_-]+", code)}
+COMMANDS = [
+    re.sub(r"\n +", " ", command.replace("http://127.0.0.1:9000", "")).strip()
+    for command in re.findall(r"^    curl '?http://\S+ .*-d '\{.*\n(?:      .+\n)+", TEXT, re.MULTILINE)
+]
 EXAMPLES = re.findall(r"^    ask '([^']+)'", TEXT, re.MULTILINE)
 
 
@@ -36,6 +42,33 @@ def test_every_script_that_is_told_is_there() -> None:
 
     assert set(names) == set(script_names())
     assert all(is_script(name) for name in names)
+
+
+def test_every_method_of_googles_that_is_told_is_there() -> None:
+    told = re.search(r"Google's methods are (.+?);", TEXT, re.DOTALL)
+    assert told is not None
+
+    assert re.findall(r"`(\w+)`", told[1]) == list(METHODS)
+
+
+def test_there_is_a_command_for_each_provider() -> None:
+    paths = [shlex.split(command)[1].partition("?")[0] for command in COMMANDS]
+
+    assert {"/v1/chat/completions", "/v1/responses", "/v1/messages"} < set(paths)
+    assert any(path.startswith("/v1beta/models/") for path in paths)
+    assert any(path.startswith("/openai/deployments/") for path in paths)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[command[:60] for command in COMMANDS])
+async def test_the_commands_are_answered(upstream: ScriptedUpstream, command: str) -> None:
+    words = shlex.split(command)
+    headers = [words[place + 1] for place, word in enumerate(words) if word == "-H"]
+    body = json.loads(words[words.index("-d") + 1])
+
+    seen = await exchange(upstream, asking(words[1], body, **dict(header.split(": ", 1) for header in headers)))
+
+    assert seen.status == 200
+    assert upstream.journal()[-1].ended == "whole"
 
 
 @pytest.mark.parametrize("script", EXAMPLES)

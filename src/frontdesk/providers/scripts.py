@@ -10,14 +10,15 @@ A script is chosen by name, and a number may follow:
     error-STATUS    fails before the first event, as a provider with that status would
     break-N         N words, then the connection breaks
     silent          never answers
-    length          stops for its length; filtered for its content; refusal declines
+    length          stops for its length; refusal declines
+    filtered-N      stops for its content, after N words
     thinking        thinks aloud first, or in a summary, and sealed, where these are asked for
 
 The answers are obedient: with a JSON schema the answer fits it, with tools that may be called it calls
 the one that is demanded, or the first. Values that a schema leaves free come out of the user's last
 message, where it has such (`schema_hints`). `n`, `stop`, the limit of tokens, `parallel_tool_calls` and log
 probabilities are heeded. A word is a token, a picture 85 of them. Texts are embedded by their letters,
-in 64 dimensions or as many as asked for.
+in 64 dimensions or as many as asked for. Judgements, transcripts, speech and pictures are in `media_scripts`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from typing import Any, Literal, NamedTuple, cast
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.providers.directives import SCRIPT_NAME, unknown
+from frontdesk.providers.media_scripts import media_batches, media_tokens, written_tokens
 from frontdesk.providers.schema_hints import Hints, object_in
 from frontdesk.providers.schema_sample import sample
 from frontdesk.turn.events import (
@@ -60,13 +62,37 @@ from frontdesk.turn.events import (
     Usage,
     UsageReported,
 )
-from frontdesk.turn.items import EmbeddingRequest, Image, Message, Part, Prompt, Request, Text, ToolCall, ToolOutput
+from frontdesk.turn.items import (
+    EmbeddingRequest,
+    Image,
+    MediaRequest,
+    Message,
+    Part,
+    Prompt,
+    Request,
+    Text,
+    ToolCall,
+    ToolOutput,
+)
+from frontdesk.turn.media_sizes import units_about
 
 DELTAS = (TextDelta, RefusalDelta, ReasoningDelta, ReasoningSummaryDelta, ToolArgumentsDelta)
 _DEFAULT_PACE_MS = 50
 _DIMENSIONS = 64
 _MAX_DIMENSIONS = 4096
 _IMAGE_TOKENS = 85  # OpenAI's for one of low detail
+
+
+class Outcome:
+    """What an answer has come to so far; for what the events do not say. It fills while they are made."""
+
+    __slots__ = ("is_cut", "stop_sequence", "thought_tokens", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.thought_tokens = 0
+        self.is_cut = False
+        self.stop_sequence: str | None = None
 
 
 class Performance(NamedTuple):
@@ -76,6 +102,7 @@ class Performance(NamedTuple):
     pace_s: float = 0.0
     failure: FrontdeskError | None = None
     is_silent: bool = False
+    outcome: Outcome | None = None
 
 
 def perform(request: Request, name: str, seed: int | None = None) -> Performance:
@@ -88,6 +115,8 @@ def perform(request: Request, name: str, seed: int | None = None) -> Performance
     count = None if number is None else int(number)
     if isinstance(request, EmbeddingRequest):  # a model for vectors may have any name
         return _SCRIPTS[kind](Prompt([]), count) if kind in _UNANSWERED else Performance(_embed(request))
+    if not isinstance(request, Prompt):
+        return _media(request, kind, count)
     if kind not in _SCRIPTS:
         error = unknown("script", name, list(_SCRIPTS))
         error.param = "model"
@@ -110,26 +139,36 @@ def script_names() -> list[str]:
 
 def count_chunks(batch: list[Event]) -> int:
     """Return how many tokens a batch brings; what begins and ends an answer and its items brings none."""
-    return sum(isinstance(event, DELTAS) for event in batch)
+    return sum(isinstance(event, DELTAS) for event in batch) or written_tokens(batch)
 
 
 def count_input(request: Request) -> int:
     """Return the tokens of what is asked: a word is one."""
     if isinstance(request, EmbeddingRequest):
         return sum(len(str(given).split()) for given in request.inputs)
+    if not isinstance(request, Prompt):
+        return media_tokens(request)
     return len((request.instructions or "").split()) + sum(map(_tokens_of, request.items))
+
+
+def count_units(request: Request) -> tuple[int, int, int]:
+    """Return the seconds heard, the characters spoken and the pictures drawn for what is asked."""
+    if isinstance(request, Prompt | EmbeddingRequest):
+        return 0, 0, 0
+    units = units_about(request)
+    return units.audio_seconds, units.characters, units.images
 
 
 # --- scripts ------------------------------------------------------------------------------------
 
 
 def _echo(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
-    return Performance(_speak(prompt, _answer(prompt)))
+    return _performed(prompt, _answer(prompt))
 
 
 def _words(prompt: Prompt, number: int | None) -> Performance:
     count = 100 if number is None else number
-    return Performance(_speak(prompt, lambda _: [_text(prompt, _numbered(count))]))
+    return _performed(prompt, lambda _: [_text(prompt, _numbered(count))])
 
 
 def _varied(prompt: Prompt, number: int | None, seed: int | None = None) -> Performance:
@@ -140,7 +179,7 @@ def _varied(prompt: Prompt, number: int | None, seed: int | None = None) -> Perf
         chance = random.Random(None if asked is None else f"{asked}/{choice}")  # noqa: S311 - words, no secrets
         return [_text(prompt, (f"{chance.choice(_VOCABULARY)} " for _ in range(count)))]
 
-    return Performance(_speak(prompt, answer))
+    return _performed(prompt, answer)
 
 
 _VOCABULARY = (
@@ -161,12 +200,12 @@ _VOCABULARY = (
 
 def _slow(prompt: Prompt, number: int | None) -> Performance:
     pace_s = (_DEFAULT_PACE_MS if number is None else number) / 1000
-    return Performance(_speak(prompt, _answer(prompt)), pace_s)
+    return _performed(prompt, _answer(prompt))._replace(pace_s=pace_s)
 
 
 def _tools_all(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
     is_parallel = prompt.parameters.get("parallel_tool_calls") is not False
-    return Performance(_speak(prompt, _answer(prompt, most_calls=None if is_parallel else 1)))
+    return _performed(prompt, _answer(prompt, most_calls=None if is_parallel else 1))
 
 
 def _error(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
@@ -188,9 +227,11 @@ def failure_of_status(status: int) -> FrontdeskError:
 
 
 def _break(prompt: Prompt, number: int | None) -> Performance:
-    batches = _speak(prompt, lambda _: [_text(prompt, _numbered(5 if number is None else number))])
-    begun = itertools.takewhile(lambda batch: not any(isinstance(event, ItemFinished) for event in batch), batches)
-    return Performance(begun, failure=ProviderError("scripted break"))
+    whole = _performed(prompt, lambda _: [_text(prompt, _numbered(5 if number is None else number))])
+    begun = itertools.takewhile(
+        lambda batch: not any(isinstance(event, ItemFinished) for event in batch), whole.batches
+    )
+    return whole._replace(batches=begun, failure=ProviderError("scripted break"))
 
 
 def _silent(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
@@ -198,20 +239,23 @@ def _silent(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
 
 
 def _length(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
-    return Performance(_speak(prompt, lambda _: [_text(prompt, _pieces("This goes on and on"))], limit=4))
+    return _performed(prompt, lambda _: [_text(prompt, _pieces("This goes on and on"))], limit=4)
 
 
-def _filtered(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
-    return Performance(_speak(prompt, lambda _: [_text(prompt, _pieces("This is"))], reason="content_filter"))
+def _filtered(prompt: Prompt, number: int | None) -> Performance:
+    words = _pieces("This is") if number is None else list(_numbered(number))
+    return _performed(prompt, lambda _: [_text(prompt, words)], reason="content_filter")
 
 
 def _refusal(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
-    return Performance(_speak(prompt, lambda _: [_Said(_message, _pieces("I cannot help with that."), RefusalDelta)]))
+    return _performed(prompt, lambda _: [_Said(_message, _pieces("I cannot help with that."), RefusalDelta)])
 
 
 def _thinking(prompt: Prompt, number: int | None) -> Performance:  # noqa: ARG001
     answer = _answer(prompt)
-    return Performance(_speak(prompt, lambda choice: [_thought(prompt), *answer(choice)]))
+    if prompt.reasoning_effort == "none":
+        return _performed(prompt, answer)
+    return _performed(prompt, lambda choice: [_thought(prompt), *answer(choice)])
 
 
 _SCRIPTS: dict[str, Callable[[Prompt, int | None], Performance]] = {
@@ -242,6 +286,7 @@ class _Said(NamedTuple):
     delta: Callable[[int, str], Delta]
     end: Callable[[int], list[Event]] = lambda _: []
     is_thought: bool = False
+    stop_sequence: str | None = None  # what the pieces end before
 
 
 _Answer = Callable[[int], list[_Said]]  # the items of a choice
@@ -317,17 +362,18 @@ def _call(kind: str, name: str, text: str) -> _Said:
 
 
 def _text(prompt: Prompt, pieces: Iterable[str]) -> _Said:
-    stop = prompt.parameters.get("stop")
+    stop, met = prompt.parameters.get("stop"), None
     if stop:
-        pieces = _pieces(_before(cast("list[str]", [stop] if isinstance(stop, str) else stop), "".join(pieces)))
+        text, met = _before(cast("list[str]", [stop] if isinstance(stop, str) else stop), "".join(pieces))
+        pieces = _pieces(text)
     alternatives = _alternatives(prompt)
     if alternatives is None:
-        return _Said(_message, pieces, TextDelta)
+        return _Said(_message, pieces, TextDelta, stop_sequence=met)
 
     def delta(output: int, token: str) -> Delta:
         return TextDelta(output, token, [_logprob(token, alternatives)])
 
-    return _Said(_message, pieces, delta)
+    return _Said(_message, pieces, delta, stop_sequence=met)
 
 
 def _message(output: int, choice: int) -> list[Event]:
@@ -351,25 +397,19 @@ def _thought(prompt: Prompt) -> _Said:
     return _Said(begin, _pieces(words), delta, end, is_thought=True)
 
 
-class _Count:
-    """What an answer came to."""
-
-    __slots__ = ("is_cut", "thought", "tokens")
-
-    def __init__(self) -> None:
-        self.tokens = 0
-        self.thought = 0
-        self.is_cut = False
+def _performed(prompt: Prompt, answer: _Answer, *, reason: _Reason = "stop", limit: int | None = None) -> Performance:
+    outcome = Outcome()
+    return Performance(_speak(prompt, answer, outcome, reason, limit), outcome=outcome)
 
 
 def _speak(
-    prompt: Prompt, answer: _Answer, *, reason: _Reason = "stop", limit: int | None = None
+    prompt: Prompt, answer: _Answer, outcome: Outcome, reason: _Reason, limit: int | None
 ) -> Iterator[list[Event]]:
     """Say all choices at the same time, a token each in turn, then what they came to."""
-    count, outputs = _Count(), itertools.count()
+    outputs = itertools.count()
     limits = [each for each in (prompt.max_output_tokens, limit) if each is not None]
     limit = min(limits, default=None)
-    voices = [_voice(choice, answer(choice), limit, reason, outputs, count) for choice in range(prompt.choices)]
+    voices = [_voice(choice, answer(choice), limit, reason, outputs, outcome) for choice in range(prompt.choices)]
     while voices:
         for voice in list(voices):
             batch = next(voice, None)
@@ -377,9 +417,9 @@ def _speak(
                 voices.remove(voice)
             else:
                 yield batch
-    usage = Usage(count_input(prompt), count.tokens, cached_tokens=0, reasoning_tokens=count.thought)
+    usage = Usage(count_input(prompt), outcome.tokens, cached_tokens=0, reasoning_tokens=outcome.thought_tokens)
     end = TurnCompleted()
-    if count.is_cut:
+    if outcome.is_cut:
         end = TurnIncomplete("max_output_tokens")
     elif reason == "content_filter":
         end = TurnIncomplete("content_filter")
@@ -387,7 +427,7 @@ def _speak(
 
 
 def _voice(
-    choice: int, items: list[_Said], limit: int | None, reason: _Reason, outputs: Iterator[int], count: _Count
+    choice: int, items: list[_Said], limit: int | None, reason: _Reason, outputs: Iterator[int], outcome: Outcome
 ) -> Iterator[list[Event]]:
     said = 0
     ended: list[Event] = []  # of the item before; it leaves with what comes next
@@ -399,13 +439,14 @@ def _voice(
         yield [*ended, *begun]
         for piece in item.pieces:
             if said == limit:
-                count.is_cut = True
+                outcome.is_cut = True
                 yield [ChoiceFinished(choice, "length")]
                 return
             said += 1
-            count.tokens += 1
-            count.thought += item.is_thought
+            outcome.tokens += 1
+            outcome.thought_tokens += item.is_thought
             yield [item.delta(output, piece)]
+        outcome.stop_sequence = item.stop_sequence
         ended = [*item.end(output), ItemFinished(output)] if reason == "stop" else []
     yield [*ended, ChoiceFinished(choice, "tool_calls" if has_called else reason)]
 
@@ -418,9 +459,11 @@ def _pieces(text: str) -> list[str]:
     return re.findall(r"\s*\S+|\s+$", text)
 
 
-def _before(stops: Sequence[str], text: str) -> str:
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text
+def _before(stops: Sequence[str], text: str) -> tuple[str, str | None]:
+    """The text before the first of these, and which one it was."""
+    met = [(place, stop) for stop in stops if stop and (place := text.find(stop)) >= 0]
+    place, stop = min(met, default=(len(text), None), key=lambda each: each[0])
+    return text[:place], stop
 
 
 def _last_words(prompt: Prompt) -> str:
@@ -489,6 +532,25 @@ def _logprob(token: str, alternatives: int) -> dict[str, Any]:
 
 def _one_logprob(token: str, logprob: float) -> dict[str, Any]:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+
+
+# --- what is no chat ----------------------------------------------------------------------------
+
+
+def _media(request: MediaRequest, kind: str, count: int | None) -> Performance:
+    """Models for judgements, sound and pictures may have any name; how an answer fails is heeded."""
+    if kind in _UNANSWERED:
+        return _SCRIPTS[kind](Prompt([]), count)
+    batches = media_batches(request)
+    match kind:
+        case "break":
+            begun = itertools.takewhile(lambda batch: not isinstance(batch[-1], TurnCompleted), batches)
+            few = itertools.islice(begun, 5 if count is None else count)
+            return Performance(few, failure=ProviderError("scripted break"))
+        case "slow":
+            return Performance(batches, pace_s=(_DEFAULT_PACE_MS if count is None else count) / 1000)
+        case _:
+            return Performance(batches)
 
 
 # --- embeddings ---------------------------------------------------------------------------------

@@ -68,8 +68,8 @@ class Host(Protocol):
         """Forget a connection that has ended."""
         ...
 
-    def refuse(self, status: int, message: str) -> bytes:
-        """Return a whole response for what is no request."""
+    def refuse(self, status: int, message: str, target: str, headers: dict[str, str]) -> bytes:
+        """Return a whole response for what is no request, of which this much came."""
         ...
 
     def read_rate(self, target: str, headers: dict[str, str]) -> int | None:
@@ -337,7 +337,8 @@ class Connection(asyncio.Protocol):
         """Answer what is no request, unless an answer is under way: that one is the last."""
         self._is_deaf = True
         if self._actions is None and not self._waiting:
-            self._transport.write(self._host.refuse(status, message))
+            target = self._target.decode("latin-1")
+            self._transport.write(self._host.refuse(status, message, target, self._headers))
             self._close()
 
     # --- ends -----------------------------------------------------------------------------------

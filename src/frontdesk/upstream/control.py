@@ -8,9 +8,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, NotFound
+from frontdesk.upstream.dialects import Reply
 from frontdesk.upstream.faults import Rules
 from frontdesk.upstream.journal import Journal
-from frontdesk.upstream.playing import Reply
 
 _encode = msgspec.json.Encoder().encode
 _CONTROL = "/upstream/"

@@ -19,10 +19,16 @@ Ended = Literal["open", "whole", "fault", "hung_up", "shut_down"]
 
 
 class Billed(msgspec.Struct):
-    """What a provider would charge for: what was made until the client left, sent or not."""
+    """What a provider would charge for: what was made until the client left, sent or not.
+
+    Seconds of sound, characters and pictures are of what is no chat, and all of them once anything was made.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    audio_seconds: int = 0
+    characters: int = 0
+    images: int = 0
 
 
 class Record(msgspec.Struct):

@@ -6,7 +6,9 @@ takes more than Frontdesk's doors do, so what no script heeds is put aside befor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
@@ -15,11 +17,13 @@ import msgspec
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, NotFound, ProviderError
 from frontdesk.core.ids import new_id
-from frontdesk.providers.scripts import script_names
-from frontdesk.turn.events import AnswerDescribed, Event, Usage
+from frontdesk.providers.scripts import Outcome, script_names
+from frontdesk.turn.events import TERMINAL_TYPES, AnswerDescribed, Event, Usage, UsageReported
 from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
 from frontdesk.turn.turn import Caller, Door, Turn
-from frontdesk.upstream.dialects import Answer
+from frontdesk.upstream.dialects import Answer, Asked, Reply
+from frontdesk.upstream.frames import each_payload, frame, named_frame
+from frontdesk.upstream.openai_media import read_media
 from frontdesk.wire import openai_chat_render, openai_responses_render
 from frontdesk.wire.openai_chat import read_chat
 from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
@@ -40,56 +44,72 @@ class OpenAIDialect:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def read(self, method: str, path: str, body: bytes) -> Answer | bytes | None:
-        """Return what is asked, or None where the path is not ours."""
-        match method, path:
-            case "POST", "/v1/chat/completions":
-                return self._read_chat(body)
-            case "POST", "/v1/responses":
-                return self._read_responses(body)
-            case "POST", "/v1/embeddings":
-                return self._read_embeddings(body)
-            case "GET", "/v1/models":
-                return _encode({"object": "list", "data": [_model(name) for name in script_names()]})
-            case "GET", _ if path.startswith(f"{_MODELS}/"):
-                return _encode(_model(unquote(path.removeprefix(f"{_MODELS}/"))))
-            case _:
-                return None
+    def claims(self, asked: Asked) -> bool:  # noqa: ARG002 - the same for all
+        """Whether a request is OpenAI's: what is nobody else's is."""
+        return True
 
-    def error(self, status: int, message: str, code: str | None, param: str | None) -> bytes:
-        """Return OpenAI's error body."""
-        return _encode({"error": {"message": message, "type": _error_type(status), "param": param, "code": code}})
+    def read(self, asked: Asked) -> Answer | Reply:
+        """Return what is asked; raises NotFound where the path is not ours."""
+        path = asked.path
+        media = read_media(asked, self._clock)
+        if media is not None:
+            return media
+        match asked.method, path:
+            case "POST", "/v1/chat/completions":
+                return self.read_chat(read_object(asked.body))
+            case "POST", "/v1/responses":
+                return self.read_responses(read_object(asked.body))
+            case "POST", "/v1/embeddings":
+                return self.read_embeddings(read_object(asked.body))
+            case "GET", "/v1/models":
+                return self._told({"object": "list", "data": [_model(name) for name in script_names()]})
+            case "GET", _ if path.startswith(f"{_MODELS}/"):
+                return self._told(_model(unquote(path.removeprefix(f"{_MODELS}/"))))
+            case _:
+                raise NotFound(f"Invalid URL ({asked.method} {path})")
+
+    def refusal(
+        self, status: int, message: str, code: str | None, param: str | None, retry_after_s: float | None = None
+    ) -> Reply:
+        """Return OpenAI's error."""
+        error = {"message": message, "type": _error_type(status), "param": param, "code": code}
+        headers = dict(self.headers(status))
+        if retry_after_s is not None:
+            headers["retry-after"] = str(math.ceil(retry_after_s))
+        return Reply(status, _encode({"error": error}), headers)
 
     def headers(self, status: int) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
         """Return what OpenAI tells with every answer."""
         return {"x-request-id": new_id("req_"), "openai-version": "2020-10-01", "openai-processing-ms": "1"}
 
-    def key_of(self, headers: Mapping[str, str]) -> str | None:
+    def key_of(self, asked: Asked) -> str | None:
         """Return the bearer's token."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return key.strip() if scheme.lower() == "bearer" else None
+        return bearer(asked.headers)
 
-    def unauthenticated(self, key: str | None) -> bytes:
+    def unauthenticated(self, key: str | None) -> Reply:
         """Return what OpenAI answers to a missing or wrong key."""
         if not key:
-            return self.error(
+            return self.refusal(
                 401, "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'.", None, None
             )
         shown = f"{key[:3]}***{key[-4:]}" if len(key) > 12 else "***"
-        return self.error(401, f"Incorrect API key provided: {shown}.", "invalid_api_key", None)
+        return self.refusal(401, f"Incorrect API key provided: {shown}.", "invalid_api_key", None)
 
-    def _read_chat(self, body: bytes) -> Answer:
-        raw = read_object(body)
-        read = read_chat(_encode(_heeded(raw, _CHAT_FIELDS)))
+    def read_chat(self, raw: dict[str, Any]) -> OpenAIAnswer:
+        """Return what a body of Chat Completions asks."""
+        heeded = _heeded(raw, _CHAT_FIELDS)
+        if "messages" in heeded:
+            heeded["messages"] = _with_sounds(heeded["messages"])
+        read = read_chat(_encode(heeded))
         prompt = msgspec.structs.replace(read.prompt, choices=_choices(raw))
         turn = self._turn("chat", raw, prompt)
         stream = (
             ChatStream(turn, includes_usage=read.includes_usage, obfuscates=_obfuscates(raw)) if prompt.stream else None
         )
-        return _OpenAIAnswer("chat", turn.model, prompt, stream, ChatBody(turn))
+        return OpenAIAnswer("chat", turn.model, prompt, stream, ChatBody(turn))
 
-    def _read_responses(self, body: bytes) -> Answer:
-        raw = read_object(body)
+    def read_responses(self, raw: dict[str, Any]) -> OpenAIAnswer:
+        """Return what a body of Responses asks."""
         heeded = _heeded(raw, _RESPONSES_FIELDS)
         if not heeded.get("input") and any(raw.get(name) for name in _EARLIER):
             heeded["input"] = ""  # what is meant lies with the provider
@@ -110,21 +130,33 @@ class OpenAIDialect:
         if reasoning:
             echo["reasoning"] = {"effort": reasoning.get("effort"), "summary": prompt.reasoning_summary}
         stream = ResponsesStream(turn, echo, obfuscates=_obfuscates(raw)) if prompt.stream else None
-        return _OpenAIAnswer("responses", turn.model, prompt, stream, ResponsesBody(turn, echo))
+        return OpenAIAnswer("responses", turn.model, prompt, stream, ResponsesBody(turn, echo))
 
-    def _read_embeddings(self, body: bytes) -> Answer:
-        raw = read_object(body)
-        read = read_embeddings(_encode(_heeded(raw, _EMBEDDINGS_FIELDS)))
+    def read_embeddings(self, raw: dict[str, Any]) -> OpenAIAnswer:
+        """Return what a body of Embeddings asks."""
+        heeded = _heeded(raw, _EMBEDDINGS_FIELDS)
+        if raw.get("output_dimension") is not None:
+            heeded["dimensions"] = raw["output_dimension"]  # as Mistral calls it
+        read = read_embeddings(_encode(heeded))
         turn = self._turn("embeddings", raw, read.request)
-        return _OpenAIAnswer(
+        return OpenAIAnswer(
             "embeddings", turn.model, read.request, None, EmbeddingsBody(turn, is_base64=read.is_base64)
         )
+
+    def _told(self, body: Any) -> Reply:
+        return Reply(200, _encode(body), self.headers(200))
 
     def _turn(self, door: Door, raw: dict[str, Any], request: Request) -> Turn:
         model = raw.get("model")
         if not isinstance(model, str) or not model:
             raise BadRequest("you must provide a model parameter", code="missing_required_parameter", param="model")
         return Turn(door, Caller("server", "upstream", None, None), model, request, self._clock)
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """Return the token of an `Authorization: Bearer`."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 # --- what is read -------------------------------------------------------------------------------
@@ -172,6 +204,18 @@ def _heeded(raw: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     if isinstance(fields.get("tool_choice"), dict) and _kind(fields["tool_choice"]) not in _CALLED_CHOICES:
         del fields["tool_choice"]  # a tool that the provider runs: none of ours
     return fields
+
+
+def _with_sounds(messages: Any) -> Any:
+    """Messages with their sounds as OpenAI spells them: Mistral's are the base64 alone."""
+    if isinstance(messages, list):
+        return [_with_sounds(each) for each in cast("list[Any]", messages)]
+    if not isinstance(messages, dict):
+        return messages
+    fields = cast("dict[str, Any]", messages)
+    if fields.get("type") == "input_audio" and isinstance(sound := fields.get("input_audio"), str):
+        return {**fields, "input_audio": {"data": sound, "format": "wav"}}
+    return {**fields, "content": _with_sounds(fields["content"])} if "content" in fields else fields
 
 
 def _kind(value: Any) -> Any:
@@ -224,10 +268,21 @@ class _Body(Protocol):
     def body(self) -> bytes: ...
 
 
-class _OpenAIAnswer:
+class OpenAIAnswer:
     """An answer in the shape that its path asks for."""
 
-    __slots__ = ("_body", "_door", "_events", "_is_described", "_stream", "is_streaming", "model", "request")
+    __slots__ = (
+        "_body",
+        "_events",
+        "_is_described",
+        "_stream",
+        "content_type",
+        "door",
+        "is_streaming",
+        "model",
+        "request",
+        "tells_usage",
+    )
 
     def __init__(
         self, door: Door, model: str, request: Prompt | EmbeddingRequest, stream: _Stream | None, body: _Body
@@ -235,22 +290,45 @@ class _OpenAIAnswer:
         self.request: Request = request
         self.model = model
         self.is_streaming = stream is not None
-        self._door: Door = door
+        self.content_type = "application/json" if stream is None else "text/event-stream; charset=utf-8"
+        self.tells_usage: Literal["last"] = "last"
+        self.door: Door = door
         self._stream = stream
         self._body = body
         self._events = 0
         self._is_described = False
 
+    def begin(self, script: str, outcome: Outcome) -> None:
+        """Nothing depends on it."""
+
+    def counted(self, usage: Usage) -> Usage:
+        """Return the usage as it is."""
+        return usage
+
     def render(self, events: list[Event]) -> bytes:
         """Return the server-sent events of these."""
-        assert self._stream is not None
-        frames = self._stream.render(self._described(events))
-        self._events += frames.count(b"\n\n")
+        if UsageReported not in map(type, events):
+            return self._rendered(events, None)
+        frames: list[bytes] = []
+        part: list[Event] = []
+        usage: Usage | None = None
+        for event, following in pairwise([*events, None]):
+            assert event is not None
+            if isinstance(event, UsageReported) and type(following) not in TERMINAL_TYPES:
+                frames.append(self._rendered(part, usage))
+                part, usage = [], event.usage
+            else:
+                part.append(event)
+        frames.append(self._rendered(part, usage))
+        return b"".join(frames)
+
+    def in_transit(self, frames: bytes) -> bytes:
+        """Return the events as they are."""
         return frames
 
     def render_body(self, events: list[Event]) -> bytes:
         """Return the whole body."""
-        self._body.add(self._described(events))
+        self._body.add([*self._description(), *events])
         return self._body.body()
 
     def render_failure(self, kind: Literal["error", "failed"], message: str) -> bytes:
@@ -258,21 +336,12 @@ class _OpenAIAnswer:
         told: dict[str, Any] = {"message": message, "type": "server_error", "param": None, "code": "server_error"}
         if self._stream is None:
             return _encode({"error": told})
-        if self._door == "chat":
-            return b"data: %b\n\n" % _encode({"error": told})
+        if self.door == "chat":
+            return frame({"error": told})
         if kind == "failed":
             return self._stream.render_error(ProviderError(message))
         event = {"type": "error", "code": told["code"], "message": message, "param": None}
-        return b"event: error\ndata: %b\n\n" % _encode({**event, "sequence_number": self._events})
-
-    def with_usage(self, payload: dict[str, Any], usage: Usage) -> dict[str, Any]:
-        """Return the payload with the usage in its place, where that is empty."""
-        if self._door == "chat":
-            return payload if payload.get("usage") else {**payload, "usage": openai_chat_render.usage_body(usage)}
-        response = payload.get("response")
-        if response is None or response["usage"]:
-            return payload
-        return {**payload, "response": {**response, "usage": openai_responses_render.usage_body(usage)}}
+        return named_frame({**event, "sequence_number": self._events})
 
     def without_finish(self, payload: dict[str, Any]) -> dict[str, Any] | None:
         """Return the payload without `finish_reason`, or without the status that ends a Response."""
@@ -281,8 +350,27 @@ class _OpenAIAnswer:
         choices = payload.get("choices") or ()
         return None if any(choice.get("finish_reason") for choice in choices) else payload
 
-    def _described(self, events: list[Event]) -> list[Event]:
+    def _rendered(self, events: list[Event], usage: Usage | None) -> bytes:
+        if not events:
+            return b""
+        assert self._stream is not None
+        frames = self._stream.render([*self._description(), *events])
+        self._events += frames.count(b"\n\n")
+        if usage is None:
+            return frames
+        return each_payload(frames, lambda payload: self._with_usage(payload, usage), most=1)
+
+    def _with_usage(self, payload: dict[str, Any], usage: Usage) -> dict[str, Any]:
+        """Put the usage in its place, where that is empty."""
+        if self.door == "chat":
+            return payload if payload.get("usage") else {**payload, "usage": openai_chat_render.usage_body(usage)}
+        response = payload.get("response")
+        if response is None or response["usage"]:
+            return payload
+        return {**payload, "response": {**response, "usage": openai_responses_render.usage_body(usage)}}
+
+    def _description(self) -> list[Event]:
         if self._is_described:
-            return events
+            return []
         self._is_described = True
-        return [AnswerDescribed("default", _FINGERPRINT), *events]
+        return [AnswerDescribed("default", _FINGERPRINT)]

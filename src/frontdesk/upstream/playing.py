@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from frontdesk.core.errors import FrontdeskError, ProviderError
-from frontdesk.providers.directives import Directives, UsageTold
-from frontdesk.providers.scripts import DELTAS, Performance, count_chunks, count_input
-from frontdesk.turn.events import Event, Usage, UsageReported
+from frontdesk.providers.directives import Directives
+from frontdesk.providers.scripts import DELTAS, Performance, count_chunks, count_input, count_units
+from frontdesk.turn.events import TERMINAL_TYPES, Event, Usage, UsageReported
 from frontdesk.upstream.delivery import Action, Ending, chunked, measured, of_the_body, on_the_wire, until_close
-from frontdesk.upstream.dialects import Answer, Dialect
+from frontdesk.upstream.dialects import Answer, Dialect, Reply
+from frontdesk.upstream.frames import each_payload
 from frontdesk.upstream.journal import Record
 
 _encode = msgspec.json.Encoder().encode
@@ -31,18 +32,9 @@ _NO_UTF8 = b"\xff\xc3"
 _COMMENT = b": keep-alive\n\n"
 
 
-class Reply(NamedTuple):
-    """A whole response that no script plays."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = {}
-
-
 def reply_of(error: FrontdeskError, dialect: Dialect) -> Reply:
     """Return the response that tells a request's own fault."""
-    body = dialect.error(error.status, error.message, error.code, error.param)
-    return Reply(error.status, body, dialect.headers(error.status))
+    return dialect.refusal(error.status, error.message, error.code, error.param, error.retry_after_s)
 
 
 def written(reply: Reply, *, is_kept: bool) -> bytes:
@@ -72,6 +64,8 @@ class Player:
         self._record = record
         self._is_kept = is_kept
         self._can_chunk = can_chunk
+        self._input_tokens = count_input(answer.request)
+        self._units = count_units(answer.request)
 
     def actions(self) -> Iterator[Action]:
         """Return the response. Raises a FrontdeskError where the script refuses the request."""
@@ -101,13 +95,17 @@ class Player:
 
     def _error(self, status: int) -> Iterator[Action]:
         message, code = _ERRORS.get(status, (f"The scripted provider answers {status}, as asked.", None))
-        body = self._dialect.error(status, message, code, None)
-        headers = {**self._headers(status, "application/json"), **self._retry_headers(status)}
-        head = _head(status, headers, is_kept=self._is_kept, length=len(body))
+        reply = self._dialect.refusal(status, message, code, None, _wait_s(self._directives, status))
+        headers = {**self._headers(status, "application/json"), **reply.headers}
+        retry = self._retry_headers()
+        if retry:
+            headers = {name: value for name, value in headers.items() if name != "retry-after"} | retry
+        head = _head(status, headers, is_kept=self._is_kept, length=len(reply.body))
         self._record.status = status
-        return iter([self._directives.ttft, head + body])
+        return iter([self._directives.ttft, head + reply.body])
 
-    def _retry_headers(self, status: int) -> dict[str, str]:
+    def _retry_headers(self) -> dict[str, str]:
+        """What is told word for word when to come again, whether the provider would or not."""
         directives = self._directives
         headers: dict[str, str] = {}
         if directives.retry_after_ms is not None:
@@ -116,14 +114,14 @@ class Player:
             headers["retry-after"] = formatdate(self._record.at + directives.retry_after_date, usegmt=True)
         elif directives.retry_after is not None:
             headers["retry-after"] = directives.retry_after
-        return headers or ({"retry-after": "1"} if status in (429, 529) else {})
+        return headers
 
     # --- the answer -----------------------------------------------------------------------------
 
     def _stream(self, chunks: Iterator[_Chunk]) -> Iterator[Action]:
         """The answer as server-sent events."""
         directives = self._directives
-        headers = self._headers(200, "text/event-stream; charset=utf-8")
+        headers = self._headers(200, self._answer.content_type)
         body = self._paced(self._damaged(chunks))
         framing = directives.framing or ("chunked" if self._can_chunk else "close")
         if directives.length or framing == "length":
@@ -151,7 +149,7 @@ class Player:
             yield Ending.CLOSE
             return
         body = self._damaged_body(self._answer.render_body(events), events)
-        headers = self._headers(200, "application/json")
+        headers = self._headers(200, self._answer.content_type)
         yield from self._measured(headers, body)
 
     def _measured(self, headers: dict[str, str], body: bytes) -> Iterator[Action]:
@@ -190,16 +188,15 @@ class Player:
 
     def _headers(self, status: int, content_type: str) -> dict[str, str]:
         wrong = self._directives.find("content-type") is not None
-        return {"content-type": "text/html" if wrong else content_type, **self._dialect.headers(status)}
+        return {**self._dialect.headers(status), "content-type": "text/html" if wrong else content_type}
 
     # --- chunks ---------------------------------------------------------------------------------
 
     def _chunks(self) -> Iterator[_Chunk]:
         """The events of one token each; the last ones, which end the answer, have none."""
-        told = self._directives.usage
         held: list[Event] = []
         for batch in self._performance.batches:
-            held += batch if told is None else _with_usage_told(batch, told)
+            held += self._told(batch)
             tokens = count_chunks(batch)
             if tokens:
                 yield _Chunk(held, tokens)
@@ -211,13 +208,16 @@ class Player:
         directives, answer = self._directives, self._answer
         end, failure = directives.find("end", "silence", "error", "failed"), directives.find("error", "failed")
         damage = directives.find("bad-json", "bad-utf8")
+        is_due = False
         most = math.inf if end is None or (end.kind == "end" and end.at is None) else end.at or 0
         for number, chunk in enumerate(chunks):
             if end is not None and (number >= most or not chunk.tokens):
                 break
-            frames = self._with_usage(answer.render(chunk.events), number, chunk.tokens)
-            if damage is not None and chunk.tokens and number == (damage.at or 0):
+            frames = answer.render(self._with_usage(chunk, number))
+            is_due = is_due or (damage is not None and bool(chunk.tokens) and number == (damage.at or 0))
+            if damage is not None and is_due and frames:  # what a chunk brings may wait for others
                 frames = _damaged_frames(frames, chunk.events, damage.kind)
+                damage = None
             yield _Frames(frames, chunk)
         if failure is not None:
             yield _Frames(answer.render_failure("failed" if failure.kind == "failed" else "error", _FAILURE), _NOTHING)
@@ -238,7 +238,7 @@ class Player:
                     yield pause_s
                 self._bill(chunk)
             if data:
-                yield data if edit is None else edit(data)
+                yield edit(data)
             record.chunks += chunk.tokens
             if ending is not None:
                 yield ending
@@ -248,22 +248,23 @@ class Player:
 
     def _bill(self, chunk: _Chunk) -> None:
         billed = self._record.billed
-        if not billed.input_tokens:
-            billed.input_tokens = count_input(self._answer.request)
+        billed.input_tokens = self._input_tokens
         billed.output_tokens += chunk.tokens
+        billed.audio_seconds, billed.characters, billed.images = self._units
 
-    def _editor(self) -> Callable[[bytes], bytes] | None:
+    def _editor(self) -> Callable[[bytes], bytes]:
         """What is changed in all of a stream's events alike."""
         directives = self._directives
         edits: list[Callable[[bytes], bytes]] = []
         if directives.find("no-finish") is not None:
-            edits.append(lambda frames: _each_payload(frames, self._answer.without_finish))
+            edits.append(lambda frames: each_payload(frames, self._answer.without_finish))
         if directives.comments:
             edits.append(lambda frames: _COMMENT + frames)
         if directives.crlf:
             edits.append(lambda frames: frames.replace(b"\n", b"\r\n"))
-        if not edits:
-            return None
+        edits.append(self._answer.in_transit)
+        if len(edits) == 1:
+            return edits[0]
 
         def edit(frames: bytes) -> bytes:
             for each in edits:
@@ -272,15 +273,37 @@ class Player:
 
         return edit
 
-    def _with_usage(self, frames: bytes, number: int, tokens: int) -> bytes:
-        """Usage where it does not belong: in the first event, or in each."""
+    def _told(self, batch: list[Event]) -> list[Event]:
+        """The usage at the answer's end: as the provider counts it, left out, or false."""
+        how = None if self._directives.usage is None else self._directives.usage.how
+        events: list[Event] = []
+        for event in batch:
+            if not isinstance(event, UsageReported):
+                events.append(event)
+            elif how not in ("missing", "early"):
+                events.append(UsageReported(self._reported(event.usage)))
+        return events
+
+    def _with_usage(self, chunk: _Chunk, number: int) -> list[Event]:
+        """Usage before the end: where this provider tells it, in the first event, or in each."""
+        how = None if self._directives.usage is None else self._directives.usage.how
+        tells = "last" if how == "missing" else how if how in ("early", "each") else self._answer.tells_usage
+        is_first = number == 0 and (tells == "first and last" or (tells == "early" and chunk.tokens > 0))
+        if not (tells == "each" or is_first or (tells == "always" and chunk.tokens)):
+            return chunk.events
+        so_far = self._record.billed.output_tokens + chunk.tokens
+        thought = 0 if self._performance.outcome is None else self._performance.outcome.thought_tokens
+        report = UsageReported(self._reported(Usage(self._input_tokens, so_far, 0, reasoning_tokens=thought)))
+        if tells != "each":
+            return [report, *chunk.events]
+        return [told for event in chunk.events for told in ((event,) if _ends(event) else (report, event))]
+
+    def _reported(self, usage: Usage) -> Usage:
         told = self._directives.usage
-        if told is None or not (told.how == "each" or (told.how == "early" and number == 0)):
-            return frames
-        so_far = self._record.billed.output_tokens + tokens
-        usage = Usage(count_input(self._answer.request), so_far, cached_tokens=0, reasoning_tokens=0)
-        most = None if told.how == "each" else 1
-        return _each_payload(frames, lambda payload: self._answer.with_usage(payload, usage), most)
+        if told is None or told.how != "false":
+            return self._answer.counted(usage)
+        given, returned, cached, thought = told.numbers
+        return Usage(given, returned, cached, reasoning_tokens=thought)
 
     def _damaged_body(self, body: bytes, events: list[Event]) -> bytes:
         directives = self._directives
@@ -292,6 +315,7 @@ class Player:
                 body = body[: len(body) // 2]
             case "bad-utf8":
                 said = next((_encode(event.text)[:-1] for event in events if isinstance(event, DELTAS)), b'"')
+                said = said if said in body else b'"'
                 body = body.replace(said, said + _NO_UTF8, 1)
             case "error" | "failed":
                 body = self._answer.render_failure("error", _FAILURE)
@@ -322,43 +346,30 @@ _ERRORS: dict[int, tuple[str, str | None]] = {
 }
 
 
-def _with_usage_told(batch: list[Event], told: UsageTold) -> list[Event]:
-    """The usage at the answer's end: left out where it is told elsewhere, or falsely."""
-    if told.how == "each":
-        return batch
-    events: list[Event] = []
-    for event in batch:
-        if not isinstance(event, UsageReported):
-            events.append(event)
-        elif told.how == "false":
-            given, returned, cached, thought = told.numbers
-            events.append(UsageReported(Usage(given, returned, cached, reasoning_tokens=thought)))
-    return events
+def _ends(event: Event) -> bool:
+    return isinstance(event, UsageReported) or type(event) in TERMINAL_TYPES
+
+
+def _wait_s(directives: Directives, status: int) -> float | None:
+    """The seconds after which an error says that a request may come again."""
+    if directives.retry_after_ms is not None and directives.retry_after_ms.isdecimal():
+        return int(directives.retry_after_ms) / 1000
+    if directives.retry_after is not None and directives.retry_after.isdecimal():
+        return float(directives.retry_after)
+    if directives.retry_after_date is not None:
+        return directives.retry_after_date
+    return 1.0 if status in (429, 529) else None
 
 
 def _damaged_frames(frames: bytes, events: list[Event], kind: str) -> bytes:
     """Break the event of the last text: its JSON, or a letter of it."""
-    text = next(event.text for event in reversed(events) if isinstance(event, DELTAS))
-    place = frames.rfind(_encode(text))
+    text = next((event.text for event in reversed(events) if isinstance(event, DELTAS)), None)
+    place = -1 if text is None else frames.rfind(_encode(text))
+    if place < 0:  # what is said stands there otherwise, or is not said aloud
+        place = frames.rfind(b'":') + 1
     if kind == "bad-utf8":
         return frames[: place + 1] + _NO_UTF8 + frames[place + 1 :]
     return frames[: place + 1] + b"\n\n"
-
-
-def _each_payload(
-    frames: bytes, change: Callable[[dict[str, Any]], dict[str, Any] | None], most: int | None = None
-) -> bytes:
-    """Change what events say. Those that are no JSON object, as `[DONE]`, stay."""
-    changed: list[bytes] = []
-    for place, frame in enumerate(frames.split(b"\n\n")[:-1]):
-        head, mark, payload = frame.partition(b"data: ")
-        if payload.startswith(b"{") and (most is None or place < most):
-            said = change(msgspec.json.decode(payload))
-            if said is None:
-                continue
-            frame = head + mark + _encode(said)  # noqa: PLW2901 - the same frame, said otherwise
-        changed.append(frame + b"\n\n")
-    return b"".join(changed)
 
 
 def _head(

@@ -13,20 +13,24 @@ import hmac
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from urllib.parse import parse_qsl
 
 from frontdesk.core.clock import Clock, SystemClock
 from frontdesk.core.errors import BadRequest, FrontdeskError, NotFound
 from frontdesk.core.tasks import Tasks
 from frontdesk.providers.directives import Direction, read_direction, read_model
-from frontdesk.providers.scripts import is_script, perform
+from frontdesk.providers.scripts import Outcome, is_script, perform
+from frontdesk.upstream.anthropic import AnthropicDialect
+from frontdesk.upstream.azure import AzureDialect
 from frontdesk.upstream.connection import Connection, Received, Response
 from frontdesk.upstream.control import Control, is_control
 from frontdesk.upstream.delivery import Action
-from frontdesk.upstream.dialects import Answer, Dialect
+from frontdesk.upstream.dialects import Answer, Asked, Dialect, Reply
 from frontdesk.upstream.faults import Rules
+from frontdesk.upstream.gemini import GeminiDialect
 from frontdesk.upstream.journal import Journal, Record
 from frontdesk.upstream.openai import OpenAIDialect
-from frontdesk.upstream.playing import Player, Reply, reply_of, written
+from frontdesk.upstream.playing import Player, reply_of, written
 
 _BACKLOG = 4096
 _MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -55,7 +59,14 @@ class UpstreamServer:
         self.max_body_bytes = _MAX_BODY_BYTES
         self.connections: set[Connection] = set()
         self._control = Control(self.journal, self.rules, self.refuse_connections)
-        self._dialects: tuple[Dialect, ...] = (OpenAIDialect(self.clock),)
+        # The last one takes what no other claims.
+        openai = OpenAIDialect(self.clock)
+        self._dialects: tuple[Dialect, ...] = (
+            AnthropicDialect(self.clock),
+            GeminiDialect(),
+            AzureDialect(openai),
+            openai,
+        )
         self._listening: asyncio.AbstractServer | None = None
         self._is_left: asyncio.Event | None = None  # when the last connection has ended
         self._tasks = Tasks("upstream")
@@ -96,9 +107,10 @@ class UpstreamServer:
         record = self.journal.open(
             received.connection, self.clock.now(), received.method, path, received.headers, received.body
         )
-        dialect = self._dialects[0]
+        asked = _asked(received.method, received.target, received.headers, received.body)
+        dialect = self._dialect_of(asked)
         try:
-            actions = self._answered(received, path, record)
+            actions = self._answered(received, asked, dialect, record)
         except FrontdeskError as error:
             record.status = error.status
             actions = _once(received, reply_of(error, dialect))
@@ -110,10 +122,10 @@ class UpstreamServer:
         if not self.connections and self._is_left is not None:
             self._is_left.set()
 
-    def refuse(self, status: int, message: str) -> bytes:
-        """Return a whole response for what is no request."""
-        body = self._dialects[0].error(status, message, None, None)
-        return written(Reply(status, body), is_kept=False)
+    def refuse(self, status: int, message: str, target: str, headers: dict[str, str]) -> bytes:
+        """Return a whole response for what is no request, of which this much came."""
+        dialect = self._dialect_of(_asked("POST", target, headers, b""))
+        return written(dialect.refusal(status, message, None, None), is_kept=False)
 
     def read_rate(self, target: str, headers: dict[str, str]) -> int | None:
         """Return how fast a request's body is read: its headers say so, or a rule."""
@@ -130,29 +142,28 @@ class UpstreamServer:
         try:
             return self._control.reply(received.method, path, query, received.body)
         except FrontdeskError as error:
-            return reply_of(error, self._dialects[0])
+            return reply_of(error, self._dialects[-1])
 
-    def _answered(self, received: Received, path: str, record: Record) -> Iterator[Action]:
-        for dialect in self._dialects:
-            refusal = self._unauthenticated(received, dialect)
-            if refusal is not None:
-                record.status = refusal.status
-                return _once(received, refusal)
-            answer = dialect.read(received.method, path, received.body)
-            if isinstance(answer, bytes):
-                record.status = 200
-                return _once(received, Reply(200, answer, dialect.headers(200)))
-            if answer is not None:
-                return self._played(received, path, answer, dialect, record)
-        raise NotFound(f"Invalid URL ({received.method} {path})")
+    def _dialect_of(self, asked: Asked) -> Dialect:
+        return next(dialect for dialect in self._dialects if dialect.claims(asked))
 
-    def _unauthenticated(self, received: Received, dialect: Dialect) -> Reply | None:
+    def _answered(self, received: Received, asked: Asked, dialect: Dialect, record: Record) -> Iterator[Action]:
+        reply = self._unauthenticated(asked, dialect)
+        if reply is None:
+            answer = dialect.read(asked)
+            if not isinstance(answer, Reply):
+                return self._played(received, asked.path, answer, dialect, record)
+            reply = answer
+        record.status = reply.status
+        return _once(received, reply)
+
+    def _unauthenticated(self, asked: Asked, dialect: Dialect) -> Reply | None:
         if self._api_key is None:
             return None
-        key = dialect.key_of(received.headers)
+        key = dialect.key_of(asked)
         if key is not None and hmac.compare_digest(key.encode(), self._api_key.encode()):
             return None
-        return Reply(401, dialect.unauthenticated(key), dialect.headers(401))
+        return dialect.unauthenticated(key)
 
     def _played(
         self, received: Received, path: str, answer: Answer, dialect: Dialect, record: Record
@@ -168,6 +179,7 @@ class UpstreamServer:
                 "The fault 'refuse' is the server's: tell it by PUT /upstream/faults.", code="bad_directive"
             )
         performance = perform(answer.request, direction.script or "", directives.seed)
+        answer.begin(direction.script or "", performance.outcome or Outcome())
         return Player(
             answer,
             performance,
@@ -232,6 +244,11 @@ def _told_by(headers: dict[str, str]) -> Direction:
         if name.startswith(_HEADER) and name != _HEADER + "script"
     ]
     return read_direction(":" + ",".join(words)).over(direction) if words else direction
+
+
+def _asked(method: str, target: str, headers: dict[str, str], body: bytes) -> Asked:
+    path, _, query = target.partition("?")
+    return Asked(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body)
 
 
 def _once(received: Received, reply: Reply) -> Iterator[Action]:
