@@ -148,6 +148,34 @@ AZURE = (
     )
     + DONE
 )
+# OpenRouter with a model that searches: pages beside the words or behind them, some said again; one that is no page.
+_PAGE = {"url": "https://example.test/bells", "title": "Glocken läuten", "start_index": 0, "end_index": 5}
+SOURCES = (
+    raw(
+        {**_head("gen-1"), "choices": _choice({"role": "assistant", "content": "Zwei."})},
+        {
+            **_head("gen-1"),
+            "choices": _choice({"content": "", "annotations": [{"type": "url_citation", "url_citation": _PAGE}]}),
+        },
+        {
+            **_head("gen-1"),
+            "choices": _choice(
+                {
+                    "content": "",
+                    "annotations": [
+                        {"type": "url_citation", "url_citation": _PAGE},
+                        {"type": "url_citation", "url_citation": {"url": "http://example.test/", "content": "A long…"}},
+                        {"type": "url_citation", "url_citation": {"url": "javascript:alert(1)"}},
+                        {"type": "file", "file": {"hash": "h", "content": []}},
+                        "nonsense",
+                    ],
+                },
+                "stop",
+            ),
+        },
+    )
+    + DONE
+)
 # vLLM: nulls for what it did not find; the whole of a call's arguments in pieces without a type.
 VLLM = (
     raw(

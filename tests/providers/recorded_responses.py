@@ -172,6 +172,51 @@ TEXT = stream(
     ending(BARE_REASONING, TEXT_MESSAGE),
 )
 
+_PAGE = {"type": "url_citation", "url": "https://example.test/a", "title": "Ä", "start_index": 0, "end_index": 5}
+_FILE = {"type": "file_citation", "file_id": "file-1", "filename": "a.pdf", "index": 2}
+
+
+def _annotated(index: int, content_index: int, annotation: dict[str, Any]) -> dict[str, Any]:
+    return event(
+        "response.output_text.annotation.added",
+        item_id=MESSAGE_ID,
+        output_index=0,
+        content_index=content_index,
+        annotation_index=index,
+        annotation=annotation,
+    )
+
+
+def _part(text: str, *annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "logprobs": [], "annotations": list(annotations)}
+
+
+# Two parts of one message: the indexes of each count from its own beginning. The last source is told at the end alone.
+_SOURCED = {**message(""), "content": [_part("Zwei.", _PAGE), _part(" Oder drei?", _FILE, {**_PAGE, "title": "B"})]}
+SOURCES = stream(
+    *opening(),
+    added(0, begun_message()),
+    event(
+        "response.output_text.delta", item_id=MESSAGE_ID, output_index=0, content_index=0, delta="Zwei.", logprobs=[]
+    ),
+    _annotated(0, 0, _PAGE),
+    event(
+        "response.content_part.done", item_id=MESSAGE_ID, output_index=0, content_index=0, part=_part("Zwei.", _PAGE)
+    ),
+    event(
+        "response.output_text.delta",
+        item_id=MESSAGE_ID,
+        output_index=0,
+        content_index=1,
+        delta=" Oder drei?",
+        logprobs=[],
+    ),
+    _annotated(0, 1, _FILE),
+    _annotated(1, 1, {"type": "file_path", "file_id": "file-2", "index": 0}),
+    done(0, _SOURCED),
+    ending(_SOURCED),
+)
+
 _WEATHER = call(CALL_ID, "call_aB3", "weather", '{"city": "Köln"}')
 _TIME = call(OTHER_CALL_ID, "call_cD4", "time", "{}")
 TOOLS = stream(

@@ -11,6 +11,7 @@ from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -76,7 +77,23 @@ def stopped(usage: dict[str, Any] = recorded.TOTALS) -> list[Event]:
     return [ChoiceFinished(0, "stop"), UsageReported(Usage(5, 2, raw=usage)), TurnCompleted()]
 
 
+def page(url: str, title: str = "", end_index: int = 0) -> dict[str, Any]:
+    return {"type": "url_citation", "url": url, "title": title, "start_index": 0, "end_index": end_index}
+
+
 WHOLE: dict[str, tuple[bytes, list[Event]]] = {
+    "sources": (
+        recorded.SOURCES,
+        [
+            MessageStarted(0, ""),
+            TextDelta(0, "Zwei."),
+            AnnotationAdded(0, page("https://example.test/bells", "Glocken läuten", 5)),
+            AnnotationAdded(0, page("http://example.test/")),
+            ItemFinished(0),
+            ChoiceFinished(0, "stop"),
+            TurnCompleted(),
+        ],
+    ),
     "text": (
         recorded.TEXT,
         [
@@ -519,3 +536,38 @@ def test_calls_are_not_written_into_what_the_caller_sent() -> None:
 
     assert first == second
     assert said["tool_calls"] == [{"id": "a", "unknown": 1}]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ({"code": "rate_limit_exceeded", "message": "Slow down."}, (503, "provider_busy")),
+        ({"code": 429, "message": "Provider returned error"}, (503, "provider_busy")),
+        ({"type": "overloaded_error"}, (503, "provider_busy")),
+        ({"code": 502}, (502, "provider_error")),
+        ({"code": ["odd"]}, (502, "provider_error")),
+        ("text", (502, "provider_error")),
+    ],
+)
+def test_a_server_that_is_busy_may_say_so_inside_its_answer(error: Any, expected: tuple[int, str]) -> None:
+    _, failure = decode(recorded.chunk({"content": "x"}) + recorded.raw({"error": error}))
+
+    assert failure is not None
+    assert (failure.status, failure.code) == expected
+
+
+def test_a_source_may_come_before_the_words_and_not_after_their_end() -> None:
+    page = {"type": "url_citation", "url_citation": {"url": "https://example.test/"}}
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    events, error = decode(
+        recorded.chunk({"annotations": [page]}),
+        recorded.chunk({"content": "x"}),
+        recorded.chunk({"tool_calls": [call]}),
+        recorded.chunk({"annotations": [{**page, "url_citation": {"url": "https://example.test/late"}}]}),
+        recorded.chunk({}, "tool_calls") + recorded.DONE,
+    )
+
+    assert error is None
+    assert [type(event) for event in events[1:5]] == [MessageStarted, AnnotationAdded, TextDelta, ItemFinished]
+    assert sum(isinstance(event, AnnotationAdded) for event in events) == 1

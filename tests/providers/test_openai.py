@@ -12,9 +12,17 @@ import pytest
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.openai import OpenAIProvider
-from frontdesk.providers.profiles import OPENAI
-from frontdesk.turn.events import EmbeddingsProduced, Event, TextDelta, TurnCompleted, UsageReported
-from frontdesk.turn.items import EmbeddingRequest, Message, Prompt, Request
+from frontdesk.providers.profiles import OPENAI, Profile, profile_of
+from frontdesk.turn.events import (
+    AnswerDescribed,
+    EmbeddingsProduced,
+    Event,
+    MessageStarted,
+    TextDelta,
+    TurnCompleted,
+    UsageReported,
+)
+from frontdesk.turn.items import EmbeddingRequest, Format, Message, Prompt, Request
 from tests.fakes import HandClock
 from tests.providers import recorded, recorded_responses
 
@@ -65,6 +73,7 @@ async def provider(
     clock: HandClock | None = None,
     lost_bytes: int = 0,
     reports_cost: bool | None = None,
+    profile: Profile = OPENAI,
 ) -> AsyncIterator[tuple[OpenAIProvider, Server]]:
     served = Server(answers, lost_bytes)
     server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
@@ -72,7 +81,7 @@ async def provider(
     asked = OpenAIProvider(
         f"http://127.0.0.1:{served.port}/v1",
         KEY,
-        OPENAI,
+        profile,
         api,
         idle_timeout_s=3600 if lost_bytes else 5,
         error_timeout_s=0.05 if lost_bytes else 5,
@@ -460,3 +469,116 @@ async def test_openrouters_word_counts_unless_it_is_said_otherwise(
         assert asked._reports_cost is does
     finally:
         await asked.close()
+
+
+async def test_embeddings_are_asked_for_in_the_vendors_words() -> None:
+    body = json.dumps({"data": [{"index": 0, "embedding": [0.5]}]}).encode()
+    request = EmbeddingRequest(["x"], dimensions=1, parameters={"user": "u", "own": 1})
+
+    async with provider({"/v1/embeddings": [(200, body)]}, profile=profile_of("mistral", "")) as (asked, server):
+        await events_of(asked, request)
+
+    assert server.asked[0][1] == {
+        "own": 1,
+        "model": "m",
+        "input": ["x"],
+        "encoding_format": "base64",
+        "output_dimension": 1,
+    }
+
+
+# --- structured output --------------------------------------------------------------------------
+
+STAY = Format(
+    "json_schema",
+    {
+        "name": "stay",
+        "schema": {
+            "type": "object",
+            "properties": {"nights": {"type": "integer"}},
+            "required": ["nights"],
+            "additionalProperties": False,
+        },
+    },
+)
+LACKING = error_body(message="This model does not support response format `json_schema`.")
+
+
+def said(text: str) -> bytes:
+    return recorded.chunk({"content": text}) + recorded.chunk({}, "stop", usage=recorded.TOTALS) + recorded.DONE
+
+
+async def test_a_model_is_bound_to_a_schema_where_it_can_be() -> None:
+    async with provider({CHAT: [(200, said("{}"))]}) as (asked, server):
+        assert await text_of(asked, prompt("chat", format=STAY)) == "{}"
+
+    assert server.asked[0][1]["response_format"]["type"] == "json_schema"
+
+
+async def test_a_model_without_schemas_is_asked_in_words_from_then_on() -> None:
+    clock = HandClock()
+    answers = {CHAT: [(400, LACKING), (200, said('Sure: {"nights": 2}'))]}
+
+    async with provider(answers, clock=clock) as (asked, server):
+        for _ in range(2):
+            assert await text_of(asked, prompt("chat", format=STAY)) == '{"nights": 2}'
+        clock.move(301)
+        await text_of(asked, prompt("chat", format=STAY))
+
+    assert ["response_format" in body for _, body in server.asked] == [True, False, False, True]
+    assert '"nights"' in server.asked[1][1]["messages"][0]["content"]
+
+
+async def test_words_are_no_way_around_a_bad_schema() -> None:
+    refused = error_body(message="Invalid schema for response_format 'stay'.", param="response_format")
+
+    async with provider({CHAT: [(400, refused)]}) as (asked, server):
+        with pytest.raises(BadRequest, match="Invalid schema"):
+            await events_of(asked, prompt("chat", format=STAY))
+
+    assert len(server.asked) == 1
+
+
+async def test_an_answer_that_does_not_fit_is_the_providers_failure_and_paid_for() -> None:
+    events: list[Event] = []
+
+    async with provider({CHAT: [(400, LACKING), (200, said("Two nights."))]}) as (asked, _):
+        with pytest.raises(ProviderError) as caught:
+            await collect(asked, prompt("chat", format=STAY), events)
+
+    assert caught.value.code == "invalid_structured_output"
+    assert [type(event) for event in events] == [AnswerDescribed, MessageStarted, UsageReported]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_vendor_without_schemas_is_asked_for_json_and_told_the_schema(stream: bool) -> None:
+    whole = json.dumps({"choices": [{"message": {"content": '{"nights": 2,}'}, "finish_reason": "stop"}]}).encode()
+    answers = {CHAT: [(200, said('```json\n{"nights": 2}\n```') if stream else whole)]}
+
+    async with provider(answers, profile=profile_of("deepseek", "")) as (asked, server):
+        assert await text_of(asked, prompt("chat", format=STAY, stream=stream)) == '{"nights": 2}'
+
+    ((_, body),) = server.asked
+    assert body["response_format"] == {"type": "json_object"}
+    assert '"nights"' in body["messages"][0]["content"]
+
+
+async def test_what_is_no_schema_is_refused_before_anything_is_asked() -> None:
+    bad = Format("json_schema", {"name": "a", "schema": {"type": "text"}})
+
+    async with provider({}, profile=profile_of("deepseek", "")) as (asked, server):
+        with pytest.raises(BadRequest, match="JSON schema"):
+            await events_of(asked, prompt("chat", format=bad))
+
+    assert server.asked == []
+
+
+async def test_a_model_that_failed_to_write_json_is_the_providers_failure() -> None:
+    """Groq says so with a 400, as if the request were at fault."""
+    refused = error_body(code="json_validate_failed", failed_generation='{"nights":')
+
+    async with provider({CHAT: [(400, refused)]}) as (asked, _):
+        with pytest.raises(ProviderError) as caught:
+            await events_of(asked, prompt("chat", format=STAY))
+
+    assert (caught.value.code, caught.value.upstream_status) == ("invalid_structured_output", 400)

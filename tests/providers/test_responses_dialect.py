@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder
-from frontdesk.providers.profiles import COMPATIBLE, OPENAI
+from frontdesk.providers.profiles import COMPATIBLE, OPENAI, Profile
 from frontdesk.providers.responses_dialect import ResponsesStreamDecoder, decode_responses, encode_responses
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -68,7 +69,32 @@ def told(token: str) -> dict[str, Any]:
     return {**spelt, "top_logprobs": [spelt]}
 
 
+def page(title: str, start_index: int) -> dict[str, Any]:
+    url = "https://example.test/a"
+    return {
+        "type": "url_citation",
+        "url": url,
+        "title": title,
+        "start_index": start_index,
+        "end_index": start_index + 5,
+    }
+
+
 WHOLE: dict[str, tuple[bytes, list[Event]]] = {
+    "sources": (
+        recorded.SOURCES,
+        [
+            MessageStarted(0, MESSAGE_ID),
+            TextDelta(0, "Zwei."),
+            AnnotationAdded(0, page("Ä", 0)),
+            TextDelta(0, " Oder drei?"),
+            AnnotationAdded(0, {"type": "file_citation", "file_id": "file-1", "filename": "a.pdf", "index": 7}),
+            AnnotationAdded(0, page("B", 5)),
+            ItemFinished(0),
+            DEFAULT,
+            *STOPPED,
+        ],
+    ),
     "text": (
         recorded.TEXT,
         [
@@ -886,3 +912,18 @@ def said(events: list[Event]) -> dict[str, Any]:
         "arguments": sorted("".join(event.text for event in events if isinstance(event, ToolArgumentsDelta))),
         "end": [event for event in events if isinstance(event, ChoiceFinished | TurnCompleted | TurnIncomplete)],
     }
+
+
+@pytest.mark.parametrize("profile", [OPENAI, COMPATIBLE])
+def test_what_another_dialect_sealed_is_left_out(profile: Profile) -> None:
+    def thought(seal: str) -> Unknown:
+        raw = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": seal, "content": [{"text": "x"}]}
+        return Unknown(raw, "responses")
+
+    ours, other, later = thought("gAAAABo="), thought("anthropic.1:e30="), thought("other.17:e30=")
+    prompt = Prompt([ours, other, later, Message("user", "x")], dialect="responses")
+
+    written = encode_responses(prompt, "m", profile)["input"]
+
+    assert [item["type"] for item in written] == ["reasoning", "message"]
+    assert written[0]["encrypted_content"] == "gAAAABo="

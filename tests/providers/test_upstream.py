@@ -109,7 +109,7 @@ async def test_a_request_says_what_was_asked() -> None:
 
         assert served.requests == [
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer k\r\n"
-            b'Content-Length: 7\r\n\r\n{"a":1}' % served.port
+            b'Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}' % served.port
         ]
 
 
@@ -297,6 +297,18 @@ async def test_what_is_no_body_cannot_go_on_for_ever(endless: bytes) -> None:
             await ask(upstream)
 
         assert not upstream._connections or sent_bytes < 20_000_000
+
+
+async def test_a_request_in_pieces_arrives_as_one_and_again_on_a_new_connection() -> None:
+    pieces = [b"a", b"", b"x" * 600_000, b"yz"]
+    async with server(saying(SIZED, then_closes=True)) as (served, upstream):
+        for _ in range(2):  # the second is tried on a connection that has been closed
+            with await upstream.post("audio/transcriptions", pieces, "multipart/form-data; boundary=b") as response:
+                assert await response.read_all(100) == b"hello world"
+
+    heads, bodies = zip(*(request.split(b"\r\n\r\n", 1) for request in served.requests), strict=True)
+    assert [b"Content-Length: 600003" in head for head in heads] == [True, True]
+    assert bodies == (b"".join(pieces),) * 2
 
 
 async def test_an_early_refusal_ends_the_upload_and_the_connection() -> None:
@@ -545,7 +557,7 @@ async def test_small_writes_leave_at_once() -> None:
 
 
 def test_an_address_may_carry_a_user() -> None:
-    assert b"Authorization: Basic dXM6cHc=\r\n" in Upstream("http://us:pw@h.example/v1", {}, 5)._head("x")
+    assert b"Authorization: Basic dXM6cHc=\r\n" in Upstream("http://us:pw@h.example/v1", {}, 5)._head("x", "text/plain")
 
 
 def test_a_header_with_a_line_break_is_refused() -> None:

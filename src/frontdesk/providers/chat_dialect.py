@@ -18,10 +18,14 @@ import msgspec
 
 from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.core.ids import new_id
+from frontdesk.providers.annotations import Annotations
+from frontdesk.providers.chat_messages import written_messages
+from frontdesk.providers.chat_parameters import add_parameters, carried_parameters
 from frontdesk.providers.profiles import Profile
 from frontdesk.providers.sse import SseDecoder
 from frontdesk.providers.usage import read_chat_usage
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -38,7 +42,7 @@ from frontdesk.turn.events import (
     Usage,
     UsageReported,
 )
-from frontdesk.turn.items import Image, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import Prompt
 
 # --- encoding -----------------------------------------------------------------------------------
 
@@ -47,30 +51,16 @@ def encode_chat(prompt: Prompt, model: str, profile: Profile) -> dict[str, Any]:
     """Return the body of a Chat Completions request. Raises BadRequest for what it cannot say."""
     if prompt.dialect == "responses":
         _refuse_what_only_responses_says(prompt)
-    body: dict[str, Any] = {**prompt.parameters, "model": model, "messages": _messages(prompt, profile)}
+    body: dict[str, Any] = {
+        **carried_parameters(prompt, profile),
+        "model": model,
+        "messages": written_messages(prompt, profile),
+    }
     if prompt.stream:
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
-    if prompt.choices != 1:
-        body["n"] = prompt.choices
-    if prompt.max_output_tokens is not None:
-        body[profile.max_tokens_name] = prompt.max_output_tokens
-    if prompt.tools:
-        body["tools"] = [_tool(tool) for tool in prompt.tools]
-    if prompt.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(prompt.tool_choice)
-    if prompt.format is not None:
-        body["response_format"] = (
-            {"type": "json_object"}
-            if prompt.format.kind == "json_object"
-            else {"type": "json_schema", "json_schema": prompt.format.definition}
-        )
-    if prompt.reasoning_effort is not None:
-        body["reasoning_effort"] = prompt.reasoning_effort
-    if prompt.verbosity is not None:
-        body["verbosity"] = prompt.verbosity
-    if "message.output_text.logprobs" in prompt.include:
-        body["logprobs"] = True
+        if profile.has_stream_options:
+            body["stream_options"] = {"include_usage": True}
+    add_parameters(body, prompt, model, profile)
     return body
 
 
@@ -87,113 +77,6 @@ def _refuse_what_only_responses_says(prompt: Prompt) -> None:
             raise BadRequest(
                 f"{name!r} is not supported by this model. Leave it out.", code="unsupported_parameter", param=name
             )
-
-
-def _messages(prompt: Prompt, profile: Profile) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    instructions_role = "developer" if profile.has_developer_role else "system"
-    if prompt.instructions is not None:
-        messages.append({"role": instructions_role, "content": prompt.instructions})
-    for item in prompt.items:
-        match item:
-            case Message():
-                role = instructions_role if item.role == "developer" else item.role
-                messages.append({"role": role, "content": _content(item.content), **(item.extra or {})})
-                messages[-1].pop("phase", None)  # Responses' own, and only a label
-            case ToolCall():
-                _add_tool_call(item, messages)
-            case ToolOutput():
-                messages.append({"role": "tool", "tool_call_id": item.call_id, "content": _content(item.output)})
-            case Unknown():
-                _add_unknown(item, messages)
-    return messages
-
-
-def _add_tool_call(call: ToolCall, messages: list[dict[str, Any]]) -> None:
-    """Calls belong to the assistant's message before them; where there is none, they make one."""
-    if not messages or messages[-1]["role"] != "assistant":
-        messages.append({"role": "assistant", "content": None})
-    calls = messages[-1].get("tool_calls", [])
-    if not isinstance(calls, list):  # a stranger's field of that name
-        messages.append({"role": "assistant", "content": None})
-        calls = []
-    text_name = "arguments" if call.kind == "function" else "input"
-    written = {"id": call.call_id, "type": call.kind, call.kind: {"name": call.name, text_name: call.arguments}}
-    # Anew: the message may be the caller's own object, which the next provider is told as well.
-    messages[-1] = {**messages[-1], "tool_calls": [*cast("list[Any]", calls), written]}
-
-
-def _add_unknown(item: Unknown, messages: list[dict[str, Any]]) -> None:
-    if item.dialect == "chat":
-        messages.append(item.raw)
-    elif item.raw.get("type") != "reasoning":  # earlier reasoning has no place in this dialect
-        raise BadRequest(
-            f"An input item of type {item.raw.get('type')!r} cannot be sent to this model.",
-            code="unsupported_item",
-            param="input",
-        )
-
-
-def _content(content: str | list[Part]) -> str | list[dict[str, Any]]:
-    return content if isinstance(content, str) else [_part(part) for part in content]
-
-
-def _part(part: Part) -> dict[str, Any]:
-    match part:
-        case Text():
-            return {"type": "text", "text": part.text, **(part.extra or {})}
-        case Image():
-            image: dict[str, Any] = {"url": part.url}
-            if part.detail is not None:
-                image["detail"] = part.detail
-            return {"type": "image_url", "image_url": image}
-        case Unknown():
-            return part.raw if part.dialect == "chat" else _part_from_responses(part.raw)
-
-
-def _part_from_responses(raw: dict[str, Any]) -> dict[str, Any]:
-    match raw.get("type"):
-        case "refusal":
-            return raw
-        case "input_audio":
-            return raw
-        case "input_file" if "file_url" not in raw:
-            return {"type": "file", "file": {name: value for name, value in raw.items() if name != "type"}}
-        case kind:
-            raise BadRequest(
-                f"A content part of type {kind!r} cannot be sent to this model.", code="unsupported_part", param="input"
-            )
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    if tool.kind not in ("function", "custom"):
-        raise BadRequest(
-            f"A tool of type {tool.kind!r} is not offered here. Use 'function' or 'custom' tools.",
-            code="unsupported_tool",
-            param="tools",
-        )
-    definition = tool.definition
-    form = definition.get("format")
-    if tool.kind == "custom" and isinstance(form, dict) and cast("dict[str, Any]", form).get("type") == "grammar":
-        definition = {**definition, "format": _nested(cast("dict[str, Any]", form))}
-    return {"type": tool.kind, tool.kind: definition}
-
-
-def _tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
-    if isinstance(choice, str):
-        return choice
-    if choice["type"] == "allowed_tools":
-        choice = {**choice, "tools": [_nested(tool) for tool in choice["tools"]]}
-    elif choice["type"] not in ("function", "custom"):
-        raise BadRequest(
-            f"A choice of type {choice['type']!r} is not offered here.", code="unsupported_tool", param="tool_choice"
-        )
-    return _nested(choice)
-
-
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """What Responses says beside its type, Chat Completions says in an object named for the type."""
-    return {"type": flat["type"], flat["type"]: {name: value for name, value in flat.items() if name != "type"}}
 
 
 # --- decoding -----------------------------------------------------------------------------------
@@ -228,6 +111,7 @@ class _Words(msgspec.Struct, gc=False):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
+    annotations: Any = None
     tool_calls: list[_CallDelta] | None = None
 
 
@@ -391,7 +275,7 @@ class _Answer:
 
     def take(self, chunk: _Chunk, events: list[Event]) -> None:
         if chunk.error is not None:
-            raise ProviderError(f"the provider reports an error inside its answer: {_error_code(chunk.error)}")
+            raise _failure("the provider reports an error inside its answer", chunk.error)
         if chunk.usage is not None:
             self._usage = read_chat_usage(chunk.usage, reports_cost=self._reports_cost) or self._usage
         for choice in chunk.choices or ():
@@ -406,7 +290,7 @@ class _Answer:
                     said = chunk.x_groq.usage
                     self._usage = read_chat_usage(said, reports_cost=self._reports_cost) or self._usage
                 if choice.error is not None:  # OpenRouter's
-                    raise ProviderError(f"the provider reports an error with its answer: {_error_code(choice.error)}")
+                    raise _failure("the provider reports an error with its answer", choice.error)
                 self._finish(state, choice.finish_reason, events)
 
     def end(self) -> list[Event]:
@@ -444,8 +328,18 @@ class _Answer:
                 self._open_message(state, events)
             tokens = None if logprobs is None else cast("list[Any] | None", logprobs.get("refusal"))
             events.append(RefusalDelta(state.open_output, words.refusal, tokens))
+        if words.annotations:
+            self._annotate(state, words.annotations, events)
         for position, call in enumerate(words.tool_calls or ()):
             self._take_call(state, call, position if call.index is None else call.index, events)
+
+    def _annotate(self, state: _ChoiceState, said: Any, events: list[Event]) -> None:
+        """Tell what the message rests on. What comes after its end comes too late: its words are whole without it."""
+        new = state.annotations.new_in(said)
+        if new and state.open_kind != "message" and not state.calls:
+            self._open_message(state, events)
+        if state.open_kind == "message":
+            events.extend(AnnotationAdded(state.open_output, each) for each in new)
 
     def _take_parts(self, state: _ChoiceState, parts: list[_Part], events: list[Event]) -> str:
         """Tell the thoughts among parts, and return their words."""
@@ -510,19 +404,30 @@ class _Answer:
 
 
 class _ChoiceState:
-    __slots__ = ("calls", "index", "open_kind", "open_output", "reason")
+    __slots__ = ("annotations", "calls", "index", "open_kind", "open_output", "reason")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.open_kind: Literal["reasoning", "message"] | None = None
         self.open_output = 0
+        self.annotations = Annotations()
         self.calls: dict[int, int] = {}
         self.reason: _Reason | None = None
 
 
-def _error_code(error: Any) -> str:
-    """The error's code or type, cut short: its message may quote the caller's text."""
-    if isinstance(error, dict):
-        fields = cast("dict[str, Any]", error)
-        return json.dumps(fields.get("code") or fields.get("type"))[:1000]
-    return type(error).__name__
+# What a server would have said with a 429 or a 503 before its answer began; OpenRouter's codes are statuses.
+_BUSY = frozenset(
+    {429, 503, 529, "429", "503", "overloaded", "overloaded_error", "rate_limit_exceeded", "server_overloaded"}
+)
+
+
+def _failure(what: str, error: Any) -> ProviderError:
+    """The error's code or type is told, cut short: its message may quote the caller's text."""
+    if not isinstance(error, dict):
+        return ProviderError(f"{what}: {type(error).__name__}")
+    fields = cast("dict[str, Any]", error)
+    code: Any = fields.get("code") or fields.get("type")
+    reason = f"{what}: {json.dumps(code)[:1000]}"
+    if isinstance(code, str | int) and code in _BUSY:
+        return ProviderError(reason, status=503, code="provider_busy")
+    return ProviderError(reason)

@@ -15,7 +15,7 @@ connection's end; a connection that ends earlier is a failure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import httptools
@@ -102,19 +102,21 @@ class Connection(asyncio.Protocol):
         """Whether a request can be tried on it."""
         return self._failure is None and not self._transport.is_closing()
 
-    async def send(self, request: bytes) -> None:
-        """Send a request and return when its answer's headers are here. Raises ConnectionFailed."""
+    async def send(self, request: bytes | Sequence[bytes]) -> None:
+        """Send a request, or its pieces, and return when its answer's headers are here. Raises ConnectionFailed."""
         self._is_between = self._is_whole = self._has_answered = False
         self.free_since = None
         self.status = 0
         self._headers = []
         self._no_body_bytes = 0
         self._sent_at = self._loop.time()
-        if len(request) <= _SLICE_BYTES:
+        if not isinstance(request, bytes):
+            await self._send_slices(request)
+        elif len(request) <= _SLICE_BYTES:
             self._transport.write(request)
             self._is_sent = True
         else:
-            await self._send_slices(request)
+            await self._send_slices((request,))
         while self.status == 0:
             if self._failure is not None:
                 raise self._failure
@@ -266,17 +268,18 @@ class Connection(asyncio.Protocol):
 
     # --- within ---------------------------------------------------------------------------------
 
-    async def _send_slices(self, request: bytes) -> None:
+    async def _send_slices(self, pieces: Sequence[bytes]) -> None:
         """Send a long request as fast as it leaves, until it is sent or answered before its end."""
         self._is_sent = False
-        left = memoryview(request)
-        while left:
-            self._transport.write(left[:_SLICE_BYTES])
-            left = left[_SLICE_BYTES:]
-            while self._is_write_paused:
-                if self.status or self._failure is not None:
-                    return
-                await self._wait()
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                self._transport.write(left[:_SLICE_BYTES])
+                left = left[_SLICE_BYTES:]
+                while self._is_write_paused:
+                    if self.status or self._failure is not None:
+                        return
+                    await self._wait()
         self._is_sent = True
 
     async def _wait(self) -> None:

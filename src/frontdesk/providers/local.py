@@ -17,7 +17,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.local.catalogue import Kind, Sampling, known_models
-from frontdesk.local.frames import Chat, Chunk, Counted, Done, Embed, Failed, JobAnswer, Vectors
+from frontdesk.local.frames import Chat, Chunk, Embed, Failed, JobAnswer, Vectors
 from frontdesk.local.models import LocalModel, find_model
 from frontdesk.local.options import worker_command
 from frontdesk.local.schemas import (
@@ -33,6 +33,7 @@ from frontdesk.local.schemas import (
 )
 from frontdesk.local.supervisor import State, Supervisor
 from frontdesk.providers.chat_dialect import ChatStreamDecoder
+from frontdesk.providers.local_speech import TranscriptReader, transcription_job
 from frontdesk.turn.events import (
     AnswerDescribed,
     ChoiceFinished,
@@ -60,6 +61,7 @@ from frontdesk.turn.items import (
     Tool,
     ToolCall,
     ToolOutput,
+    TranscriptionRequest,
     Unknown,
 )
 
@@ -96,9 +98,14 @@ class LocalProvider:
 
     def answer(self, request: Request, model: str) -> AsyncGenerator[list[Event], None]:
         """Yield the events of what the model's process said since the last time."""
+        if isinstance(request, Prompt):
+            return self._chat(request, model)
         if isinstance(request, EmbeddingRequest):
             return self._embed(request, model)
-        return self._chat(request, model)
+        if isinstance(request, TranscriptionRequest):
+            return self._transcribe(request, model)
+        words = "Models on this machine answer in words, make vectors of texts, or write down what is said."
+        raise BadRequest(f"{words} Ask another one.", code="unsupported_request", param="model")
 
     def warm(self) -> None:
         """Start the configured model in the background, so that the first caller need not wait."""
@@ -157,18 +164,34 @@ class LocalProvider:
                             tokens += answer.tokens
                         case Failed():
                             raise _error_of(answer, "input")
-                        case Done() | Chunk() | Counted():
+                        case _:
                             is_done = True
         finally:
             conversation.close()
         yield [EmbeddingsProduced(vectors), UsageReported(Usage(tokens, 0)), TurnCompleted()]
+
+    async def _transcribe(self, request: TranscriptionRequest, name: str) -> AsyncGenerator[list[Event], None]:
+        running = self._find(name, "transcription")
+        conversation = await running.supervisor.ask(lambda job: transcription_job(request, job))
+        reader = TranscriptReader(request)
+        try:
+            while not reader.is_done:
+                events: list[Event] = []
+                for answer in await conversation.read():
+                    reader.take(answer, events)
+                if events:
+                    yield events
+                if reader.error is not None:
+                    raise reader.error
+        finally:
+            conversation.close()
 
     def _find(self, name: str, kind: Kind | None = None) -> _Running:
         running = self._running.get(name)
         if running is None:
             running = self._running[name] = self._open(name)
         if kind not in (None, running.model.kind):
-            does = "makes vectors of texts" if running.model.kind == "embedding" else "answers in words"
+            does = _DOES[running.model.kind]
             raise BadRequest(f"The model behind this name {does}; ask another one.", code="wrong_model", param="model")
         return running
 
@@ -195,6 +218,13 @@ class LocalProvider:
             most_jobs=model.slots + _MOST_WAITING,
         )
         return _Running(model, supervisor)
+
+
+_DOES: Mapping[Kind, str] = {
+    "chat": "answers in words",
+    "embedding": "makes vectors of texts",
+    "transcription": "writes down what is said in recordings",
+}
 
 
 class _Running:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from array import array
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -14,18 +14,22 @@ import msgspec
 from yarl import URL
 
 from frontdesk.core.clock import Clock, SystemClock
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, TooLarge, Unprocessable
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
-from frontdesk.providers.profiles import Profile
+from frontdesk.providers.endpoints import Endpoints
+from frontdesk.providers.openai_errors import judged, lacks_schemas, read_error
+from frontdesk.providers.openai_media import MediaEndpoints
+from frontdesk.providers.profiles import HINTS, Profile
+from frontdesk.providers.refusals import Refusals, Said
 from frontdesk.providers.responses_dialect import ResponsesStreamDecoder, decode_responses, encode_responses
+from frontdesk.providers.structured import held_to, schema_of_format, told_prompt
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
 from frontdesk.providers.usage import read_chat_usage
 from frontdesk.turn.events import EmbeddingsProduced, Event, TurnCompleted, UsageReported
-from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
+from frontdesk.turn.items import EmbeddingRequest, Format, Prompt, Request
 
 _encode = msgspec.json.Encoder().encode
 _MAX_BODY_BYTES = 64 * 1024 * 1024
-_MAX_ERROR_BYTES = 64 * 1024
 _LACKING_S = 300.0
 
 
@@ -42,7 +46,7 @@ class _StreamDecoder(Protocol):
 class _Dialect:
     """One way to ask for an answer. What takes `choices` is told how many were asked for."""
 
-    path: str
+    path: Callable[[str], str]
     encode: Callable[[Prompt, str, Profile], dict[str, Any]]
     open_stream: Callable[[int], _StreamDecoder]
     decode_body: Callable[[bytes, int], list[Event]]
@@ -56,8 +60,11 @@ class OpenAIProvider:
     know the path, and never answered there. That is believed for five minutes, for a load balancer may say
     so while its servers are exchanged.
 
+    A model that turns out to be bound to no schema is asked for one in words from then on, as long.
+
     `reports_cost`: whether its usage says what was charged; by default OpenRouter's does.
     `error_timeout_s` is for the body of a refusal: its status says enough to go on.
+    `endpoints` are for a server whose paths or headers are not as OpenAI's.
     """
 
     def __init__(
@@ -71,33 +78,32 @@ class OpenAIProvider:
         clock: Clock | None = None,
         *,
         reports_cost: bool | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
+        self._endpoints = endpoints = endpoints or Endpoints(base_url)
         self._profile = profile
         self._api = api
         self._clock = clock or SystemClock()
         self._has_responses = False
         self._lacks_responses_until = 0.0
-        self._error_timeout_s = error_timeout_s
-        host = URL(base_url).host
-        self._secrets = tuple(secret for secret in (api_key, base_url, host) if secret)
-        self._reports_cost = host in _TELL_THEIR_COST if reports_cost is None else reports_cost
+        self._lacks_schemas_until: dict[str, float] = {}  # by model
+        self._refusals = Refusals(base_url, api_key, self._clock, read_error, error_timeout_s, judged)
+        self._reports_cost = URL(base_url).host in _TELL_THEIR_COST if reports_cost is None else reports_cost
         costs = self._reports_cost
         self._chat = _Dialect(
-            "chat/completions",
+            lambda model: endpoints.of_model("chat/completions", model),
             encode_chat,
             lambda choices: ChatStreamDecoder(choices, reports_cost=costs),
             lambda body, choices: decode_chat(body, choices, reports_cost=costs),
         )
         self._responses = _Dialect(
-            "responses",
+            lambda _model: endpoints.of_server("responses"),
             encode_responses,
             lambda _choices: ResponsesStreamDecoder(reports_cost=costs),
             lambda body, _choices: decode_responses(body, reports_cost=costs),
         )
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "frontdesk"}
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
-        self._upstream = Upstream(base_url, headers, idle_timeout_s)
+        self._upstream = Upstream(base_url, endpoints.headers(api_key), idle_timeout_s)
+        self._media = MediaEndpoints(self._upstream, self._refusals, endpoints.of_model)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,21 +111,60 @@ class OpenAIProvider:
 
     def answer(self, request: Request, model: str) -> AsyncGenerator[list[Event], None]:
         """Yield the events of one upstream read at a time."""
+        if isinstance(request, Prompt):
+            if request.format is not None and request.format.kind == "json_schema":
+                return self._answer_in_shape(request, request.format, model)
+            return self._answer(request, model)
         if isinstance(request, EmbeddingRequest):
             return self._embed(request, model)
-        return self._answer(request, model)
+        return self._media.answer(request, model)
+
+    async def _answer_in_shape(self, prompt: Prompt, form: Format, model: str) -> AsyncGenerator[list[Event], None]:
+        """An answer that is bound to a schema, or is asked for one in words and held to it."""
+        if self._profile.json_schema == "told":
+            answer = self._answer_held(prompt, form, Format("json_object", {}), model)
+        elif self._clock.monotonic() < self._lacks_schemas_until.get(model, 0.0):
+            answer = self._answer_held(prompt, form, None, model)
+        else:
+            answer = self._answer_bound(prompt, form, model)
+        async with aclosing(answer) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _answer_bound(self, prompt: Prompt, form: Format, model: str) -> AsyncGenerator[list[Event], None]:
+        has_begun = False
+        try:
+            async with aclosing(self._answer(prompt, model)) as batches:
+                async for batch in batches:
+                    has_begun = True
+                    yield batch
+        except BadRequest as error:
+            if has_begun or not lacks_schemas(error):
+                raise
+        else:
+            return
+        # Without even a JSON mode: who has no schemas may not have that either.
+        async with aclosing(self._answer_held(prompt, form, None, model)) as batches:
+            async for batch in batches:
+                self._lacks_schemas_until[model] = self._clock.monotonic() + _LACKING_S
+                yield batch
+
+    def _answer_held(
+        self, prompt: Prompt, form: Format, native: Format | None, model: str
+    ) -> AsyncGenerator[list[Event], None]:
+        return held_to(schema_of_format(form), self._answer(told_prompt(prompt, form, native=native), model))
 
     async def _answer(self, prompt: Prompt, model: str) -> AsyncGenerator[list[Event], None]:
         dialect, response = await self._ask(prompt, model)
         with response:
             if response.status != _OK:
-                raise self._error_of(response, await self._read_error(response))
+                raise await self._refusals.error_of(response)
             if not prompt.stream:
                 body = await response.read_all(_MAX_BODY_BYTES)
                 try:
                     events = dialect.decode_body(body, prompt.choices)
                 except (BadRequest, ProviderError) as error:
-                    raise self._redacted(error) from None
+                    raise self._refusals.redacted(error) from None
                 yield events
                 return
             decoder = dialect.open_stream(prompt.choices)
@@ -129,7 +174,7 @@ class OpenAIProvider:
                 if events:
                     yield events
                 if decoder.error is not None:
-                    raise self._redacted(decoder.error)
+                    raise self._refusals.redacted(decoder.error)
             response.skip_rest()
 
     async def _ask(self, prompt: Prompt, model: str) -> tuple[_Dialect, UpstreamResponse]:
@@ -140,17 +185,21 @@ class OpenAIProvider:
             return dialect, response
         if response.status == _OK:
             self._has_responses = True
-        if self._api != "auto" or response.status not in _NO_SUCH_PATH:
+        if self._api != "auto" or response.status not in _MAY_LACK_RESPONSES:
             return dialect, response
         with response:
-            said = await self._read_error(response)
-        if self._has_responses or (response.status == _NOT_FOUND and said.misses_a_thing):
-            raise self._error_of(response, said)
+            said = await self._refusals.read(response)
+            is_of_model = response.status == _BAD_REQUEST
+            if not (said.code == _NOT_OF_THIS_MODEL if is_of_model else self._may_lack_responses(response, said)):
+                raise self._refusals.error_for(response, said)
         response = await self._post(self._chat, prompt, model)
         # Remembered only where Chat Completions has an answer: not every server gives a missing model its code.
-        if response.status == _OK:
+        if response.status == _OK and not is_of_model:
             self._lacks_responses_until = self._clock.monotonic() + _LACKING_S
         return self._chat, response
+
+    def _may_lack_responses(self, response: UpstreamResponse, said: Said) -> bool:
+        return not self._has_responses and not (response.status == _NOT_FOUND and _misses_a_thing(said))
 
     def _dialect_of(self, prompt: Prompt) -> _Dialect:
         api = prompt.dialect if self._api == "auto" else self._api
@@ -161,120 +210,39 @@ class OpenAIProvider:
 
     async def _post(self, dialect: _Dialect, prompt: Prompt, model: str) -> UpstreamResponse:
         # Nothing keeps the encoded body while the answer streams: it may be large.
-        return await self._upstream.post(dialect.path, _encode(dialect.encode(prompt, model, self._profile)))
+        return await self._upstream.post(dialect.path(model), _encode(dialect.encode(prompt, model, self._profile)))
 
     async def _embed(self, request: EmbeddingRequest, model: str) -> AsyncGenerator[list[Event], None]:
+        said = request.parameters.items()
         fields: dict[str, Any] = {
-            **request.parameters,
+            **{name: value for name, value in said if name not in HINTS or name in self._profile.hints},
             "model": model,
             "input": request.inputs,
             "encoding_format": "base64",
         }
         if request.dimensions is not None:
-            fields["dimensions"] = request.dimensions
-        with await self._upstream.post("embeddings", _encode(fields)) as response:
+            fields[self._profile.dimensions_name] = request.dimensions
+        with await self._upstream.post(self._endpoints.of_model("embeddings", model), _encode(fields)) as response:
             if response.status != _OK:
-                raise self._error_of(response, await self._read_error(response))
+                raise await self._refusals.error_of(response)
             body = await response.read_all(_MAX_BODY_BYTES)
             yield _decode_embeddings(body, len(request.inputs), reports_cost=self._reports_cost)
-
-    def _error_of(self, response: UpstreamResponse, error: _UpstreamError) -> FrontdeskError:
-        status = response.status
-        if status in _CALLERS_MATTER:
-            kind = _CALLERS_MATTER[status]
-            return kind(
-                error.message or f"The model's provider refused the request with status {status}.",
-                code=error.code or kind.code,
-                param=error.param,
-            )
-        reason = f"status {status}, code {error.code!r}"
-        if status == _TOO_MANY:
-            return ProviderError(
-                reason,
-                status=503,
-                code="provider_busy",
-                upstream_status=status,
-                retry_after_s=_seconds(response.header("Retry-After")),
-            )
-        return ProviderError(reason, upstream_status=status)
-
-    async def _read_error(self, response: UpstreamResponse) -> _UpstreamError:
-        """What the body of a refusal says, redacted; nothing where it cannot be read, for its status says enough."""
-        try:
-            async with asyncio.timeout(self._error_timeout_s):
-                said = _parsed_error(await response.read_all(_MAX_ERROR_BYTES))
-        except (ProviderError, TimeoutError):
-            return _UpstreamError()
-        return _UpstreamError(
-            said.message and self._told(said.message, _MAX_MESSAGE),
-            said.code and self._told(said.code, _MAX_CODE),
-            said.param and self._told(said.param, _MAX_PARAM),
-        )
-
-    def _redacted(self, error: FrontdeskError) -> FrontdeskError:
-        """An error that was found inside an answer, and may be told in the provider's words."""
-        if isinstance(error, ProviderError):
-            error.reason = self._told(error.reason, _MAX_REASON)
-            return error
-        return BadRequest(
-            self._told(error.message, _MAX_MESSAGE),
-            code=self._told(error.code, _MAX_CODE),
-            param=error.param and self._told(error.param, _MAX_PARAM),
-        )
-
-    def _told(self, text: str, limit: int) -> str:
-        """Return a provider's words without our key and its address; cut only then, for half a key is not found."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text[:limit]
 
 
 _TELL_THEIR_COST = frozenset({"openrouter.ai", "api.openrouter.ai"})
 _OK = 200
+_BAD_REQUEST = 400
 _NOT_FOUND = 404
-_TOO_MANY = 429
-_NO_SUCH_PATH = frozenset({_NOT_FOUND, 405, 501})
+_MAY_LACK_RESPONSES = frozenset({_BAD_REQUEST, _NOT_FOUND, 405, 501})
+_NOT_OF_THIS_MODEL = "OperationNotSupported"  # Azure, where only some models have Responses
+_NO_SUCH_MODEL = frozenset({"model_not_found", "DeploymentNotFound"})
 # What a message calls by its id is no path: "Item with id 'rs_…' not found."
 _AN_ID = re.compile(r"\bwith id\b|\b(?:rs|msg|fc|ctc|resp|conv)_\w", re.IGNORECASE)
-_MAX_MESSAGE = 2000
-_MAX_CODE = 80
-_MAX_PARAM = 200
-_MAX_REASON = 300
-_CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
-    400: BadRequest,
-    413: TooLarge,
-    422: Unprocessable,
-}
 
 
-class _ErrorFields(msgspec.Struct):
-    message: str | None = None
-    code: str | int | None = None
-    param: Any = None
-
-
-class _UpstreamError(msgspec.Struct, frozen=True):
-    message: str | None = None
-    code: str | None = None
-    param: str | None = None
-
-    @property
-    def misses_a_thing(self) -> bool:
-        """Whether a 404 is for what a request names, and not for its path. Some servers name "" for nothing."""
-        return bool(self.param) or self.code == "model_not_found" or _AN_ID.search(self.message or "") is not None
-
-
-def _parsed_error(body: bytes) -> _UpstreamError:
-    try:
-        fields = msgspec.json.decode(body, type=dict[str, Any]).get("error")
-        error = msgspec.convert({"message": fields} if isinstance(fields, str) else fields, _ErrorFields)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _UpstreamError()
-    return _UpstreamError(error.message, *(None if each is None else str(each) for each in (error.code, error.param)))
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header is not None and header.isdigit() and len(header) < 6 else None
+def _misses_a_thing(said: Said) -> bool:
+    """Whether a 404 is for what a request names, and not for its path. Some servers name "" for nothing."""
+    return bool(said.param) or said.code in _NO_SUCH_MODEL or _AN_ID.search(said.message or "") is not None
 
 
 class _Embedding(msgspec.Struct):

@@ -11,8 +11,8 @@ at once, and each later saying is held against what was told:
     anything else       ProviderError: a piece of the answer was lost or garbled on its way, nobody can
                         say which text is right, and an answer that says it is whole must be
 
-Parts of one item are told one behind the other, as events know no parts. Annotations come of tools
-that the provider runs, which are never asked for; without them the text is still whole, so they are left out.
+Parts of one item are told one behind the other, as events know no parts. Annotations are told once, with the
+indexes that they have in all of the item's text; one that comes after the item's end comes too late.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import msgspec
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
+from frontdesk.providers.annotations import Annotations
 from frontdesk.providers.usage import read_responses_usage
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -56,6 +58,7 @@ class Part(msgspec.Struct):
     text: str | None = None
     refusal: str | None = None
     logprobs: list[dict[str, Any]] | None = None
+    annotations: Any = None
 
 
 class Item(msgspec.Struct):
@@ -102,6 +105,7 @@ class StreamEvent(msgspec.Struct, gc=False):
     refusal: str | None = None
     arguments: str | None = None
     input: str | None = None
+    annotation: Any = None
     part: Part | None = None
     item: Item | None = None
     response: Response | None = None
@@ -233,6 +237,9 @@ class ResponsesAnswer:
             case "response.content_part.done" | "response.reasoning_summary_part.done" if event.part is not None:
                 text = self._text_of(event, _kinds_of(event.part), events)
                 _settle(text, event.part.text or event.part.refusal, event.part.logprobs, events)
+                _annotate(text, event.part.annotations, events)
+            case "response.output_text.annotation.added":
+                _annotate(self._text_of(event, _WORDS, events), [event.annotation], events)
             case kind if kind in _DONES:
                 text = self._text_of(event, _DONES[kind], events)
                 said = event.text or event.refusal or event.arguments or event.input
@@ -331,7 +338,9 @@ class ResponsesAnswer:
             kind, item_kind = _kinds_of(part)
             if item_kind != state.kind:
                 raise ProviderError(f"the answer has a {item_kind}'s text in a {state.kind}")
-            _settle(_nth(state, kind, counts[kind], events), part.text or part.refusal, part.logprobs, events)
+            text = _nth(state, kind, counts[kind], events)
+            _settle(text, part.text or part.refusal, part.logprobs, events)
+            _annotate(text, part.annotations, events)
             counts[kind] += 1
         if item.encrypted_content and state.kind == "reasoning" and not (state.is_sealed or state.is_finished):
             state.is_sealed = True
@@ -341,7 +350,7 @@ class ResponsesAnswer:
 
 
 class _AnswerItem:
-    __slots__ = ("call_id", "id", "is_finished", "is_sealed", "kind", "newest", "output", "texts")
+    __slots__ = ("annotations", "call_id", "id", "is_finished", "is_sealed", "kind", "newest", "output", "texts")
 
     def __init__(self, kind: _ItemKind, item_id: str, output: int) -> None:
         self.kind = kind
@@ -350,6 +359,7 @@ class _AnswerItem:
         self.call_id: str | None = None
         self.texts: dict[_TextKind, dict[int, _Text]] = defaultdict(dict)  # by the server's index of the part
         self.newest: _Text | None = None
+        self.annotations = Annotations()
         self.is_sealed = False
         self.is_finished = False
 
@@ -431,6 +441,14 @@ def _tell(text: _Text, words: str, logprobs: list[dict[str, Any]] | None, events
             events.append(ReasoningSummaryDelta(item.output, words))
         case "arguments":
             events.append(ToolArgumentsDelta(item.output, words))
+
+
+def _annotate(text: _Text, said: Any, events: list[Event]) -> None:
+    item = text.item
+    if not said or item.is_finished or text.kind != "text":
+        return
+    shift = sum(len(piece) for each in item.texts["text"].values() if each.index < text.index for piece in each.pieces)
+    events.extend(AnnotationAdded(item.output, each) for each in item.annotations.new_in(said, shift))
 
 
 def _finish(item: _AnswerItem, events: list[Event]) -> None:

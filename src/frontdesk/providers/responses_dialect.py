@@ -15,6 +15,7 @@ import msgspec
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.profiles import Profile
 from frontdesk.providers.responses_answer import Response, ResponsesAnswer, StreamEvent
+from frontdesk.providers.seals import is_foreign
 from frontdesk.providers.sse import SseDecoder
 from frontdesk.turn.events import Event
 from frontdesk.turn.items import Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
@@ -118,9 +119,13 @@ def _input(prompt: Prompt, profile: Profile) -> list[dict[str, Any]]:
 
 def _add_reasoning(raw: dict[str, Any], profile: Profile, items: list[dict[str, Any]]) -> None:
     """Reasoning goes back as it came, for its seal is bound to its id, but for what an input has no place for:
-    a status, nulls, empty lists. Where a server could not read it, it is left out, as in Chat Completions.
+    a status, nulls, empty lists. Where a server could not read it, it is left out, as in Chat Completions, and
+    so is what another dialect sealed.
     """
-    if raw.get("encrypted_content") or (profile.reads_open_reasoning and raw.get("content")):
+    sealed = raw.get("encrypted_content")
+    if isinstance(sealed, str) and is_foreign(None, sealed):
+        return
+    if sealed or (profile.reads_open_reasoning and raw.get("content")):
         said = {name: value for name, value in raw.items() if name != "status" and value not in (None, [])}
         items.append({**said, "summary": raw.get("summary") or []})
 

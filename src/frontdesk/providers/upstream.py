@@ -12,7 +12,7 @@ import asyncio
 import base64
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -38,7 +38,7 @@ class Upstream:
         self._base = URL(base_url.rstrip("/"), encoded=True)
         self._host, self._port = self._base.host or "", self._base.port or 80
         self._idle_timeout_s = idle_timeout_s
-        self._heads: dict[str, bytes] = {}
+        self._heads: dict[tuple[str, str], bytes] = {}  # by path and content type
         self._headers = _head_lines(self._base, headers)
         self._tls = _tls_context() if self._base.scheme == "https" else None
         self._connections: set[Connection] = set()
@@ -47,13 +47,21 @@ class Upstream:
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def post(self, path: str, body: bytes) -> UpstreamResponse:
+    async def post(
+        self, path: str, body: bytes | Sequence[bytes], content_type: str = "application/json"
+    ) -> UpstreamResponse:
         """Send a request to `path` below the base, return when the headers of its answer are here.
 
+        `path` may have a query; both are of the configuration's making, not a caller's. A content type with a boundary
+        has the same one each time (`providers.forms`). A body that comes in pieces is sent without being put together.
         Raises ProviderError for all that goes wrong before: 504 for a time-out, else 502.
         """
-        head = self._heads.get(path) or self._head(path)
-        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+        head = self._heads.get((path, content_type)) or self._head(path, content_type)
+        request: bytes | Sequence[bytes]
+        if isinstance(body, bytes):
+            request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+        else:
+            request = (b"%b%d\r\n\r\n" % (head, sum(map(len, body))), *body)
         try:
             return UpstreamResponse(await self._send(request), self)
         except (ConnectionFailed, OSError) as error:
@@ -86,7 +94,7 @@ class Upstream:
             connection.on_whole = self.give_back
             self._ending[connection] = asyncio.get_running_loop().time()
 
-    async def _send(self, request: bytes) -> Connection:
+    async def _send(self, request: bytes | Sequence[bytes]) -> Connection:
         connection = self._take_free()
         if connection is not None:
             try:
@@ -99,7 +107,7 @@ class Upstream:
             raise _unanswered(error, is_sent=False) from None
         return await self._try(connection, request)
 
-    async def _try(self, connection: Connection, request: bytes) -> Connection:
+    async def _try(self, connection: Connection, request: bytes | Sequence[bytes]) -> Connection:
         try:
             await connection.send(request)
         except BaseException:  # a cancelled request is under way on it: it is of no use to another
@@ -168,11 +176,14 @@ class Upstream:
     def _sweep_every_s(self) -> float:
         return min(_SWEEP_EVERY_S, self._idle_timeout_s / 4)
 
-    def _head(self, path: str) -> bytes:
-        url = self._base.joinpath(*path.strip("/").split("/"))
-        head = self._heads[path] = b"POST %b HTTP/1.1\r\n%bContent-Length: " % (
-            url.raw_path_qs.encode("ascii"),
+    def _head(self, path: str, content_type: str) -> bytes:
+        segments, _, query = path.partition("?")
+        url = self._base.joinpath(*segments.strip("/").split("/"))
+        target = f"{url.raw_path}?{query}" if query else url.raw_path_qs
+        head = self._heads[path, content_type] = b"POST %b HTTP/1.1\r\n%bContent-Type: %b\r\nContent-Length: " % (
+            target.encode("ascii"),
             self._headers,
+            content_type.encode("ascii"),
         )
         return head
 
