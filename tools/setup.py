@@ -198,7 +198,7 @@ def steps_to_run(machine: Machine) -> list[Step]:
         packages,
         PROJECT,
         *steps_to_build(machine),
-        *steps_for_models(machine),
+        *steps_for_models(machine, *_MODELS),
     ]
 
 
@@ -210,7 +210,7 @@ def steps_to_test(machine: Machine) -> list[Step]:
         DEV_PACKAGES,
         PROJECT,
         *steps_to_build(machine),
-        *steps_for_models(machine),
+        *steps_for_models(machine, *_MODELS, ("whisper-tiny-en", "speech", 71)),
         PEERS,
         WEB_PEERS,
     ]
@@ -241,8 +241,12 @@ def steps_for_node(machine: Machine) -> list[Step]:
     return [] if has_good_node(machine.path) else [NODE]
 
 
-def steps_for_models(machine: Machine) -> list[Step]:
-    """The local models of the development configuration."""
+# Of the development configuration: their names, what they are for, megabytes.
+_MODELS = (("smollm2-135m", "chat", 93), ("minilm-l6-v2", "embedding", 104))
+
+
+def steps_for_models(machine: Machine, *models: tuple[str, str, int]) -> list[Step]:
+    """Local models."""
     return [
         Step(
             name=f"model-{name}",
@@ -252,7 +256,7 @@ def steps_for_models(machine: Machine) -> list[Step]:
             makes=(str(machine.data_home / "models" / name),),
             work=_pull(name),
         )
-        for name, kind, megabytes in (("smollm2-135m", "chat", 93), ("minilm-l6-v2", "embedding", 104))
+        for name, kind, megabytes in models
     ]
 
 
@@ -433,7 +437,7 @@ RUN_PACKAGES = Step(
 DEV_PACKAGES = Step(
     name="dev-packages",
     says="Installing the Python packages of requirements/dev.txt",
-    megabytes=265,
+    megabytes=380,
     reads=("requirements/dev.txt",),
     work=_install("requirements/dev.txt"),
 )

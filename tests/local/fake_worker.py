@@ -7,7 +7,18 @@ import signal
 import sys
 import time
 
-from frontdesk.local.frames import Broken, Cancel, Chat, Done, FrameReader, Ready, Vectors, decode_order, encode_frame
+from frontdesk.local.frames import (
+    Broken,
+    Cancel,
+    Chat,
+    Done,
+    FrameReader,
+    Ready,
+    Transcribe,
+    Vectors,
+    decode_order,
+    encode_frame,
+)
 
 
 def say(*messages: object) -> None:
@@ -38,7 +49,7 @@ def main(mode: str) -> None:
             if isinstance(order, Cancel):
                 cancelled.append(order.job_id)
                 continue
-            assert not isinstance(order, Chat)
+            assert not isinstance(order, Chat | Transcribe)
             match order.texts[0]:
                 case "answer":
                     say(Vectors(order.job_id, [b"1234"], 1), Done(order.job_id))

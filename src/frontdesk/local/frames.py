@@ -4,7 +4,8 @@
 
     server to process       process to server
     Chat, Embed, Count      Ready | Broken      once, at the start
-    Cancel                  Chunk*, Vectors*    of the job with this id, several jobs at a time
+    Transcribe, Cancel      Chunk*, Vectors*    of the job with this id, several jobs at a time
+                            Listening, Heard*   the same
                             Counted             the same
                             Done | Failed       ends a job; nothing is said of a cancelled one
 
@@ -46,6 +47,22 @@ class Count(msgspec.Struct, frozen=True, array_like=True, tag="count"):
     encoding: str
 
 
+class Transcribe(msgspec.Struct, frozen=True, array_like=True, tag="transcribe"):
+    """Write down what is said in a recording, a whole file of any kind that ffmpeg reads.
+
+    `language` is ISO 639-1; None lets the model find out. `prompt` are words as they may occur. `translates` says it in
+    English.
+    """
+
+    job_id: int
+    audio: bytes
+    language: str | None = None
+    prompt: str | None = None
+    temperature: float | None = None
+    wants_words: bool = False
+    translates: bool = False
+
+
 class Cancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="cancel"):
     """Stop a job; nothing more is said of it."""
 
@@ -77,6 +94,43 @@ class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="vectors"):
     tokens: int
 
 
+class Listening(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="listening"):
+    """A recording was read: how long it is, and the language that is spoken in it."""
+
+    job_id: int
+    duration_s: float
+    language: str
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A word and when it is said."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """What is said from one time to another, and how sure the model is of it."""
+
+    start_s: float
+    end_s: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    average_logprob: float
+    compression_ratio: float
+    no_speech_probability: float
+    words: list[Word] = []
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
+    """The next part of what is said."""
+
+    job_id: int
+    segment: Segment
+
+
 class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="counted"):
     """The tokens of all texts together."""
 
@@ -95,13 +149,20 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="failed
 
     job_id: int
     is_refusal: bool
-    code: Literal["context_length_exceeded", "unsupported_schema", "invalid_request", "model_failed"]
+    code: Literal[
+        "context_length_exceeded",
+        "unsupported_schema",
+        "invalid_request",
+        "invalid_audio",
+        "unsupported_language",
+        "model_failed",
+    ]
     message: str
 
 
-Job = Chat | Embed | Count
+Job = Chat | Embed | Count | Transcribe
 Order = Job | Cancel
-JobAnswer = Chunk | Vectors | Counted | Done | Failed
+JobAnswer = Chunk | Vectors | Listening | Heard | Counted | Done | Failed
 Answer = Ready | Broken | JobAnswer
 
 _encoder = msgspec.msgpack.Encoder()

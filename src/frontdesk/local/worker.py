@@ -16,11 +16,12 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 import msgspec
 
+from frontdesk.local.catalogue import Kind
 from frontdesk.local.frames import Answer, Broken, Cancel, Failed, FrameReader, Job, Order, Ready, decode_order
 from frontdesk.local.frames import encode_frame as encode
 from frontdesk.local.options import WorkerOptions
@@ -65,7 +66,7 @@ class Engine(Protocol):
 def main() -> None:
     """Run until the input ends."""
     options = msgspec.json.decode(sys.argv[1], type=WorkerOptions)
-    run(options.parent_id, lambda: _load(options), "local")
+    run(options.parent_id, lambda: _load(options), "whisper" if options.kind == "transcription" else "local")
 
 
 def run(parent_id: int, load: Callable[[], Engine], extra: str) -> None:
@@ -174,9 +175,15 @@ def _follow(parent_id: int) -> None:
 
 def _load(options: WorkerOptions) -> Engine:
     """Import and load; heavy libraries are named only where they are used."""
-    name = "chat_engine" if options.kind == "chat" else "embedding_engine"
-    module = importlib.import_module(f"frontdesk.local.{name}")
+    module = importlib.import_module(f"frontdesk.local.{_ENGINES[options.kind]}")
     return cast("Engine", module.load(options))  # a module has no type: each engine's has load()
+
+
+_ENGINES: Mapping[Kind, str] = {
+    "chat": "chat_engine",
+    "embedding": "embedding_engine",
+    "transcription": "speech_engine",
+}
 
 
 def _told(error: Exception, extra: str) -> str:
