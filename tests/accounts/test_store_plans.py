@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from frontdesk.accounts.store import across, moves, tenant
+from frontdesk.batches import store as batches
+from frontdesk.files import store as files
 from frontdesk.ledger.store import holds, windows
 from frontdesk.storage.query import Query
 from frontdesk.usage import store as turns
@@ -30,6 +32,12 @@ QUERIES = {
     **{
         f"{module.__name__.rpartition('.')[2]}.{name}": query
         for module in (holds, windows)
+        for name, query in vars(module).items()
+        if isinstance(query, Query) and "INSERT" not in query.for_sqlite().sql
+    },
+    **{
+        f"{module.__name__}.{name}": query
+        for module in (batches, files)
         for name, query in vars(module).items()
         if isinstance(query, Query) and "INSERT" not in query.for_sqlite().sql
     },

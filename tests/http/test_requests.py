@@ -58,7 +58,13 @@ EDGE = Edge(
 
 @pytest.mark.parametrize(
     ("name", "attribute"),
-    [("Authorization", "authorization"), ("Frontdesk-Feature", "feature"), ("Frontdesk-Events", "events")],
+    [
+        ("Authorization", "authorization"),
+        ("Frontdesk-Feature", "feature"),
+        ("Frontdesk-Events", "events"),
+        ("Frontdesk-Priority", "priority"),
+        ("Frontdesk-Timeout", "timeout"),
+    ],
 )
 def test_a_header_that_decides_may_come_once(name: str, attribute: str) -> None:
     header = (name.lower().encode(), b"x")

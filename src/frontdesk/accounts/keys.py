@@ -66,7 +66,7 @@ class Keys:
         if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
             raise Unauthenticated(f"The key {row.id!r} has expired. Make a new one.", code="key_expired")
         self._used_at_ms[row.tenant, row.id] = now_ms
-        return _caller_of(row), self._standings.setdefault((row.tenant, row.id), Standing())
+        return caller_of_key(row), self._standings.setdefault((row.tenant, row.id), Standing())
 
     def note_uses(self) -> None:
         """Let the store keep when keys were used last: of each at most once a minute. Only enqueues."""
@@ -134,7 +134,8 @@ class Keys:
         self._forget(tenant, key_id)
 
 
-def _caller_of(row: KeyRow) -> Caller:
+def caller_of_key(row: KeyRow) -> Caller:
+    """Who calls with a key."""
     # Only `create` writes roles, and it lets no others pass.
     role = cast("Role", row.role)
     if row.expires_at_ms is None:

@@ -14,6 +14,7 @@ import hashlib
 import secrets
 from typing import Protocol
 
+from frontdesk.accounts.absent import Absent
 from frontdesk.accounts.identity import Identity
 from frontdesk.accounts.jwt import looks_like_jwt
 from frontdesk.accounts.keys import BELIEVED_S, DEFAULT_TENANT, Keys
@@ -82,6 +83,7 @@ class Accounts:
         self._keys = keys = Keys(database, clock, admin_key)
         sessions = Sessions(database, clock, settings, signer, people, revocations)
         upgrades = Upgrades(database, clock, signer, revocations, sessions)
+        self.absent = Absent(database, clock, people, revocations, has_admin_key=admin_key is not None)
 
         # What is asked of accounts besides: each says where it is made what it does.
         self.csrf_token = signer.csrf_token

@@ -96,6 +96,31 @@ def guarded(path: str, method: str, handler: Handler, callers: Callers) -> Guard
     return GuardedRoute(path, method, serve, may)
 
 
+Admission = Callable[[], Awaitable[Caller]]
+"""Asks again who calls. Raises Unauthenticated, Forbidden."""
+UploadHandler = Callable[[Request, Any, Admission], Awaitable[Response]]
+
+
+def guarded_upload(path: str, handler: UploadHandler, callers: Callers) -> GuardedRoute:
+    """Make a POST route as `guarded` does, whose handler reads the body itself, of any size.
+
+    So it must ask again who calls when it has read all, before it keeps anything.
+    """
+    may = may_of(handler, "caller")
+
+    async def serve(request: Request) -> Response:
+        head = Head(request.scope)
+
+        async def admitted() -> Caller:
+            caller = callers.known(head) or await callers.identify(head)
+            may.check(caller)
+            return caller
+
+        return await handler(request, await admitted(), admitted)
+
+    return GuardedRoute(path, "POST", serve, may)
+
+
 async def _admitted(callers: Callers, head: Head, may: May) -> Caller | None:
     caller = callers.known(head)
     if caller is None:

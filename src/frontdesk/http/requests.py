@@ -42,6 +42,8 @@ class Head:
         "is_secure",
         "method",
         "origin",
+        "priority",
+        "timeout",
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -56,6 +58,8 @@ class Head:
         self.feature: bytes | None = None
         self.host: bytes | None = None
         self.origin: bytes | None = None
+        self.priority: bytes | None = None
+        self.timeout: bytes | None = None
         for name, value in scope["headers"]:
             field = _DECIDING.get(name)
             if field is not None:
@@ -72,6 +76,8 @@ _DECIDING = {
     b"frontdesk-csrf": "csrf",
     b"frontdesk-events": "events",
     b"frontdesk-feature": "feature",
+    b"frontdesk-priority": "priority",
+    b"frontdesk-timeout": "timeout",
     b"host": "host",
     b"origin": "origin",
     b"x-firebase-appcheck": "attestation",  # what Firebase's own SDKs send

@@ -1,7 +1,7 @@
 """The tables. Tenant leads every key; ids are text; times are milliseconds since 1970, UTC.
 
-No text of prompts or answers is in any of them. `migrations` brings a database here; a test holds
-the two together.
+Texts of prompts and answers are only in what callers had kept: files, and the lines of batches. `migrations`
+brings a database here; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -221,6 +221,7 @@ attempt = Table(
     _text_or_null("raw_usage"),
     _text_or_null("cost_source"),
     _text_or_null("price"),
+    _text_or_null("purpose"),
     Index("ix_attempt_started_at_ms", "tenant", "started_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -299,6 +300,116 @@ price = Table(
     _text("book"),
     _text_or_null("rates"),
     sqlite_with_rowid=False,
+)
+
+# What callers uploaded, and what batches made for them. It belongs to `person`, or where that is empty to the key
+# `credential`. It is there once it `is_whole`, and not any more from `expires_at_ms` on; an upload that nobody goes on
+# with, and a deleted file, expire as well. A sweep removes the pieces then, and the row behind them.
+file = Table(
+    "file",
+    metadata,
+    _key("tenant"),
+    _key("id"),
+    _text("person"),
+    _text("credential"),
+    _text("purpose"),
+    _text("filename"),
+    _text("media_type"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("is_whole", Boolean, nullable=False),
+    _time("created_at_ms"),
+    _time_or_null("expires_at_ms"),
+    Index("ix_file_owner", "tenant", "person", "credential", "id"),
+    sqlite_with_rowid=False,
+)
+# Of all tenants: one sweep looks for those of each.
+Index(
+    "ix_file_expires_at_ms",
+    file.c.expires_at_ms,
+    sqlite_where=file.c.expires_at_ms.is_not(None),
+    postgresql_where=file.c.expires_at_ms.is_not(None),
+)
+
+# Their bytes, in pieces numbered from 0. With SQLite's own rowid: large rows do not belong into an index.
+file_piece = Table(
+    "file_piece",
+    metadata,
+    _key("tenant"),
+    _key("file"),
+    Column("number", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Work that nobody waits for: the requests of a file. It belongs to somebody as a file does; `caller` (JSON) is who
+# asked, as they were then. `owner` is the process that carries it. Once nothing is left to do `open_at_ms` is null, and
+# `forget_at_ms` says when its row goes. `errors` and `metadata` are JSON.
+batch = Table(
+    "batch",
+    metadata,
+    _key("tenant"),
+    _key("id"),
+    _text("person"),
+    _text("credential"),
+    _text("caller"),
+    _text_or_null("owner"),
+    _text("endpoint"),
+    _text("input_file"),
+    _text("completion_window"),
+    _text_or_null("feature"),
+    _text("address"),
+    _text_or_null("metadata"),
+    Column("output_expires_s", Integer),
+    _text("status"),
+    _text_or_null("errors"),
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    _text_or_null("output_file"),
+    _text_or_null("error_file"),
+    _time("created_at_ms"),
+    _time("expires_at_ms"),
+    _time_or_null("in_progress_at_ms"),
+    _time_or_null("finalizing_at_ms"),
+    _time_or_null("completed_at_ms"),
+    _time_or_null("failed_at_ms"),
+    _time_or_null("expired_at_ms"),
+    _time_or_null("cancelling_at_ms"),
+    _time_or_null("cancelled_at_ms"),
+    _time_or_null("open_at_ms"),
+    _time_or_null("forget_at_ms"),
+    _text_or_null("model"),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Index("ix_batch_owner", "tenant", "person", "credential", "id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_batch_open",
+    batch.c.open_at_ms,
+    sqlite_where=batch.c.open_at_ms.is_not(None),
+    postgresql_where=batch.c.open_at_ms.is_not(None),
+)
+Index(
+    "ix_batch_forget_at_ms",
+    batch.c.forget_at_ms,
+    sqlite_where=batch.c.forget_at_ms.is_not(None),
+    postgresql_where=batch.c.forget_at_ms.is_not(None),
+)
+
+# The requests of a batch that were asked, by their place in its file; a row is there before anybody is asked. `status`
+# is running, completed, failed or interrupted, `answer` the response as the batch's files tell it.
+batch_line = Table(
+    "batch_line",
+    metadata,
+    _key("tenant"),
+    _key("batch"),
+    Column("number", Integer, primary_key=True),
+    _text("id"),
+    _text("custom_id"),
+    _text("status"),
+    _text_or_null("answer"),
 )
 
 # How far a process has come with what it enqueued: a connection that breaks in a commit leaves it open, and

@@ -74,6 +74,11 @@ class AccountStore:
         """Whether any key was ever made."""
         return bool(await self._database.read(_ANY_KEY, {"tenant": self._tenant}))
 
+    async def find_key(self, key_id: str) -> KeyRow | None:
+        """The key of this id, expired and revoked ones too."""
+        rows = await self._database.read(_FIND_KEY, {"tenant": self._tenant, "id": key_id})
+        return read_key(rows[0]) if rows else None
+
     async def revoke_key(self, key_id: str, now_ms: int) -> bool:
         """End a key; False where there is none that holds."""
         (ended,) = await self._database.write(
@@ -244,6 +249,7 @@ def _is_behind(table: Table, *same: str) -> ColumnElement[bool]:
 
 
 _ADD_KEY = Query(insert(app_key))
+_FIND_KEY = Query(select(*KEY_COLUMNS).where(app_key.c.tenant == bindparam("tenant"), app_key.c.id == bindparam("id")))
 _LIST_KEYS = Query(
     select(*KEY_COLUMNS)
     .where(

@@ -1,0 +1,164 @@
+"""A line is asked as its owner's own request would be: at the same door, down the same line, into the same books.
+
+What is different: it has the priority of a batch, its answer is kept here, and where it was refused before any
+provider did something for it, because there is no room for it now, it may be asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from frontdesk.core.errors import FrontdeskError, ProviderError, QuotaSpent, RateLimited, Unavailable
+from frontdesk.core.ids import new_id
+from frontdesk.doors.desk import Desk, Visit
+from frontdesk.http.requests import Head
+from frontdesk.storage.errors import StorageError
+from frontdesk.turn.events import Usage
+from frontdesk.turn.items import Request
+from frontdesk.turn.turn import Caller, Door, Interruption, Turn
+
+_log = logging.getLogger("frontdesk.batches")
+_STORE_AWAY_S = 5.0
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A line was answered, well or with an error; `body` is JSON, `usage` is what it used, where that is known."""
+
+    status: int
+    request_id: str
+    body: bytes
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """There was no room for it, and nothing was spent: it may be asked again, after so long where that is known."""
+
+    after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """It was under way when it was ended: what it did is not known."""
+
+
+Outcome = Answered | Postponed | Interrupted
+
+
+@dataclass(slots=True)
+class LineVisit(Visit):
+    """A visit of nobody: a line of a batch. `turn` is there once it began."""
+
+    turn: Turn | None = None
+
+
+class LineDesk(Desk):
+    """The desk where lines begin their turns."""
+
+    def begin(
+        self, door: Door, visit: Visit, model: str | None, request: Request, features: Mapping[str, str | None]
+    ) -> Turn:
+        """See `Desk.begin`."""
+        turn = super().begin(door, visit, model, request, features)
+        turn.priority = "batch"
+        assert isinstance(visit, LineVisit)
+        visit.turn = turn
+        return turn
+
+
+class Asker:
+    """Asks lines at doors, each by its path."""
+
+    def __init__(self, doors: Mapping[str, Callable[[Visit], Awaitable[None]]]) -> None:
+        self._doors = doors
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The paths that it knows."""
+        return list(self._doors)
+
+    async def ask(self, path: str, caller: Caller, feature: str | None, address: str, body: bytes) -> Outcome:
+        """Ask a line, and return what came of it. Raises nothing but CancelledError; the turn then goes on."""
+        inbox = _Inbox()
+        scope = _scope(path, feature, address, inbox)
+        visit = LineVisit(caller, Head(scope), body, scope, inbox.receive, inbox.send)
+        try:
+            await self._doors[path](visit)
+        except Unavailable as error:  # before it was a turn
+            return Postponed(error.retry_after_s)
+        except StorageError:
+            return Postponed(_STORE_AWAY_S)
+        except FrontdeskError as error:
+            return _told(error)
+        except Exception:  # noqa: BLE001 - a bug ends this line alone
+            _log.exception("line_broke path=%s", path)
+            return _told(FrontdeskError("Something went wrong here. It was logged; try again."))
+        return _outcome(visit.turn, inbox)
+
+
+def _outcome(turn: Turn | None, inbox: _Inbox) -> Outcome:
+    if turn is None or not inbox.is_whole:
+        return Interrupted()
+    error = turn.error
+    was_free = all(attempt.was_free for attempt in turn.attempts)
+    if error is not None and was_free and _passes(error):
+        return Postponed(error.retry_after_s)
+    if turn.interruption is Interruption.SHUTDOWN:
+        return Interrupted()
+    return Answered(inbox.status, turn.id, bytes(inbox.body), turn.usage)
+
+
+def _passes(error: FrontdeskError) -> bool:
+    """Whether a refusal is one for now alone."""
+    if isinstance(error, QuotaSpent):
+        return False
+    return isinstance(error, RateLimited | Unavailable) or (isinstance(error, ProviderError) and error.status == 503)
+
+
+def _told(error: FrontdeskError) -> Answered:
+    return Answered(error.status, new_id("req_"), _encode(error.body()))
+
+
+def _scope(path: str, feature: str | None, address: str, inbox: _Inbox) -> dict[str, Any]:
+    headers = [] if feature is None else [(b"frontdesk-feature", feature.encode())]
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "scheme": "http", "path": path, "headers": headers}
+    return {**scope, "client": (address, 0) if address else None, "frontdesk.abort": inbox.abort}
+
+
+class _Inbox:
+    """The two ends of an ASGI connection, kept in memory."""
+
+    __slots__ = ("_has_ended", "body", "is_whole", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = bytearray()
+        self.is_whole = False
+        self._has_ended = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        """Nothing more comes: return when the answer is whole, or never will be."""
+        await self._has_ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Keep a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            return
+        self.body += message.get("body", b"")
+        if not message.get("more_body", False):
+            self.is_whole = True
+            self._has_ended.set()
+
+    def abort(self) -> None:
+        """The turn ended without an answer."""
+        self._has_ended.set()

@@ -1,0 +1,1 @@
+"""Files that callers upload, and those that batches make for them: stored here, in pieces."""
