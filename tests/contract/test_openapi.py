@@ -117,6 +117,19 @@ def test_the_notice_of_the_guide_is_one_of_the_document() -> None:
         assert {"$ref": "#/components/schemas/BudgetNotice"} in events
 
 
+@pytest.mark.parametrize(("kind", "schema"), [("waiting", "WaitingNotice"), ("started", "StartedNotice")])
+def test_what_those_who_wait_are_told_is_in_the_document(kind: str, schema: str) -> None:
+    guide = (ROOT / "docs" / "priority.md").read_text(encoding="utf-8")
+    (notice,) = re.findall(rf'```json\n(\{{"type": "frontdesk.{kind}".*?\}})\n```', guide)
+    content = document()
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+
+    assert jsonschema_rs.is_valid({**reference, "components": content["components"]}, json.loads(notice))
+    for path in ("/v1/chat/completions", "/v1/responses"):
+        events = content["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]["anyOf"]
+        assert reference in events
+
+
 def test_every_schema_is_used() -> None:
     content = document()
 
@@ -202,6 +215,7 @@ def test_routes_beside_openais_answer_as_described(served: Served) -> None:
         "/api/usage?group_by=provider,hour,role",
         "/api/admin/prices",
         "/api/admin/prices/scripted/echo",
+        "/api/admin/routes",
         "/api/admin/alerts",
         "/api/admin/users?limit=1",
         "/api/admin/users/openapi",

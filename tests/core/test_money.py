@@ -1,18 +1,20 @@
 from decimal import Decimal
 from fractions import Fraction
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from frontdesk.core.money import UNBOUNDED, Buckets, Ceiling, Price, Rates, micros_of, picos_of, usd, usd_words
+from frontdesk.core.money import UNBOUNDED, Buckets, Ceiling, Price, Rates, Units, micros_of, picos_of, usd, usd_words
 
 COUNTS = st.integers(0, 2_000_000)
 # Up to 100 dollars a million tokens; often nothing, or what does not divide evenly.
 PICOS = st.one_of(st.just(0), st.integers(1, 7), st.integers(0, 100_000_000))
 RATES = st.builds(Rates, **dict.fromkeys(Rates.__struct_fields__, PICOS))
-BUCKETS = st.builds(Buckets, **dict.fromkeys(Buckets.__struct_fields__, COUNTS))
+TOKENS = tuple(name for name in Buckets.__struct_fields__ if name != "units")
+UNITS = st.none() | st.builds(Units, **dict.fromkeys(Units.__struct_fields__, COUNTS))
+BUCKETS = st.builds(Buckets, **dict.fromkeys(TOKENS, COUNTS), units=UNITS)
 
 
 @st.composite
@@ -24,10 +26,10 @@ def prices(draw: st.DrawFn) -> Price:
 
 def exact_micros(rates: Rates, buckets: Buckets) -> Fraction:
     """What a call costs, in fractions, said another way than the code does."""
-    picos = sum(
-        (Fraction(getattr(buckets, name)) * getattr(rates, name) for name in Buckets.__struct_fields__),
-        Fraction(rates.request),
-    )
+    picos = sum((Fraction(getattr(buckets, name)) * getattr(rates, name) for name in TOKENS), Fraction(rates.request))
+    if (units := buckets.units) is not None:
+        picos += Fraction(units.audio_seconds, 60) * rates.audio_minute
+        picos += units.characters * rates.character + units.images * rates.image
     return picos / 1_000_000
 
 
@@ -71,11 +73,34 @@ def test_a_call_may_cost_something_itself() -> None:
     assert Price(Rates(request=12_000_000_000)).cost(Buckets()) == 12_000
 
 
+def test_sound_characters_and_pictures_have_rates_of_their_own() -> None:
+    rates = Rates(input=1_000_000, audio_minute=6_000_000_000, character=15_000_000, image=40_000_000_000)
+
+    def cost(**units: int) -> int:
+        return Price(rates).cost(Buckets(input=1, units=Units(**units)))
+
+    assert cost(audio_seconds=60) == 6_001
+    assert cost(audio_seconds=1) == 101
+    assert cost(characters=2) == 31
+    assert cost(images=3) == 120_001
+    assert Price(rates).cost(Buckets(input=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_by_units"), [("audio_minute", True), ("character", True), ("image", True), ("input", False)]
+)
+def test_what_is_paid_besides_tokens_is_not_free(name: str, is_by_units: bool) -> None:
+    price = Price(Rates(), ((10, Rates(**{name: 1})),))
+
+    assert not price.is_free
+    assert price.is_by_units == is_by_units
+
+
 def test_every_bucket_has_its_own_rate() -> None:
-    names = Buckets.__struct_fields__
+    names = TOKENS
     rates = Rates(**{name: 1_000_000 * (place + 1) for place, name in enumerate(names)})
 
-    assert [Price(rates).cost(Buckets(**{name: 1})) for name in names] == list(range(1, len(names) + 1))
+    assert [Price(rates).cost(replace(Buckets(), **{name: 1})) for name in names] == list(range(1, len(names) + 1))
 
 
 def test_amounts_of_the_largest_calls_fit_64_bits() -> None:
@@ -98,8 +123,8 @@ def buckets_within(draw: st.DrawFn, names: tuple[str, ...], total: int) -> dict[
     return counts
 
 
-READ = Buckets.__struct_fields__[:6]
-WRITTEN = Buckets.__struct_fields__[6:]
+READ = Buckets.__struct_fields__[:7]
+WRITTEN = TOKENS[7:]
 
 
 @given(prices(), COUNTS, COUNTS, st.data())
@@ -108,9 +133,10 @@ def test_no_call_within_bounds_costs_more_than_its_bound(
 ) -> None:
     read = data.draw(buckets_within(READ, input_tokens))
     written = data.draw(buckets_within(WRITTEN, output_tokens))
-    buckets = Buckets(**read, **written)
+    units = data.draw(UNITS)
+    buckets = Buckets(**read, **written, units=units)
 
-    assert price.cost(buckets) <= price.bound(input_tokens, output_tokens)
+    assert price.cost(buckets) <= price.bound(input_tokens, output_tokens, units)
 
 
 @given(RATES, COUNTS, COUNTS, st.sampled_from(READ), st.sampled_from(WRITTEN))
@@ -174,7 +200,7 @@ def test_a_price_that_costs_only_above_a_step_is_not_free() -> None:
 
 @given(BUCKETS)
 def test_buckets_share_no_token(buckets: Buckets) -> None:
-    assert buckets.total_input + buckets.total_output == sum(msgspec.structs.astuple(buckets))
+    assert buckets.total_input + buckets.total_output == sum(getattr(buckets, name) for name in TOKENS)
 
 
 # --- amounts ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ QUICK, GOOD, SEARCH = Feature(models=["fast"]), Feature(models=["best", "embed"]
 
 async def told(features: dict[str, Feature], **config: Any) -> dict[str, Any]:
     made = Config(models=MODELS, features=features, **{"default_model": "fast", **config})
-    routes = BootstrapRoutes(made, "1.2.3", Access(made), lambda _: True, dict, is_development=False)
+    routes = BootstrapRoutes(made, "1.2.3", Access(made), lambda _: True, is_development=False)
     answer = await routes.bootstrap(Request({"type": "http", "method": "GET", "path": "/", "headers": []}))
     body = json.loads(bytes(answer.body))
     return {name: body[name] for name in ("features", "default_feature", "default_model", "models")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +14,10 @@ import pytest
 from frontdesk.core.config import Config, Model
 from frontdesk.core.errors import FrontdeskError, QuotaSpent
 from frontdesk.doors.chat import ChatDoor
-from frontdesk.doors.desk import Desk
+from frontdesk.doors.desk import Desk, named_timeout_s
 from frontdesk.http.edge import Edge
 from frontdesk.policies.access import Access
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.turn import Caller, Turn
@@ -33,8 +34,10 @@ class Telling:
     def __init__(self, notices: Sequence[Mapping[str, object]], refusal: FrontdeskError | None = None) -> None:
         self._notices = notices
         self._refusal = refusal
+        self.turn: Turn | None = None
 
     def admit(self, turn: Turn) -> None:
+        self.turn = turn
         turn.headers.append((b"x-ratelimit-remaining-requests", b"19"))
         turn.notices.extend(self._notices)
         if self._refusal is not None:
@@ -145,3 +148,63 @@ async def test_headers_of_a_turn_leave_with_its_answer_or_refusal(stream: bool, 
     assert names.count(b"x-request-id") == 1
     assert (b"x-ratelimit-remaining-requests", b"19") in answered.headers
     assert ((b"x-should-retry", b"false") in answered.headers) == (refusal is not None)
+
+
+# --- what headers say of time and priority ------------------------------------------------------
+
+
+async def admitted(*headers: tuple[bytes, bytes], stream: bool = True) -> Turn:
+    telling = Telling([])
+    answered = await chat(telling, *headers, stream=stream)
+    assert (answered.status, telling.turn is None) == (200, False)
+    assert telling.turn is not None
+    return telling.turn
+
+
+async def test_headers_say_how_urgent_a_turn_is_and_how_long_it_may_take() -> None:
+    turn = await admitted((b"frontdesk-priority", b"prefetch"), (b"frontdesk-timeout", b"2.5"))
+
+    assert (turn.priority, turn.deadline_at) == ("prefetch", HandClock().monotonic() + 2.5)
+
+
+async def test_without_these_headers_it_is_interactive_and_has_no_deadline_of_its_own() -> None:
+    turn = await admitted()
+
+    assert (turn.priority, turn.deadline_at) == ("interactive", math.inf)
+
+
+@pytest.mark.parametrize(
+    ("headers", "stream", "is_told"), [([ASKS], True, True), ([ASKS], False, False), ([], True, False)]
+)
+async def test_only_streams_of_who_asks_can_be_told_of_a_wait(
+    headers: list[tuple[bytes, bytes]], stream: bool, is_told: bool
+) -> None:
+    turn = await admitted(*headers, stream=stream)
+
+    assert (turn.tell is not None) == is_told
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"0", b"0.049", b"60.1", b"61", b"1e1", b"+5", b" 5", b"inf", b"\xb2", b"5" * 40]
+)
+async def test_a_timeout_that_cannot_be_is_refused(header: bytes) -> None:
+    answered = await chat(Telling([]), (b"frontdesk-timeout", header))
+
+    error = json.loads(answered.body)["error"]
+    assert (answered.status, error["code"]) == (400, "invalid_value")
+    assert "0.05 to 60" in error["message"]
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1, 59.999, 60])
+def test_a_timeout_may_be_as_long_as_the_servers(seconds: float) -> None:
+    assert named_timeout_s(str(seconds).encode(), 60) == seconds
+
+
+@pytest.mark.parametrize("header", [b"", b"urgent", b"INTERACTIVE", b"batch ", b"\xff" * 500])
+async def test_a_priority_that_there_is_not_is_refused_with_those_there_are(header: bytes) -> None:
+    answered = await chat(Telling([]), (b"frontdesk-priority", header))
+
+    error = json.loads(answered.body)["error"]
+    assert (answered.status, error["code"]) == (400, "invalid_value")
+    assert error["message"].endswith("It is one of: interactive, draft, prefetch, background, batch.")
+    assert len(error["message"]) < 400

@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
 from tests.edges.raw import RawConnection, post
-from tests.serving import Served, serving
+from tests.serving import ASKED_ONCE, Served, serving
 from tests.upstream.raw import asking, exchange
 from tests.upstreams import ScriptedUpstream, scripted_upstream
 
@@ -45,7 +45,7 @@ def settings(upstream: ScriptedUpstream, gone: ScriptedUpstream) -> dict[str, An
     models: dict[str, Any] = {}
     for api in get_args(Api):
         kind = "openai-compatible" if api == "chat" else "openai"
-        fields = {"kind": kind, "api": api, "api_key": "sk-upstream-secret", "idle_timeout_s": 1}
+        fields = {"kind": kind, "api": api, "api_key": "sk-upstream-secret", "idle_timeout_s": 1, **ASKED_ONCE}
         providers[api] = {**fields, "base_url": f"{upstream.url}/v1"}
         providers[f"{api}-gone"] = {**fields, "base_url": f"{gone.url}/v1"}
         models[api] = {"route": [f"{api}/words-4"]}
@@ -90,12 +90,13 @@ async def served(
 
 @dataclass(frozen=True)
 class Outcome:
-    """An answer as its client understands it."""
+    """An answer as its client understands it, and the id of its turn."""
 
     text: str
     end: Literal["whole", "error"]
     status: int
     code: str | None = None
+    turn: str = field(default="", compare=False)
 
 
 async def ask(connection: RawConnection, door: Door, model: str, words: str, *, stream: bool) -> Outcome:
@@ -107,6 +108,10 @@ async def ask(connection: RawConnection, door: Door, model: str, words: str, *, 
         fields["input"] = words
     connection.send(post(DOORS[door], json.dumps(fields).encode()))
     status, headers, body = await connection.answer()
+    return replace(_understood(door, status, headers, body, stream=stream), turn=headers["x-request-id"])
+
+
+def _understood(door: Door, status: int, headers: dict[str, str], body: bytes, *, stream: bool) -> Outcome:
     if status != 200:
         error = json.loads(body)["error"]
         assert set(error) == {"message", "type", "param", "code"}
@@ -349,7 +354,7 @@ def expected_of(name: str, api: Api, told: Outcome, *, stream: bool) -> Outcome:
         return Outcome("".join(WORDS), "whole", 200)
     if stream and words:
         return Outcome("".join(WORDS[:words]), "error", 200, told.code)
-    status = 504 if "silence" in name or "timeout" in name else 503 if "429" in name else 502
+    status = 504 if "silence" in name or "timeout" in name else 503 if "429" in name or "529" in name else 502
     return Outcome("", "error", status, told.code)
 
 

@@ -463,6 +463,16 @@ class Strangers:
         self.of_owner = {"session_id": owner["id"], "user": "owner", "key_id": key["id"], "model": "thinking"}
         self.of_owner["route"] = "scripted/thinking"
         self._owners_token = owner["token"]
+        self.of_owner |= {"file_id": self._file(), "batch_id": self._batch()}
+
+    def _file(self) -> str:
+        form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
+        return httpx2.post(f"{self.served.url}/v1/files", headers=bearer(self._owners_token), **form).json()["id"]
+
+    def _batch(self) -> str:
+        asked = {"input_file_id": self._file(), "endpoint": "/v1/embeddings", "completion_window": "24h"}
+        answer = httpx2.post(f"{self.served.url}/v1/batches", headers=bearer(self._owners_token), json=asked)
+        return answer.json()["id"]
 
     @contextlib.contextmanager
     def response(self) -> Iterator[None]:
@@ -509,6 +519,16 @@ EXPECTED = {
     ("POST", "/v1/responses/{response_id}/cancel"): {
         "user": (404, "response_not_found"),
         "tenant": (404, "response_not_found"),
+    },
+    **{
+        (method, path): {"user": (404, f"{kind}_not_found"), "tenant": (404, f"{kind}_not_found")}
+        for method, path, kind in (
+            ("GET", "/v1/files/{file_id}", "file"),
+            ("GET", "/v1/files/{file_id}/content", "file"),
+            ("DELETE", "/v1/files/{file_id}", "file"),
+            ("GET", "/v1/batches/{batch_id}", "batch"),
+            ("POST", "/v1/batches/{batch_id}/cancel", "batch"),
+        )
     },
     ("DELETE", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},
     ("PATCH", "/api/admin/users/{user}"): {"user": (403, "forbidden"), "tenant": (200, None)},

@@ -14,12 +14,18 @@ import frontdesk
 from frontdesk.app import Frontdesk
 from frontdesk.core.config import Config, read_environment
 from frontdesk.storage.database import Database
+from frontdesk.turn.items import Upload
+from frontdesk.upstream.journal import Record
 from tests.edges.raw import RawConnection, ask, post
 from tests.edges.test_roles import places_of
 from tests.serving import ADMIN_KEY, Served, serving
+from tests.turn.test_recordings import wav
 from tests.upstreams import ScriptedUpstream, scripted_upstream
+from tests.wire.forms import a_form
 
 MESSAGES = [{"role": "user", "content": "what does this cost"}]
+RECORDING = Upload(wav(9), "a.wav", "audio/wav")
+PICTURE = Upload(b"\x89PNG-some", "a.png", "image/png")
 # How each route is asked that can reach a provider. One that is new belongs here, or into NEVER.
 ASKED: dict[str, list[dict[str, Any]]] = {
     "/v1/chat/completions": [
@@ -30,9 +36,38 @@ ASKED: dict[str, list[dict[str, Any]]] = {
     ],
     "/v1/responses": [{"input": "what does this cost"}, {"input": "what does this cost", "stream": True}],
     "/v1/embeddings": [{"model": "embed", "input": ["one text", "and another"]}],
+    "/v1/moderations": [{"model": "judge", "input": ["one text", "and another"]}],
+    "/v1/audio/transcriptions": [
+        {"model": "ears", "file": RECORDING},
+        {"model": "ears", "file": RECORDING, "response_format": "text"},
+        {"model": "ears", "file": RECORDING, "stream": "true"},
+        {"model": "watch", "file": RECORDING, "response_format": "srt"},
+    ],
+    "/v1/audio/translations": [{"model": "ears", "file": RECORDING}],
+    "/v1/audio/speech": [
+        {"model": "voice", "voice": "v", "input": "what does this cost"},
+        {"model": "singer", "voice": "v", "input": "what does this cost", "stream_format": "sse"},
+    ],
+    "/v1/images/generations": [
+        {"model": "brush", "prompt": "a cat"},
+        {"model": "brush", "prompt": "a cat", "stream": True, "partial_images": 2},
+        {"model": "frame", "prompt": "a cat", "n": 3},
+    ],
+    "/v1/images/edits": [{"model": "brush", "prompt": "a hat", "image": PICTURE}],
+    "/v1/images/variations": [{"model": "frame", "image": PICTURE, "n": "2"}],
 }
-NEVER = {"/v1/responses/{response_id}/cancel"}
+NEVER = {"/v1/responses/{response_id}/cancel", "/v1/files", "/v1/batches/{batch_id}/cancel"}
+# What asks later, by the doors of others: what it spends then, and when it is refused, is shown in test_batches.
+LATER = {"/v1/batches"}
 INPUT, OUTPUT = 3, 15
+# What is not paid by tokens, and micro-dollars for a request, a second that is heard, a character, a picture.
+PRICES = {
+    "mock/judge": {"request": 0.001},
+    "mock/watch": {"audio_minute": 0.006},
+    "mock/voice": {"character": 15},
+    "mock/frame": {"image": 0.04},
+}
+A_REQUEST, A_SECOND, A_CHARACTER, A_PICTURE = 1_000, 100, 15, 40_000
 APP = "select spent_micros, held_micros from budget_window where scope = 'app'"
 PROVIDERS = ("providers", "local", "upstream")
 
@@ -44,9 +79,16 @@ def settings(up: ScriptedUpstream, usd: float) -> dict[str, Any]:
             "fast": {"route": ["mock/words-12"]},
             "rescued": {"route": ["mock/words-3:fault=500", "mock/words-12"]},
             "embed": {"route": ["mock/echo"], "kind": "embeddings"},
+            "judge": {"route": ["mock/judge"], "kind": "moderation"},
+            "ears": {"route": ["mock/ears"], "kind": "transcription"},
+            "watch": {"route": ["mock/watch"], "kind": "transcription"},
+            "voice": {"route": ["mock/voice"], "kind": "speech"},
+            "singer": {"route": ["mock/singer"], "kind": "speech"},
+            "brush": {"route": ["mock/brush"], "kind": "image"},
+            "frame": {"route": ["mock/frame"], "kind": "image"},
         },
         "default_model": "fast",
-        "prices": {"mock/*": {"input": INPUT, "output": OUTPUT}},
+        "prices": {"mock/*": {"input": INPUT, "output": OUTPUT}, **PRICES},
         "budgets": [{"scope": "app", "usd": usd, "per": "month"}],
     }
 
@@ -81,6 +123,7 @@ def test_it_is_known_of_every_route_whether_it_asks_a_provider() -> None:
     assert {place.path for place in places if place.method == "POST" and place.path.startswith("/v1/")} == {
         *ASKED,
         *NEVER,
+        *LATER,
     }
 
 
@@ -97,8 +140,8 @@ def test_only_the_router_asks_a_provider_and_only_the_line_asks_the_router() -> 
                     calls[name].add(place.as_posix())
 
     # `check` asks scripts what they think of their directives; no provider of money is one.
-    assert {path for path in calls["answer"] if path.split("/")[0] not in PROVIDERS} == {"checking/settings.py"}
-    assert "providers/router.py" in calls["answer"]
+    asking = {path for path in calls["answer"] if path.split("/")[0] not in PROVIDERS}
+    assert asking == {"checking/settings.py", "routing/asking.py"}
     assert calls["carry"] == {"turn/run.py", "doors/desk.py"}  # the desk hands turns to those under way
 
 
@@ -111,11 +154,11 @@ async def test_it_spends_what_the_provider_bills(
     rich: Served, up: ScriptedUpstream, path: str, body: dict[str, Any]
 ) -> None:
     connection = await RawConnection.open(rich)
-    connection.send(post(path, json.dumps(body).encode()))
+    connection.send(asking(path, body))
     status, _, _ = await connection.answer()
 
     assert status == 200
-    cost = sum(INPUT * each.billed.input_tokens + OUTPUT * each.billed.output_tokens for each in up.journal())
+    cost = sum(map(billed, up.journal()))
     assert cost > 0
     await rich.until_rows(APP, [(cost, 0)])
 
@@ -126,11 +169,35 @@ async def test_it_is_refused_when_the_budget_is_used_up(
     spent: Served, up: ScriptedUpstream, path: str, who: str
 ) -> None:
     for body in ASKED[path]:
-        status, answer = await ask(spent, post(path, json.dumps(body).encode(), await _credential(spent, who)))
+        status, answer = await ask(spent, asking(path, body, await _credential(spent, who)))
 
         assert (status, answer["error"]["code"]) == (429, "insufficient_quota")
     assert up.journal() == []
     assert spent.rows("select count(*) from hold") == [(0,)]
+
+
+def asking(path: str, body: dict[str, Any], token: str = ADMIN_KEY) -> bytes:
+    """The request: a form where it brings a file, else JSON."""
+    if not any(isinstance(value, Upload) for value in body.values()):
+        return post(path, json.dumps(body).encode(), token)
+    content, content_type = a_form(**body)
+    return post(path, content, token, **{"content-type": content_type.decode()})
+
+
+def billed(record: Record) -> int:
+    """What a provider charges for a request, in micro-dollars."""
+    used = record.billed
+    match record.model:
+        case "judge":
+            return A_REQUEST
+        case "watch":
+            return A_SECOND * used.audio_seconds
+        case "voice":
+            return A_CHARACTER * used.characters
+        case "frame":
+            return A_PICTURE * used.images
+        case _:
+            return INPUT * used.input_tokens + OUTPUT * used.output_tokens
 
 
 async def _credential(served: Served, who: str) -> str:

@@ -52,7 +52,7 @@ async def test_two_credentials_are_refused(served: Served, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code", "allow"),
     [
-        ("POST", "/v1/moderations", 404, "unknown_url", None),
+        ("POST", "/v1/videos", 404, "unknown_url", None),
         ("GET", "/v1/nothing", 404, "unknown_url", None),
         ("GET", "/v1/chat/completions/", 404, "unknown_url", None),
         ("POST", "/api/sessions/", 404, "unknown_url", None),

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from frontdesk.core.config import Config, Feature, Model, ModelKind, Tier
+from frontdesk.core.config import Config, Feature, Model, ModelKind, Priority, Tier
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
 from frontdesk.policies.access import NO_FEATURE, Access
 from frontdesk.turn.turn import Caller
@@ -252,3 +252,37 @@ def test_a_model_outside_of_the_feature_looks_like_none() -> None:
 
     with pytest.raises(NotFound, match="does not exist or you do not have access"):
         access().admit(turn)
+
+
+# --- priority -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caller", "feature", "named", "priority"),
+    [
+        (person(), "chat", None, "interactive"),
+        (person(), "chat", "draft", "draft"),
+        (person(), "chat", "interactive", "interactive"),
+        (person(), "titles", None, "prefetch"),
+        (person(), "titles", "interactive", "prefetch"),
+        (person(), "titles", "draft", "prefetch"),
+        (person(), "titles", "batch", "batch"),
+        (person(), "unknown", "batch", "batch"),
+        (SERVER, "titles", None, "prefetch"),
+        (SERVER, "titles", "interactive", "interactive"),
+        (SERVER, "titles", "batch", "batch"),
+        (SERVER, NO_FEATURE, None, "interactive"),
+        (SERVER, NO_FEATURE, "background", "background"),
+    ],
+)
+def test_people_can_lower_the_priority_of_a_feature_and_keys_may_name_any(
+    caller: Caller, feature: str, named: Priority | None, priority: Priority
+) -> None:
+    access = Access(Config(models=MODELS, features={"chat": Feature(), "titles": Feature(priority="prefetch")}))
+
+    assert access.choose_priority(caller, feature, named) == priority
+
+
+def test_without_features_whatever_is_named_counts() -> None:
+    assert ACCESS.choose_priority(person(), NO_FEATURE, None) == "interactive"
+    assert ACCESS.choose_priority(person(), NO_FEATURE, "batch") == "batch"

@@ -9,10 +9,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from frontdesk.policies.dialects import DIALECTS, EMBEDDINGS_PARAMETERS, FORMAT, Fields, strangers_in
+from frontdesk.policies.dialects import (
+    DIALECTS,
+    EMBEDDINGS_PARAMETERS,
+    FORMAT,
+    MEDIA_PARAMETERS,
+    Fields,
+    strangers_in,
+)
+from frontdesk.turn.items import ImageRequest, ModerationRequest, SpeechRequest, TranscriptionRequest
 from frontdesk.wire import openai_chat_shapes as chat
 from frontdesk.wire import openai_responses_shapes as responses
 from frontdesk.wire.openai_embeddings import EmbeddingsPassed
+from frontdesk.wire.openai_images import EditPassed, GenerationPassed
+from frontdesk.wire.openai_speech import SpeechPassed
+from frontdesk.wire.openai_transcripts import TranscriptionPassed
 from frontdesk.wire.reading import Kinds, names_of
 from tests.policies.things import Door
 
@@ -45,6 +56,17 @@ def test_parameters_are_those_that_are_passed_on() -> None:
     assert CHAT.parameters == fields_of(chat.ChatPassed)
     assert RESPONSES.parameters == {**passed, "prompt_cache_options": cache, "reasoning": reasoning}
     assert fields_of(EmbeddingsPassed) == EMBEDDINGS_PARAMETERS
+
+
+def test_parameters_of_what_is_no_chat_are_those_that_are_passed_on() -> None:
+    passed = {
+        ModerationRequest: {},
+        TranscriptionRequest: fields_of(TranscriptionPassed),
+        SpeechRequest: fields_of(SpeechPassed),
+        ImageRequest: {**fields_of(GenerationPassed), **fields_of(EditPassed)},
+    }
+
+    assert passed == MEDIA_PARAMETERS
 
 
 def test_messages_have_the_fields_of_their_role() -> None:

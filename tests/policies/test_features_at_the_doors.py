@@ -27,7 +27,7 @@ from frontdesk.http.edge import Edge
 from frontdesk.policies.access import Access
 from frontdesk.policies.features import Features
 from frontdesk.policies.tracing import Tracing
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import (
     AnswerDescribed,
     ChoiceFinished,

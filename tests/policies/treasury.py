@@ -67,7 +67,9 @@ class PaperPrices:
 def price(input_usd: float, output_usd: float, **more: int) -> Price:
     """Dollars a million tokens, which are micro-dollars a token; every bucket of a side alike."""
     read, written = round(input_usd * 1_000_000), round(output_usd * 1_000_000)
-    reads = dict.fromkeys(("input", "cached", "cache_write", "audio_input", "image_input", "tool"), read)
+    reads = dict.fromkeys(
+        ("input", "cached", "cache_write", "cache_write_hour", "audio_input", "image_input", "tool"), read
+    )
     writes = dict.fromkeys(("output", "reasoning", "audio_output", "image_output"), written)
     return Price(Rates(**{**reads, **writes, **more}))
 

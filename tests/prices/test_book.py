@@ -12,7 +12,7 @@ from frontdesk.core.config import Config
 from frontdesk.core.config import Price as ConfiguredPrice
 from frontdesk.core.config import PriceChange as ConfiguredChange
 from frontdesk.core.money import Price, Rates
-from frontdesk.prices.book import Listing, PriceBook
+from frontdesk.prices.book import PAID_ONE_BY_ONE, Listing, PriceBook
 from frontdesk.prices.tariffs import Daily, Tariff, holding_at
 from tests.prices.books import NOW, book, config, time_of
 
@@ -23,6 +23,7 @@ def rates(read: int, written: int, **more: int) -> Rates:
     """Rates with what is left out put in."""
     every = {
         **dict.fromkeys(("input", "cached", "cache_write", "audio_input", "image_input", "tool"), read),
+        "cache_write_hour": more.get("cache_write", read),
         **dict.fromkeys(("output", "reasoning", "audio_output", "image_output"), written),
         **more,
     }
@@ -147,13 +148,23 @@ def test_configured_rates_that_are_left_out_are_as_input_and_output_which_is_not
 
 
 def test_every_configured_rate_is_of_its_bucket() -> None:
-    names = [name for name in Rates.__struct_fields__ if name != "request"]
+    names = [name for name in Rates.__struct_fields__ if name not in PAID_ONE_BY_ONE]
     said = msgspec.convert({name: float(place) for place, name in enumerate(names, 1)}, ConfiguredPrice)
 
     found = book("proxy/x", prices={"proxy/x": said}).price_of("proxy/x", NOW)
 
     assert found is not None
     assert found.rates == Rates(**{name: place * 1_000_000 for place, name in enumerate(names, 1)})
+
+
+def test_what_is_not_paid_by_tokens_needs_no_rate_for_them() -> None:
+    said = msgspec.convert({"audio_minute": 0.006, "character": 15, "image": 0.04}, ConfiguredPrice)
+
+    found = book("proxy/x", prices={"proxy/x": said}).price_of("proxy/x", NOW)
+
+    assert found == Price(
+        Rates(audio_minute=6_000_000_000, character=15_000_000, image=40_000_000_000), book="configured"
+    )
 
 
 def test_configured_changes_hold_from_midnight_of_utc() -> None:

@@ -31,6 +31,7 @@ NOTHING = {
     "input": 0.0,
     "cached": 0.0,
     "cache_write": 0.0,
+    "cache_write_hour": 0.0,
     "audio_input": 0.0,
     "image_input": 0.0,
     "tool": 0.0,
@@ -39,12 +40,15 @@ NOTHING = {
     "audio_output": 0.0,
     "image_output": 0.0,
     "request": 0.0,
+    "audio_minute": 0.0,
+    "character": 0.0,
+    "image": 0.0,
 }
 
 
 def usd(read: float, written: float, **more: float) -> dict[str, float]:
     """Rates as they are told."""
-    names_read = ("input", "cached", "cache_write", "audio_input", "image_input", "tool")
+    names_read = ("input", "cached", "cache_write", "cache_write_hour", "audio_input", "image_input", "tool")
     names_written = ("output", "reasoning", "audio_output", "image_output")
     return {**NOTHING, **dict.fromkeys(names_read, read), **dict.fromkeys(names_written, written), **more}
 

@@ -103,3 +103,31 @@ def test_what_an_answer_took_that_ended_by_itself_says_nothing(status: Status) -
 
     assert usage is not None
     assert usage.output_tokens == 100
+
+
+def test_an_attempt_that_was_overtaken_is_counted_as_long_as_it_took_and_none_of_the_words_are_its() -> None:
+    turn = answered(41, stream=True)
+    turn.answering = turn.attempts[0]
+    overtaken = Attempt("q", "m", turn.clock.now(), "hedge")
+    overtaken.status, overtaken.finished_at = "cancelled", overtaken.started_at + 10
+    turn.attempts.append(overtaken)
+
+    counted = counted_usage(turn, overtaken)
+
+    assert counted is not None
+    assert counted.output_tokens == 800
+    assert counted_usage(turn) == counted_usage(turn, turn.attempts[0])
+    assert counted_usage(turn) == Usage(measure(turn.request).estimate, 11, source="counted")
+
+
+@pytest.mark.parametrize(("code", "tokens"), [("provider_timeout", 800), (None, None)])
+def test_an_attempt_that_took_too_long_was_at_work_all_the_time(code: str | None, tokens: int | None) -> None:
+    """Who asks for much in little time would have it for nothing."""
+    turn = left(60, stream=True)
+    cut = turn.attempts[0]
+    cut.status, cut.error = "failed", ProviderError("too slow", status=504, code=code)
+    cut.finished_at = cut.started_at + 10
+
+    counted = counted_usage(turn, cut)
+
+    assert (None if counted is None else counted.output_tokens) == tokens

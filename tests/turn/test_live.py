@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from frontdesk.core.clock import SystemClock
 from frontdesk.core.errors import Unavailable
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import TERMINAL_TYPES, Event, MessageStarted, TextDelta, TurnCancelled
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
-from frontdesk.turn.seams import Provider
-from frontdesk.turn.turn import Interruption
-from tests.fakes import DiaryPolicy, ListSink, PlayedProvider, answer_events, make_turn
+from frontdesk.turn.seams import Provider, Push
+from frontdesk.turn.turn import Attempt, Interruption, Turn
+from tests.fakes import DiaryPolicy, HandClock, ListSink, PlayedProvider, answer_events, make_turn
 from tests.funds import FundingPolicy
 
 
@@ -318,3 +319,98 @@ async def test_interruptions_that_race_the_end_settle_once_and_tell_one_end(
         assert diary == ["admit x", f"settle x {turn.status}"]
         assert len(ends) + (sink.error is not None) == (0 if was_left else 1)
         assert (turn.status == "abandoned") == was_left
+
+
+# --- deadlines and waiting for a slot -----------------------------------------------------------
+
+
+async def test_a_turn_ends_when_its_caller_has_no_use_for_it_any_more() -> None:
+    diary: list[str] = []
+    provider, reader, sink = Gate(), Reader(), ListSink()
+    turn = make_turn(RealClock())
+    turn.deadline_at = turn.clock.monotonic() + 0.01
+    live = live_turns(provider, diary)
+    visit = asyncio.ensure_future(live.carry(turn, sink, reader.receive))
+
+    while live.find(turn.id) is not None or not diary:
+        await asyncio.sleep(0.001)
+
+    assert turn.clock.monotonic() >= turn.deadline_at - 0.002  # a loop's milliseconds
+    assert turn.interruption is Interruption.TIMEOUT
+    assert sink.error is not None
+    assert (sink.error.code, sink.error.status) == ("turn_timeout", 504)
+    assert diary[-1] == "settle x failed"
+    reader.gone.set()
+    await visit
+
+
+async def test_the_timer_of_a_turn_that_ended_in_time_does_nothing() -> None:
+    diary: list[str] = []
+    live, reader, turn = live_turns(PlayedProvider(answer_events("a")), diary), Reader(), make_turn(RealClock())
+    turn.deadline_at = turn.clock.monotonic() + 60
+
+    await live.carry(turn, NotifyingSink(reader), reader.receive)
+    await live.close(1)
+
+    assert (turn.status, turn.interruption) == ("completed", None)
+
+
+async def test_a_hang_up_of_who_only_waits_for_a_slot_ends_the_wait() -> None:
+    diary: list[str] = []
+    live, reader, turn, router = waiting_turns(diary, is_asking=False)
+    visit = asyncio.ensure_future(live.carry(turn, ListSink(), reader.receive))
+    await router.waits.wait()
+
+    reader.gone.set()
+    await visit
+    while len(live):
+        await asyncio.sleep(0)
+
+    assert (turn.status, diary[-1]) == ("abandoned", "settle x abandoned")
+
+
+async def test_a_hang_up_of_who_waits_beside_an_answer_lets_that_end() -> None:
+    diary: list[str] = []
+    live, reader, turn, router = waiting_turns(diary, is_asking=True)
+    visit = asyncio.ensure_future(live.carry(turn, ListSink(), reader.receive))
+    await router.waits.wait()
+
+    reader.gone.set()
+    await visit
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert turn.interruption is None
+    router.may_end.set()
+    await live.close(5)
+    assert turn.status == "completed"
+
+
+class WaitingRouter:
+    """Waits for a slot, with an attempt beside it or without."""
+
+    def __init__(self, *, is_asking: bool) -> None:
+        self._is_asking = is_asking
+        self.waits = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def carry(self, turn: Turn, push: Push) -> None:
+        if self._is_asking:
+            turn.attempts.append(Attempt("p", "m", 0.0))
+        turn.slots_awaited = 1
+        self.waits.set()
+        await self.may_end.wait()
+        await push(answer_events("a")[-1])
+
+
+def waiting_turns(diary: list[str], *, is_asking: bool) -> tuple[LiveTurns, Reader, Turn, WaitingRouter]:
+    router = WaitingRouter(is_asking=is_asking)
+    live = LiveTurns(Line([DiaryPolicy("x", diary)], [], router), TurnTimes(600, 600, 60))
+    return live, Reader(), make_turn(), router
+
+
+class RealClock(HandClock):
+    """The machine's, for what its timers do."""
+
+    def monotonic(self) -> float:
+        return SystemClock.monotonic()

@@ -13,8 +13,9 @@ from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.guards.credentials import MASK, CredentialGuard
 from frontdesk.guards.instructions import MASK as WITHHELD
 from frontdesk.guards.instructions import InstructionsGuard
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     Event,
     ItemFinished,
@@ -243,10 +244,14 @@ async def test_whatever_a_provider_words_is_guarded() -> None:
         [AnswerDescribed(said, said), MessageStarted(0, said, phase=said), ReasoningStarted(1, said)],
         [ToolCallStarted(2, said, said, said), TextDelta(0, said), ReasoningSummaryDelta(1, said)],
         [ToolArgumentsDelta(2, f'{{"text": "{said}"}}'), ReasoningEncrypted(1, said)],
+        [AnnotationAdded(0, {"type": "file_citation", "file_id": said, "filename": said, "index": 3})],
         [UsageReported(usage), TurnCompleted()],
     )
 
     assert said not in repr(events)
+    assert (
+        AnnotationAdded(0, {"type": "file_citation", "file_id": WITHHELD, "filename": WITHHELD, "index": 3}) in events
+    )
     assert events[0] == AnswerDescribed(WITHHELD, WITHHELD)
     assert events[3] == ToolCallStarted(2, WITHHELD, WITHHELD, WITHHELD)
     assert texts_of(events)[2, "ToolArgumentsDelta"] == f'{{"text": "{WITHHELD}"}}'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from frontdesk.core.errors import BadRequest, ProviderError, RateLimited
 from frontdesk.core.money import Price, Rates
 from frontdesk.policies.tracing import Tracing
-from frontdesk.providers.router import FallbackRouter, Route
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import (
     ChoiceFinished,
     Event,
@@ -382,3 +384,29 @@ async def test_cancel_ends_a_stream_with_its_terminal_event() -> None:
     assert isinstance(sink.events[-1], TurnCancelled)
     assert turn.status == "cancelled"
     assert silent.open_answers == 0
+
+
+class WatchedTurn(Turn):
+    """A turn of which it can be told whether it is still there."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("is_rescued", [True, False])
+async def test_a_turn_that_failed_is_gone_without_the_collector(is_rescued: bool) -> None:
+    """An error keeps the frames that it passed, and these the turn and all that it asked with."""
+    turn = make_turn()
+    watched = WatchedTurn(turn.door, turn.caller, turn.model, turn.request, turn.clock)
+    fallback = PlayedProvider(answer_events("a") if is_rescued else [ProviderError("down as well")])
+    line = line_of(PlayedProvider([ProviderError("down")]), fallback=fallback)
+    is_there = weakref.ref(watched)
+    gc.collect()
+    gc.disable()
+    try:
+        await run_turn(watched, line, ListSink())
+        assert [attempt.status for attempt in watched.attempts] == ["failed", "completed" if is_rescued else "failed"]
+        del watched, line
+
+        assert is_there() is None
+    finally:
+        gc.enable()

@@ -152,6 +152,64 @@ async def test_a_reader_that_left_is_sent_nothing(sink: StreamSink, reader: Read
     assert reader.bodies == [b"a"]
 
 
+# --- what is told before the answer -------------------------------------------------------------
+
+WAITING: Mapping[str, object] = {"type": "frontdesk.waiting", "place": 3}
+WAITING_EVENT = b'event: frontdesk.waiting\ndata: {"type":"frontdesk.waiting","place":3}\n\n'
+
+
+async def test_what_is_told_goes_before_the_answer_and_takes_the_headers_along(
+    sink: StreamSink, reader: Reader
+) -> None:
+    sink.tell(WAITING)
+    assert sink.has_written, "the reader has heard something"
+    sink.keep_alive()
+    sink.tell(WAITING)
+    await sink.write(words("a"))
+
+    assert reader.messages[0]["status"] == 200
+    assert reader.bodies == [WAITING_EVENT, COMMENT, WAITING_EVENT, b"a"]
+
+
+async def test_nothing_is_told_once_the_answer_began_ended_or_was_left(sink: StreamSink, reader: Reader) -> None:
+    left = StreamSink(Words(), reader.send, [])
+    left.leave()
+    left.tell(WAITING)
+    assert reader.messages == []
+    await sink.write(words("a"))
+    sink.tell(WAITING)
+    await sink.write([TurnCompleted()])
+    sink.tell(WAITING)
+
+    assert reader.bodies == [b"a", b"."]
+
+
+async def test_what_would_have_to_wait_is_not_told(sink: StreamSink, reader: Reader) -> None:
+    reader.may_write.clear()
+    sink.tell(WAITING)
+    assert not sink.has_written
+    await cancelled(sink, reader, words("a"))
+    sink.tell(WAITING)
+    await sink.write(words("b"))
+
+    assert reader.bodies == [b"ab"]
+
+
+async def test_what_fails_after_something_was_told_is_told_in_the_stream(sink: StreamSink, reader: Reader) -> None:
+    sink.tell(WAITING)
+    await sink.fail(Unavailable("Full."))
+
+    assert (reader.messages[0]["status"], reader.bodies) == (200, [WAITING_EVENT, b"!"])
+
+
+async def test_notices_stay_behind_the_first_event_of_the_answer(reader: Reader) -> None:
+    sink = StreamSink(Words(), reader.send, [], NOTICES)
+    sink.tell(WAITING)
+    await sink.write(words("a\n\nb"))
+
+    assert b"".join(reader.bodies) == WAITING_EVENT + b"a\n\n" + EVENTS + b"b"
+
+
 # --- headers, and what only those are told who ask ----------------------------------------------
 
 NOTICES: list[Mapping[str, object]] = [

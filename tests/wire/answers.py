@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -38,12 +39,15 @@ LOGPROBS: list[Any] = [{**TOP, "top_logprobs": [TOP, {**TOP, "bytes": None}]}]
 USAGE = UsageReported(
     Usage(3, 40, cached_tokens=1, cache_write_tokens=2, reasoning_tokens=5, accepted_prediction_tokens=6)
 )
+PAGE = {"type": "url_citation", "url": "https://example.test/a", "title": "A", "start_index": 0, "end_index": 2}
+FILE = {"type": "file_citation", "file_id": "file-1", "filename": "a.pdf", "index": 3}
 EVERYTHING: list[list[Event]] = [
     [AnswerDescribed("flex", "fp_1"), ReasoningStarted(0, "rs_1"), ReasoningSummaryStarted(0)],
     [ReasoningSummaryDelta(0, "First, "), ReasoningSummaryDelta(0, "look.")],
     [ReasoningSummaryStarted(0), ReasoningSummaryDelta(0, "Then leap."), ReasoningEncrypted(0, "sealed")],
     [ItemFinished(0), ReasoningStarted(1, "rs_2"), ReasoningDelta(1, "hm"), ReasoningDelta(1, "m"), ItemFinished(1)],
-    [MessageStarted(2, "msg_1", 0, "commentary"), TextDelta(2, "hi "), TextDelta(2, "a", LOGPROBS)],
+    [MessageStarted(2, "msg_1", 0, "commentary"), TextDelta(2, "hi "), AnnotationAdded(2, PAGE)],
+    [TextDelta(2, "a", LOGPROBS), AnnotationAdded(2, FILE)],
     [RefusalDelta(2, "no", LOGPROBS), ItemFinished(2)],
     [ToolCallStarted(3, "fc_1", "call_1", "f"), ToolCallStarted(4, "ctc_1", "call_2", "c", "custom")],
     [ToolArgumentsDelta(3, '{"a'), ToolArgumentsDelta(4, "free"), ToolArgumentsDelta(3, '":1}')],
@@ -106,6 +110,7 @@ def _items(draw: st.DrawFn, output: int, choice: int) -> list[Event]:
         deltas = st.builds(TextDelta, st.just(output), WORDS, LOGGED) | st.builds(
             RefusalDelta, st.just(output), WORDS, LOGGED
         )
+        deltas |= st.builds(AnnotationAdded, st.just(output), st.sampled_from([PAGE, FILE]))
     elif kind == "reasoning":
         started = ReasoningStarted(output, f"rs_{output}", choice)
         deltas = st.one_of(

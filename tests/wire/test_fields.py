@@ -14,7 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 import typing_extensions
-from openai.types import embedding_create_params
+from openai.types import (
+    embedding_create_params,
+    image_create_variation_params,
+    image_edit_params,
+    image_generate_params,
+    moderation_create_params,
+)
+from openai.types.audio import speech_create_params, transcription_create_params, translation_create_params
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
@@ -23,13 +30,18 @@ from frontdesk.wire import openai_chat_shapes as chat
 from frontdesk.wire import openai_responses_shapes as responses
 from frontdesk.wire.openai_chat import read_chat
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked, read_embeddings
+from frontdesk.wire.openai_images import IMAGES_REFUSED, ImageEditAsked, ImageGenerationAsked, ImageVariationAsked
+from frontdesk.wire.openai_moderations import ModerationsAsked
 from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_speech import SpeechAsked
+from frontdesk.wire.openai_transcripts import TranscriptionAsked, TranslationAsked
 from frontdesk.wire.reading import Kinds, Refused
 from tests.wire.samples import notes_of, optional_fields, sample, smallest
 
 REFUSED: dict[type[msgspec.Struct], Mapping[str, Refused]] = {
     chat.ChatCompletionRequest: chat.CHAT_REFUSED,
     responses.ResponseRequest: responses.RESPONSES_REFUSED,
+    **dict.fromkeys((ImageGenerationAsked, ImageEditAsked), IMAGES_REFUSED),
     responses.CacheOptions: responses.CACHE_OPTIONS_REFUSED,
     responses.PromptReference: responses.PROMPT_REFUSED,
     **dict.fromkeys((responses.FunctionTool, responses.CustomTool), responses.TOOL_REFUSED),
@@ -55,6 +67,16 @@ REFUSED: dict[type[msgspec.Struct], Mapping[str, Refused]] = {
         (response_create_params.ResponseCreateParamsStreaming, responses.ResponseRequest),
         (response_create_params.ResponseCreateParamsNonStreaming, responses.ResponseRequest),
         (embedding_create_params.EmbeddingCreateParams, EmbeddingsAsked),
+        (moderation_create_params.ModerationCreateParams, ModerationsAsked),
+        (transcription_create_params.TranscriptionCreateParamsStreaming, TranscriptionAsked),
+        (transcription_create_params.TranscriptionCreateParamsNonStreaming, TranscriptionAsked),
+        (translation_create_params.TranslationCreateParams, TranslationAsked),
+        (speech_create_params.SpeechCreateParams, SpeechAsked),
+        (image_generate_params.ImageGenerateParamsStreaming, ImageGenerationAsked),
+        (image_generate_params.ImageGenerateParamsNonStreaming, ImageGenerationAsked),
+        (image_edit_params.ImageEditParamsStreaming, ImageEditAsked),
+        (image_edit_params.ImageEditParamsNonStreaming, ImageEditAsked),
+        (image_create_variation_params.ImageCreateVariationParams, ImageVariationAsked),
     ],
 )
 def test_every_field_and_value_of_the_sdk_is_known(params: Any, shape: type[msgspec.Struct]) -> None:

@@ -250,3 +250,18 @@ def test_metadata_may_hold_values_for_instructions() -> None:
     assert asked.feature == "chat"
     assert asked.prompt.variables == {"name": "Ann", "": "x"}
     assert "metadata" not in asked.prompt.parameters
+
+
+def test_what_an_answer_rested_on_does_not_come_back() -> None:
+    """No model reads it, and most servers do not know it in a request."""
+    page = {"type": "url_citation", "url_citation": {"url": "https://example.test/"}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "own": 1}
+    answers = [
+        {"role": "assistant", "content": "Hi.", "annotations": [page]},
+        {"role": "assistant", "content": "Hi.", "annotations": [page], "tool_calls": [call]},
+    ]
+
+    first, second = read_chat(json.dumps({"messages": answers}).encode()).prompt.items
+
+    assert first == Message("assistant", "Hi.")
+    assert second == Unknown({"role": "assistant", "content": "Hi.", "tool_calls": [call]}, "chat")

@@ -36,7 +36,12 @@ def test_everything_as_one_body() -> None:
         "role": "assistant",
         "content": "hi a",
         "refusal": "no",
-        "annotations": [],
+        "annotations": [
+            {
+                "type": "url_citation",
+                "url_citation": {"url": "https://example.test/a", "title": "A", "start_index": 0, "end_index": 2},
+            }
+        ],
         "reasoning_content": "First, look.\n\nThen leap.hmm",
         "tool_calls": [
             {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
@@ -166,10 +171,12 @@ def described(rendered: bytes) -> bool:
 
 
 def has_text(chunk: Any) -> bool:
-    """Whether a chunk brings a delta of text: no role with it, no reason to end, no start of a call."""
+    """Whether a chunk brings a delta of text: no role with it, no reason to end, no start of a call, no source."""
     if "error" in chunk or not chunk["choices"]:
         return False
     (choice,) = chunk["choices"]
+    if "annotations" in choice["delta"]:
+        return False
     calls = choice["delta"].get("tool_calls", [{}])
     return choice["finish_reason"] is None and "role" not in choice["delta"] and "id" not in calls[0]
 
@@ -180,7 +187,15 @@ def added_up(chunks: list[Any]) -> dict[int, Any]:
     for chunk in chunks:
         for part in chunk["choices"]:
             choice = choices.setdefault(
-                part["index"], {"index": part["index"], "texts": {}, "calls": {}, "logprobs": {}, "finish_reason": None}
+                part["index"],
+                {
+                    "index": part["index"],
+                    "texts": {},
+                    "annotations": [],
+                    "calls": {},
+                    "logprobs": {},
+                    "finish_reason": None,
+                },
             )
             choice["finish_reason"] = part["finish_reason"] or choice["finish_reason"]
             for name, tokens in (part["logprobs"] or {}).items():
@@ -188,6 +203,8 @@ def added_up(chunks: list[Any]) -> dict[int, Any]:
             for name, text in part["delta"].items():
                 if name == "tool_calls":
                     _add_call(choice["calls"], text[0])
+                elif name == "annotations":
+                    choice["annotations"].extend(text)
                 elif name != "role" and text:
                     choice["texts"][name] = choice["texts"].get(name, "") + text
     return choices
@@ -217,6 +234,7 @@ def plain(choice: Any) -> Any:
     return {
         "index": choice["index"],
         "texts": texts,
+        "annotations": message["annotations"],
         "calls": calls,
         "logprobs": logprobs,
         "finish_reason": choice["finish_reason"],

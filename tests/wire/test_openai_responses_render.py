@@ -11,13 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, RateLimited, Unavailable
-from frontdesk.turn.events import AnswerDescribed, Event, MessageStarted, TextDelta, TurnCancelled, TurnIncomplete
+from frontdesk.turn.events import (
+    AnnotationAdded,
+    AnswerDescribed,
+    Event,
+    MessageStarted,
+    RefusalDelta,
+    TextDelta,
+    TurnCancelled,
+    TurnIncomplete,
+)
 from frontdesk.turn.items import Format
 from frontdesk.wire.openai_responses import read_responses
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 from tests.contract.own_document import OwnDocument
 from tests.peers.document import Answer
-from tests.wire.answers import EVERYTHING, LOGPROBS, answers, batches, frames, payloads, turn_at
+from tests.wire.answers import EVERYTHING, FILE, LOGPROBS, PAGE, answers, batches, frames, payloads, turn_at
 
 OWN = OwnDocument()
 ECHO = read_responses(b'{"input": "x"}').echo
@@ -51,7 +60,9 @@ def test_everything_in_its_order() -> None:
         "response.output_item.added",
         "response.content_part.added",
         "response.output_text.delta",
+        "response.output_text.annotation.added",
         "response.output_text.delta",
+        "response.output_text.annotation.added",
         "response.output_text.done",
         "response.content_part.done",
         "response.content_part.added",
@@ -103,7 +114,7 @@ def test_everything_as_one_response() -> None:
                 {
                     "type": "output_text",
                     "text": "hi a",
-                    "annotations": [],
+                    "annotations": [PAGE, FILE],
                     "logprobs": [
                         {
                             "token": "a",
@@ -171,10 +182,34 @@ def test_what_was_sealed_is_told_where_it_was_asked_for(include: frozenset[str],
     assert last["output"] == body["output"]
 
 
+def test_annotations_of_a_part_are_counted() -> None:
+    events = [event for event in payloads(stream_of(EVERYTHING)) if "annotation" in event["type"]]
+
+    assert [(event["annotation_index"], event["annotation"]) for event in events] == [(0, PAGE), (1, FILE)]
+
+
+def test_an_annotation_counts_from_the_beginning_of_its_part() -> None:
+    page = {**PAGE, "start_index": 5, "end_index": 8}
+    events: list[Event] = [
+        MessageStarted(0, "msg_1"),
+        TextDelta(0, "four"),
+        RefusalDelta(0, "no"),
+        TextDelta(0, " more"),
+        AnnotationAdded(0, page),
+    ]
+
+    first, _, last = body_of(events)["output"][0]["content"]
+
+    assert first["annotations"] == []
+    assert last["annotations"] == [{**PAGE, "start_index": 1, "end_index": 4}]
+    assert payloads(stream_of([events]))[-1]["annotation"] == last["annotations"][0]
+
+
 def test_logprobs_of_events_have_no_bytes() -> None:
     events = payloads(stream_of(EVERYTHING))
 
-    told = [event["logprobs"] for event in events if event["type"].startswith("response.output_text")]
+    texts = ("response.output_text.delta", "response.output_text.done")
+    told = [event["logprobs"] for event in events if event["type"] in texts]
     token = {"token": "a", "logprob": -0.25}
     assert told == [[], [{**token, "top_logprobs": [token, token]}], [{**token, "top_logprobs": [token, token]}]]
 

@@ -2,6 +2,8 @@
 
     USD a million tokens  =  micro-dollars a token  =  1,000,000 pico-dollars a token
 
+Some models are not paid by tokens alone: by the minute of sound, by characters, by pictures (`Units`).
+
 The tokens of a call fall into buckets that share none and add up to the provider's total. What a call
 costs is summed up exactly and rounded up once, to the next micro-dollar: nothing is for free by rounding.
 """
@@ -19,16 +21,28 @@ MICROS_PER_USD = 1_000_000
 _PICOS_PER_MICRO = 1_000_000
 
 
+class Units(msgspec.Struct, frozen=True, gc=False):
+    """What one call has besides tokens: seconds of sound that were heard, begun ones counted whole; characters that
+    were spoken; pictures that were drawn.
+    """
+
+    audio_seconds: int = 0
+    characters: int = 0
+    images: int = 0
+
+
 class Buckets(msgspec.Struct, frozen=True, gc=False):
     """The tokens of one call, each in one bucket alone.
 
-    `input` is read plainly, `cached` from the provider's cache, `cache_write` into it; `tool` is what hosted
-    tools read. `output` is written plainly, besides what was thought (`reasoning`).
+    `input` is read plainly, `cached` from the provider's cache; `cache_write` into it for some minutes,
+    `cache_write_hour` for an hour; `tool` is what hosted tools read. `output` is written plainly, besides what was
+    thought (`reasoning`). `units` is None of all that chats and embeds.
     """
 
     input: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_hour: int = 0
     audio_input: int = 0
     image_input: int = 0
     tool: int = 0
@@ -36,11 +50,13 @@ class Buckets(msgspec.Struct, frozen=True, gc=False):
     reasoning: int = 0
     audio_output: int = 0
     image_output: int = 0
+    units: Units | None = None
 
     @property
     def total_input(self) -> int:
         """All that was read."""
-        return self.input + self.cached + self.cache_write + self.audio_input + self.image_input + self.tool
+        written = self.cache_write + self.cache_write_hour
+        return self.input + self.cached + written + self.audio_input + self.image_input + self.tool
 
     @property  # noqa: V106 - what tests add up
     def total_output(self) -> int:
@@ -49,11 +65,15 @@ class Buckets(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False):
-    """Pico-dollars a token of each bucket, and `request` a call."""
+    """Pico-dollars a token of each bucket, and `request` a call.
+
+    `audio_minute` is for a minute that is heard, `character` for one that is spoken, `image` for one that is drawn.
+    """
 
     input: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_hour: int = 0
     audio_input: int = 0
     image_input: int = 0
     tool: int = 0
@@ -62,14 +82,18 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
     audio_output: int = 0
     image_output: int = 0
     request: int = 0
+    audio_minute: int = 0
+    character: int = 0
+    image: int = 0
 
     def picos(self, buckets: Buckets) -> int:
-        """What a call costs, exactly."""
+        """What a call costs, exactly but for parts of a pico-dollar."""
         return (
-            self.request
+            (self.request if buckets.units is None else self.request + self.picos_of_units(buckets.units))
             + buckets.input * self.input
             + buckets.cached * self.cached
             + buckets.cache_write * self.cache_write
+            + buckets.cache_write_hour * self.cache_write_hour
             + buckets.audio_input * self.audio_input
             + buckets.image_input * self.image_input
             + buckets.tool * self.tool
@@ -79,10 +103,19 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
             + buckets.image_output * self.image_output
         )
 
+    def picos_of_units(self, units: Units) -> int:
+        """What is paid besides tokens."""
+        return (
+            -(-units.audio_seconds * self.audio_minute // 60)
+            + units.characters * self.character
+            + units.images * self.image
+        )
+
     @property
     def dearest_input(self) -> int:
         """The most that any token read may cost, whatever bucket it falls into."""
-        return max(self.input, self.cached, self.cache_write, self.audio_input, self.image_input, self.tool)
+        written = max(self.cache_write, self.cache_write_hour)
+        return max(self.input, self.cached, written, self.audio_input, self.image_input, self.tool)
 
     @property
     def dearest_output(self) -> int:
@@ -104,9 +137,14 @@ class Price(msgspec.Struct, frozen=True):
     def is_free(self) -> bool:
         """Whether it never costs anything."""
         return not any(
-            rates.request or rates.dearest_input or rates.dearest_output
+            rates.request or rates.dearest_input or rates.dearest_output or rates.picos_of_units(_ONE_OF_EACH)
             for rates in (self.rates, *(rates for _, rates in self.steps))
         )
+
+    @property
+    def is_by_units(self) -> bool:
+        """Whether sound, characters or pictures are paid, besides tokens or instead."""
+        return any(rates.picos_of_units(_ONE_OF_EACH) for rates in (self.rates, *(rates for _, rates in self.steps)))
 
     def rates_for(self, input_tokens: int) -> Rates:
         """The rates of a call that reads so much."""
@@ -121,25 +159,26 @@ class Price(msgspec.Struct, frozen=True):
         rates = self.rates_for(buckets.total_input) if self.steps else self.rates
         return _micros(rates.picos(buckets))
 
-    def bound(self, input_tokens: int, output_tokens: int) -> Micros:
+    def bound(self, input_tokens: int, output_tokens: int, units: Units | None = None) -> Micros:
         """See `Ceiling`."""
-        return Ceiling(self).bound(input_tokens, output_tokens)
+        return Ceiling(self).bound(input_tokens, output_tokens, units)
 
 
 class Ceiling:
     """The most that calls cost at a price, whatever buckets their tokens fall into: worked out once, asked often."""
 
-    __slots__ = ("_rates",)
+    __slots__ = ("_of_units", "_rates")
 
     def __init__(self, price: Price) -> None:
+        self._of_units = (price.rates, *(rates for _, rates in price.steps))
         # More input tokens than this; a call, a token read, a token written.
         self._rates = [
             (above, rates.request, rates.dearest_input, rates.dearest_output)
             for above, rates in ((-1, price.rates), *price.steps)
         ]
 
-    def bound(self, input_tokens: int, output_tokens: int) -> Micros:
-        """The most that a call of at most so many tokens may cost, rounded up.
+    def bound(self, input_tokens: int, output_tokens: int, units: Units | None = None) -> Micros:
+        """The most that a call of at most so many tokens and units may cost, rounded up.
 
         A call that reads less may cost more, where the rates fall above a step; so all those count that can hold.
         """
@@ -149,6 +188,8 @@ class Ceiling:
                 picos = request + input_tokens * read + output_tokens * written
                 if picos > most:  # noqa: PLR1730 - a call of max costs more than all of this
                     most = picos
+        if units is not None:
+            most += max(rates.picos_of_units(units) for rates in self._of_units)
         return _micros(most)
 
     def affordable_output(self, input_tokens: int, micros: Micros) -> int:
@@ -165,6 +206,7 @@ class Ceiling:
 
 
 UNBOUNDED = 2**53
+_ONE_OF_EACH = Units(60, 1, 1)
 
 
 def _micros(picos: int) -> Micros:

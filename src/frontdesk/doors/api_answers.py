@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType, field
 
 from frontdesk.alerts.crossings import CrossingType
-from frontdesk.core.config import WhenSpent
+from frontdesk.core.config import Priority, WhenSpent
 from frontdesk.core.periods import Period
 from frontdesk.http.callers import KeyScope
 from frontdesk.limits.rules import Per, Unit
@@ -233,11 +233,14 @@ class UsageList(Struct):
 
 
 class PriceRates(Struct):
-    """US dollars for a million tokens of each bucket, and for a call (`request`)."""
+    """US dollars for a million tokens of each bucket or spoken characters (`character`), and for one call (`request`),
+    minute of sound (`audio_minute`) or picture (`image`).
+    """
 
     input: float
     cached: float
     cache_write: float
+    cache_write_hour: float
     audio_input: float
     image_input: float
     tool: float
@@ -246,6 +249,9 @@ class PriceRates(Struct):
     audio_output: float
     image_output: float
     request: float
+    audio_minute: float
+    character: float
+    image: float
 
 
 class PriceStep(Struct):
@@ -286,6 +292,49 @@ class PriceList(Struct):
 
     object: Literal["list"]
     data: list[RoutePrice]
+
+
+class RouteSlots(Struct):
+    """The slots of a route's provider, which all of its routes share; `shed` were refused one since the start."""
+
+    concurrent: int
+    spare: int
+    in_use: int
+    waiting: int
+    shed: int
+
+
+class FirstEvents(Struct):
+    """How long first words took, in seconds, of the last 500 that came."""
+
+    count: int
+    p50: float | None
+    p99: float | None
+
+
+class Route(Struct):
+    """How a route is. `failures` of `attempts` were so within the breaker's window; a route without one is closed."""
+
+    object: Literal["route"]
+    route: str
+    provider: str
+    model: str
+    health: Literal["ok", "resting"]
+    state: Literal["closed", "open", "half_open"]
+    rests_s: float
+    failures: int
+    attempts: int
+    retries_left: float | None
+    slots: RouteSlots | None
+    local_model: Literal["stopped", "starting", "ready", "failed"] | None
+    first_event_s: FirstEvents
+
+
+class RouteList(Struct):
+    """All configured routes, in the configuration's order."""
+
+    object: Literal["list"]
+    data: list[Route]
 
 
 class PriceChanged(PriceTerms):
@@ -354,6 +403,30 @@ class BudgetNotice(Struct):
     per: Period
     until: int | None
     max_output_tokens: int | None
+
+
+class WaitingNotice(Struct):
+    """Where a stream stands among those that wait for a slot, for who asks by `Frontdesk-Events: status`.
+
+    `place` is from 1; `expected_s` is how long that means, null where nothing was measured yet.
+    """
+
+    type: Literal["frontdesk.waiting"]
+    place: int
+    waiting: int
+    priority: Priority
+    expected_s: float | None
+
+
+class StartedNotice(Struct):
+    """That a stream which waited got its slot."""
+
+    type: Literal["frontdesk.started"]
+    waited_s: float
+
+
+Notice = BudgetNotice | WaitingNotice | StartedNotice
+"""What is told besides of an answer, to who asks for it."""
 
 
 class User(Struct):
@@ -446,11 +519,14 @@ class Health(Struct):
 
 
 class Readiness(Struct):
-    """Whether the process can serve. Local models are told beside, as `model:PROVIDER/MODEL`.
+    """Whether the process can serve: its store works. Of routes and local models it says how many are how.
 
     `limits` are `shared` by Valkey, `degraded` while it is away, `alone` where there is none.
     """
 
     status: Literal["ok", "failing"]
     store: Literal["ok", "failing"]
+    ledger: Literal["ok", "behind", "lossy"]
     limits: Literal["shared", "degraded", "alone"]
+    routes: dict[Literal["ok", "resting"], int]
+    local_models: dict[Literal["stopped", "starting", "ready", "failed"], int]

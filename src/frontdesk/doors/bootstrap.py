@@ -1,9 +1,9 @@
-"""What a client needs to know at its start, and whether the server is well."""
+"""What a client needs to know at its start."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 from starlette.requests import Request
@@ -24,7 +24,6 @@ class BootstrapRoutes:
         version: str,
         access: Access,
         allows_anonymous: Callable[[Request], bool],
-        health: Callable[[], Mapping[str, str]],
         *,
         is_development: bool,
     ) -> None:
@@ -32,7 +31,6 @@ class BootstrapRoutes:
         self._version = version
         self._access = access
         self._allows_anonymous = allows_anonymous
-        self._health = health
         self._is_development = is_development
         self._openapi: bytes | None = None
 
@@ -40,8 +38,6 @@ class BootstrapRoutes:
         """The routes, for Starlette."""
         return [
             open_to_all("/api/bootstrap", "GET", self.bootstrap),
-            open_to_all("/healthz", "GET", self.healthz),
-            open_to_all("/readyz", "GET", self.readyz),
             open_to_all("/openapi.json", "GET", self.openapi),
         ]
 
@@ -72,16 +68,6 @@ class BootstrapRoutes:
     def _chats(self, newcomer: Caller, feature: str) -> dict[str, Model]:
         models = {name: self._config.models[name] for name in self._access.models_of(newcomer, feature)}
         return {name: model for name, model in models.items() if model.kind == "chat"}
-
-    async def healthz(self, _: Request) -> Response:
-        """The process answers."""
-        return JSONResponse({"status": "ok"})
-
-    async def readyz(self, _: Request) -> Response:
-        """The process can serve: its store works. Local models that still start are told, no more."""
-        parts = self._health()
-        is_ready = parts["store"] == "ok"
-        return JSONResponse({"status": "ok" if is_ready else "failing", **parts}, status_code=200 if is_ready else 503)
 
     async def openapi(self, _: Request) -> Response:
         """The OpenAPI document. It is made when it is first asked for, beside the loop."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
+from frontdesk.core.config import PRIORITIES, Priority
 from frontdesk.core.config.features import FEATURE_NAME
 from frontdesk.core.errors import BadRequest
 from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
-from frontdesk.policies.access import Access
+from frontdesk.policies.access import KIND_OF, Access
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns
+from frontdesk.turn.media_sinks import ContentRenderer, ContentSink
 from frontdesk.turn.seams import Sink
 from frontdesk.turn.sinks import BodyRenderer, BodySink, Notices, StreamRenderer, StreamSink
 from frontdesk.turn.turn import Caller, Door, Turn
@@ -28,6 +31,11 @@ class Visit:
     scope: Scope
     receive: Receive
     send: Send
+
+    @property
+    def content_type(self) -> bytes | None:
+        """What the body is, as the request says."""
+        return next((value for name, value in self.scope["headers"] if name == b"content-type"), None)
 
     def take_body(self) -> bytes:
         """Return the body and forget it: it may be large, and an answer long."""
@@ -88,11 +96,12 @@ class Desk:
     ) -> Turn:
         """Make the turn of a visit. `features` are the fields that may name one, and what they say.
 
-        Raises BadRequest where two name different ones, or no model is named and none is the default.
+        Raises BadRequest where two name different ones, or no model is named and none is the default, or where a
+        header says what it cannot.
         """
         feature = self._access.choose_feature(visit.caller, named_feature(visit.head.feature, features))
         if not model:
-            model = self._access.choose_model(visit.caller, feature, "embeddings" if door == "embeddings" else "chat")
+            model = self._access.choose_model(visit.caller, feature, KIND_OF[door])
         if model is None:
             raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
         if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
@@ -101,16 +110,26 @@ class Desk:
         if (client := visit.scope.get("client")) is not None:
             turn.address = client[0]
         turn.wants_status = visit.head.events == _STATUS
+        turn.priority = self._access.choose_priority(visit.caller, feature, named_priority(visit.head.priority))
+        if visit.head.timeout is not None:
+            turn.deadline_at = self._clock.monotonic() + named_timeout_s(visit.head.timeout, self._live.longest_s)
         turn.headers.append((b"x-request-id", turn.id.encode()))
         return turn
 
     def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with an event stream."""
-        return self._carry(turn, StreamSink(renderer, visit.send, turn.headers, _notices(turn)), visit)
+        sink = StreamSink(renderer, visit.send, turn.headers, _notices(turn))
+        if turn.wants_status:
+            turn.tell = sink.tell
+        return self._carry(turn, sink, visit)
 
     def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> Awaitable[None]:
         """Answer with one body."""
         return self._carry(turn, BodySink(renderer, visit.send, turn.headers, _notices(turn)), visit)
+
+    def deliver(self, turn: Turn, renderer: ContentRenderer, visit: Visit) -> Awaitable[None]:
+        """Answer with bytes of one type, as they come."""
+        return self._carry(turn, ContentSink(renderer, visit.send, turn.headers, _notices(turn)), visit)
 
     def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> Awaitable[None]:
         return self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
@@ -146,3 +165,34 @@ def named_feature(header: bytes | None, fields: Mapping[str, str | None]) -> str
             param=param,
         )
     return named
+
+
+def named_priority(header: bytes | None) -> Priority | None:
+    """The priority that a request names in the header Frontdesk-Priority."""
+    if header is None:
+        return None
+    named = header.decode("latin-1")
+    for priority in PRIORITIES:
+        if named == priority:
+            return priority
+    raise BadRequest(
+        f"The header Frontdesk-Priority says {named[:_MAX_TOLD_CHARS]!r}. It is one of: {', '.join(PRIORITIES)}.",
+        code="invalid_value",
+    )
+
+
+def named_timeout_s(header: bytes, longest_s: float) -> float:
+    """How long a request may take in all, in seconds, as the header Frontdesk-Timeout says."""
+    named = header.decode("latin-1")
+    if _SECONDS.fullmatch(named) is None or not _LEAST_TIMEOUT_S <= (timeout_s := float(named)) <= longest_s:
+        raise BadRequest(
+            f"The header Frontdesk-Timeout says {named[:_MAX_TOLD_CHARS]!r}. It is a number of seconds from "
+            f"{_LEAST_TIMEOUT_S:g} to {longest_s:g}, as '30' or '2.5'.",
+            code="invalid_value",
+        )
+    return timeout_s
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_LEAST_TIMEOUT_S = 0.05
+_MAX_TOLD_CHARS = 64

@@ -6,12 +6,13 @@ Imported when somebody asks for it, so that a server starts without it.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from frontdesk import __version__
+from frontdesk.core.config import PRIORITIES
 from frontdesk.doors.operations import OPERATIONS, Operation
 from frontdesk.limits.telling import HEADERS
 from frontdesk.wire import openai_answers as answers
@@ -34,11 +35,18 @@ FAILURES: dict[int, Failure] = {
         (
             "ambiguous_feature",
             "bad_directive",
+            "batch_not_cancellable",
             "context_length_exceeded",
             "credential_found",
             "duplicate_cookie",
             "duplicate_header",
+            "empty_file",
+            "file_not_found",
+            "files_too_large",
+            "invalid_audio",
+            "invalid_content_type",
             "invalid_feature",
+            "invalid_form",
             "invalid_http",
             "invalid_json",
             "invalid_request",
@@ -56,14 +64,17 @@ FAILURES: dict[int, Failure] = {
             "session_too_long",
             "tokens_not_screenable",
             "too_complex",
+            "too_many_files",
             "too_many_groups",
             "unknown_app",
             "unknown_feature",
             "unknown_tier",
             "unknown_variable",
             "unsupported_item",
+            "unsupported_language",
             "unsupported_parameter",
             "unsupported_part",
+            "unsupported_request",
             "unsupported_schema",
             "unsupported_tool",
             "wrong_model",
@@ -103,6 +114,8 @@ FAILURES: dict[int, Failure] = {
     404: Failure(
         "Not there, or not the caller's to know of.",
         (
+            "batch_not_found",
+            "file_not_found",
             "key_not_found",
             "model_not_found",
             "not_found",
@@ -115,25 +128,34 @@ FAILURES: dict[int, Failure] = {
     ),
     405: Failure("The path answers other methods, which `Allow` names.", ("method_not_allowed",)),
     408: Failure("The request did not arrive in time.", ("request_timeout",)),
-    413: Failure("The body is larger than the limit.", ("request_too_large",)),
-    422: Failure("A provider understood the request and declined it; its own code.", ("unprocessable",)),
+    413: Failure(
+        "The body, or a file, is larger than the limit, or all of a person's files with it.",
+        ("file_too_large", "request_too_large", "storage_full"),
+    ),
+    422: Failure(
+        "A provider understood the request and declined it, with its own code; or a rule of this server withholds what "
+        "it answered.",
+        ("content_filter", "unprocessable"),
+    ),
     429: Failure(
         "A limit or a budget is reached; `Retry-After` says for how long, unless it is for ever. Where it is money, "
         "`x-should-retry` is `false`.",
-        ("insufficient_quota", "rate_limit_exceeded"),
+        ("insufficient_quota", "rate_limit_exceeded", "too_many_batches"),
     ),
     431: Failure("The headers have more than 64 kB.", ("headers_too_large",)),
     500: Failure("A bug. It was logged with the request's id.", ("internal_error",)),
-    502: Failure("All routes of the model failed.", ("provider_error", "model_failed")),
+    502: Failure("All routes of the model failed.", ("invalid_structured_output", "model_failed", "provider_error")),
     503: Failure(
         "Nothing can be served now; where it is known for how long, `Retry-After` says it.",
         (
             "issuer_unavailable",
             "provider_busy",
+            "provider_unavailable",
             "report_too_slow",
             "server_overloaded",
             "server_shutting_down",
             "store_unavailable",
+            "upload_given_up",
         ),
     ),
     504: Failure("All routes of the model took too long.", ("provider_timeout", "turn_timeout")),
@@ -281,7 +303,8 @@ def _operation(operation: Operation) -> Json:
     if parameters:
         described["parameters"] = parameters
     if operation.asks is not None:
-        body: Json = {"application/json": {"schema": _schema(operation.asks)}}
+        asked_in = "multipart/form-data" if operation.is_form else "application/json"
+        body: Json = {asked_in: {"schema": _schema(operation.asks)}}
         described["requestBody"] = {"required": True, "content": body}
     described["responses"] = _responses(operation)
     return described
@@ -308,8 +331,20 @@ def _parameters(operation: Operation) -> Iterator[Json]:
         yield {
             "name": "Frontdesk-Events",
             "in": "header",
-            "description": "`status` asks for notices of what budgets change; nothing else is known.",
+            "description": "`status` asks for notices: what budgets change, and how long a stream waits for a slot.",
             "schema": {"type": "string", "examples": ["status"]},
+        }
+        yield {
+            "name": "Frontdesk-Priority",
+            "in": "header",
+            "description": "Who waits for the answer; a user's cannot be higher than their feature's.",
+            "schema": {"type": "string", "enum": list(PRIORITIES)},
+        }
+        yield {
+            "name": "Frontdesk-Timeout",
+            "in": "header",
+            "description": "How long the answer may take in all, in seconds: to `limits.turn_timeout_s`.",
+            "schema": {"type": "number", "minimum": 0.05},
         }
 
 
@@ -329,7 +364,9 @@ _HEADERS_OF_DOORS: Json = {
 def _responses(operation: Operation) -> Json:
     responses: dict[str, Json] = {}
     for status, kind in operation.answers.items():
-        content: Json = {"application/json": {"schema": _schema(kind)}}
+        content: Json = {} if kind is None else {"application/json": {"schema": _schema(kind)}}
+        if status == 200:
+            content |= {each: {"schema": {"type": "string", **_BYTES.get(each[:5], {})}} for each in operation.contents}
         if status == 200 and operation.events is not None:
             content["text/event-stream"] = {"schema": _schema(operation.events)}
         if status == 200 and operation.is_table:
@@ -341,6 +378,9 @@ def _responses(operation: Operation) -> Json:
     for status in sorted(usual - operation.answers.keys()):
         responses[str(status)] = {"$ref": f"#/components/responses/{_name_of(status)}"}
     return responses
+
+
+_BYTES: Mapping[str, Json] = {"audio": {"format": "binary"}}
 
 
 def _schema(kind: Any) -> Json:

@@ -10,12 +10,20 @@ import msgspec
 from frontdesk.accounts.routes.keys import KeyBody
 from frontdesk.accounts.routes.people import UserBody
 from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
+from frontdesk.batches.routes import BatchBody
 from frontdesk.doors import api_answers as own
+from frontdesk.files.form import PURPOSES
 from frontdesk.reports.question import DIMENSIONS, MOST_DIMENSIONS, NARROWINGS, STATUSES
 from frontdesk.wire import openai_answers as answers
+from frontdesk.wire import openai_file_answers as files
+from frontdesk.wire import openai_media_answers as media
 from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked
+from frontdesk.wire.openai_images import ImageEditAsked, ImageGenerationAsked, ImageVariationAsked
+from frontdesk.wire.openai_moderations import ModerationsAsked
 from frontdesk.wire.openai_responses_shapes import ResponseRequest
+from frontdesk.wire.openai_speech import SpeechAsked
+from frontdesk.wire.openai_transcripts import TranscriptionAsked, TranslationAsked
 
 _OF_DOORS = (404, 413, 422, 429, 502, 504)
 _ANYBODY: tuple[Mapping[str, list[str]], ...] = ({"bearer": []}, {"cookie": []}, {})
@@ -27,7 +35,8 @@ _NOBODY: tuple[Mapping[str, list[str]], ...] = ()
 class Operation(msgspec.Struct, frozen=True):
     """One method of one path. `answers` are by status, `failures` what it fails with beside the usual.
 
-    `query` are parameters beside those of pages; `is_table` where the answer may be CSV as well.
+    `query` are parameters beside those of pages; `is_table` where the answer may be CSV as well. `is_form` where what
+    is asked comes as a form with files; `contents` are the types of answers that are no JSON.
     """
 
     method: str
@@ -44,9 +53,12 @@ class Operation(msgspec.Struct, frozen=True):
     is_paged: bool = False
     query: tuple[Mapping[str, Any], ...] = ()
     is_table: bool = False
+    is_form: bool = False
+    contents: tuple[str, ...] = ()
 
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _TIME = {"type": "string", "examples": ["2026-07-01", "2026-07-01T12:00:00Z"]}
 # Those of GET /api/usage.
 _OF_USAGE: tuple[Mapping[str, Any], ...] = (
@@ -96,6 +108,17 @@ _OF_USAGE: tuple[Mapping[str, Any], ...] = (
     },
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}},
 )
+_OF_FILES: tuple[Mapping[str, Any], ...] = (
+    {
+        "name": "purpose",
+        "in": "query",
+        "description": "Only what is for this.",
+        "schema": {"enum": [*PURPOSES, "batch_output"]},
+    },
+    {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"], "default": "desc"}},
+    {"name": "after", "in": "query", "description": "The id behind which to begin.", "schema": _ID},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 10_000}},
+)
 
 OPERATIONS = (
     Operation(
@@ -106,7 +129,7 @@ OPERATIONS = (
         "Answer a conversation.",
         {200: answers.ChatCompletion},
         asks=ChatCompletionRequest,
-        events=answers.ChatCompletionChunk | answers.Error | own.BudgetNotice,
+        events=answers.ChatCompletionChunk | answers.Error | own.Notice,
         failures=_OF_DOORS,
     ),
     Operation(
@@ -117,7 +140,7 @@ OPERATIONS = (
         "Answer an input.",
         {200: answers.Response},
         asks=ResponseRequest,
-        events=answers.ResponseEvent | own.BudgetNotice,
+        events=answers.ResponseEvent | own.Notice,
         failures=_OF_DOORS,
     ),
     Operation(
@@ -139,6 +162,177 @@ OPERATIONS = (
         {200: answers.EmbeddingList},
         asks=EmbeddingsAsked,
         failures=_OF_DOORS,
+    ),
+    Operation(
+        "post",
+        "/v1/moderations",
+        "createModeration",
+        "OpenAI",
+        "Judge texts and pictures.",
+        {200: media.JudgementList},
+        asks=ModerationsAsked,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "post",
+        "/v1/audio/transcriptions",
+        "createTranscription",
+        "OpenAI",
+        "Write what is said in a recording.",
+        {200: media.Transcript | media.VerboseTranscript | media.DiarizedTranscript},
+        asks=TranscriptionAsked,
+        events=media.TranscriptEvent | answers.Error | own.BudgetNotice,
+        failures=_OF_DOORS,
+        is_form=True,
+        contents=("text/plain", "text/vtt"),
+    ),
+    Operation(
+        "post",
+        "/v1/audio/translations",
+        "createTranslation",
+        "OpenAI",
+        "Write in English what is said in a recording.",
+        {200: media.Transcript | media.VerboseTranscript},
+        asks=TranslationAsked,
+        failures=_OF_DOORS,
+        is_form=True,
+        contents=("text/plain", "text/vtt"),
+    ),
+    Operation(
+        "post",
+        "/v1/audio/speech",
+        "createSpeech",
+        "OpenAI",
+        "Speak a text.",
+        {200: None},
+        asks=SpeechAsked,
+        events=media.SpeechEvent | answers.Error | own.BudgetNotice,
+        failures=_OF_DOORS,
+        contents=("audio/aac", "audio/flac", "audio/mpeg", "audio/ogg", "audio/pcm", "audio/wav"),
+    ),
+    Operation(
+        "post",
+        "/v1/images/generations",
+        "createImage",
+        "OpenAI",
+        "Draw pictures of a description.",
+        {200: media.PictureList},
+        asks=ImageGenerationAsked,
+        events=media.GenerationEvent | answers.Error | own.BudgetNotice,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "post",
+        "/v1/images/edits",
+        "createImageEdit",
+        "OpenAI",
+        "Draw pictures out of others.",
+        {200: media.PictureList},
+        asks=ImageEditAsked,
+        events=media.EditEvent | answers.Error | own.BudgetNotice,
+        failures=_OF_DOORS,
+        is_form=True,
+    ),
+    Operation(
+        "post",
+        "/v1/images/variations",
+        "createImageVariation",
+        "OpenAI",
+        "Draw pictures like one.",
+        {200: media.PictureList},
+        asks=ImageVariationAsked,
+        failures=_OF_DOORS,
+        is_form=True,
+    ),
+    Operation(
+        "post",
+        "/v1/files",
+        "createFile",
+        "OpenAI",
+        "Keep a file. Requests may name it by its id, and batches are made of it. Its size has a limit of its own.",
+        {200: files.File},
+        asks=files.FileForm,
+        failures=(413,),
+        is_form=True,
+    ),
+    Operation(
+        "get",
+        "/v1/files",
+        "listFiles",
+        "OpenAI",
+        "The caller's own files, the latest first.",
+        {200: files.FileList},
+        query=_OF_FILES,
+    ),
+    Operation(
+        "get",
+        "/v1/files/{file_id}/content",
+        "downloadFile",
+        "OpenAI",
+        "Its bytes.",
+        {200: None},
+        failures=(404,),
+        path_parameter="file_id",
+        contents=("application/octet-stream",),
+    ),
+    Operation(
+        "get",
+        "/v1/files/{file_id}",
+        "retrieveFile",
+        "OpenAI",
+        "One of them.",
+        {200: files.File},
+        failures=(404,),
+        path_parameter="file_id",
+    ),
+    Operation(
+        "delete",
+        "/v1/files/{file_id}",
+        "deleteFile",
+        "OpenAI",
+        "Delete one of them.",
+        {200: files.FileDeleted},
+        failures=(404,),
+        path_parameter="file_id",
+    ),
+    Operation(
+        "post",
+        "/v1/batches",
+        "createBatch",
+        "OpenAI",
+        "Ask the requests of a file, one a line, within 24 hours and while nobody waits: docs/batches.md.",
+        {200: files.Batch},
+        asks=BatchBody,
+        failures=(413, 429),
+    ),
+    Operation(
+        "get",
+        "/v1/batches",
+        "listBatches",
+        "OpenAI",
+        "The caller's own batches, the latest first.",
+        {200: files.BatchList},
+        is_paged=True,
+    ),
+    Operation(
+        "get",
+        "/v1/batches/{batch_id}",
+        "retrieveBatch",
+        "OpenAI",
+        "One of them.",
+        {200: files.Batch},
+        failures=(404,),
+        path_parameter="batch_id",
+    ),
+    Operation(
+        "post",
+        "/v1/batches/{batch_id}/cancel",
+        "cancelBatch",
+        "OpenAI",
+        "End one of them: what was answered by then is in its files.",
+        {200: files.Batch},
+        failures=(404,),
+        path_parameter="batch_id",
     ),
     Operation(
         "get",
@@ -356,6 +550,15 @@ OPERATIONS = (
     ),
     Operation(
         "get",
+        "/api/admin/routes",
+        "listRoutes",
+        "Operators",
+        "How each configured route is in this process, as its traffic tells.",
+        {200: own.RouteList},
+        security=_KEYS,
+    ),
+    Operation(
+        "get",
         "/api/admin/alerts",
         "listAlerts",
         "Operators",
@@ -381,7 +584,7 @@ OPERATIONS = (
         "/readyz",
         "readyz",
         "Start and health",
-        "The process can serve; how its local models are.",
+        "The process can serve; how many of its routes and local models are well.",
         {200: own.Readiness, 503: own.Readiness},
         security=_NOBODY,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdesk.core.config import Config, Feature, ModelKind
+from frontdesk.core.config import PRIORITIES, Config, Feature, ModelKind, Priority
 from frontdesk.core.config.features import NO_FEATURE
 from frontdesk.core.config.problems import remedy_for
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
@@ -39,14 +39,14 @@ class Access:
         """
         if turn.caller.role == "user":
             turn.tier = tier_of(turn.caller, self._tiers, self._default_tier) or None
-        self.check_feature(turn.caller, turn.feature, _NAMED_IN[turn.door])
+        self.check_feature(turn.caller, turn.feature, _NAMED_IN.get(turn.door))
         if not self.allows(turn.caller, turn.model, turn.feature):
             raise NotFound(
                 f"The model {turn.model!r} does not exist or you do not have access to it.",
                 code="model_not_found",
                 param="model",
             )
-        wanted = "embeddings" if turn.door == "embeddings" else "chat"
+        wanted = KIND_OF[turn.door]
         if self._models[turn.model] != wanted:
             raise BadRequest(
                 f"The model {turn.model!r} is for {self._models[turn.model]}, not for {wanted}.",
@@ -108,15 +108,25 @@ class Access:
         tier = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
         return tier is None or tier.features is None or feature in tier.features
 
+    def choose_priority(self, caller: Caller, feature: str, named: Priority | None) -> Priority:
+        """The priority of a request: its feature's, or the lower one that it names. Whoever holds a secret key may
+        name any.
+        """
+        highest = self._features.get(feature, _NO_RULES).priority
+        if named is None or (caller.role == "user" and PRIORITIES.index(named) < PRIORITIES.index(highest)):
+            return highest
+        return named
+
     # --- models ---
 
     def choose_model(self, caller: Caller, feature: str, kind: ModelKind) -> str | None:
         """The model of a request that names none: the feature's default, the configuration's, or the feature's
-        first one that is allowed. None where nothing says which; "" where the feature itself is not allowed.
+        first one that is allowed; without features, the configuration's first that judges, hears, speaks or draws.
+        None where nothing says which; "" where the feature itself is not allowed.
         Raises BadRequest where the feature has no model of this kind at all.
         """
         if not self._features:
-            return self._default_model
+            return self._default_model if kind in _ASKED_BY_NAME else self._first_of(kind, caller)
         if not self._has_feature(caller, feature):
             return ""
         rules = self._features.get(feature, _NO_RULES)
@@ -129,7 +139,12 @@ class Access:
                 f"Frontdesk-Feature. {self._usable(caller)}",
                 code="wrong_model_kind",
             )
-        return None
+        is_free_to_choose = caller.role != "user" and feature not in self._features and kind not in _ASKED_BY_NAME
+        return self._first_of(kind, caller) if is_free_to_choose else None
+
+    def _first_of(self, kind: ModelKind, caller: Caller) -> str | None:
+        names = (name for name, other in self._models.items() if other == kind)
+        return next((name for name in names if self.allows(caller, name, NO_FEATURE)), None)
 
     def allows(self, caller: Caller, model: str, feature: str) -> bool:
         """Whether a caller may use a model for a feature that is theirs."""
@@ -145,17 +160,29 @@ class Access:
         return [name for name in self._models if any(self.allows(caller, name, feature) for feature in theirs)]
 
     def _allows(self, caller: Caller, model: str, rules: Feature) -> bool:
-        """Whether feature and tier allow a model; whoever holds a secret key is led by the feature alone."""
+        """Whether feature and tier allow a model; whoever holds a secret key is led by the feature alone.
+
+        A feature that names no models is for words: what judges, hears, speaks and draws it must name.
+        """
         if rules.models is not None and model not in rules.models:
             return False
         if caller.role != "user":
             return True
+        if rules.models is None and self._features and self._models[model] not in _ASKED_BY_NAME:
+            return False
         tier = self._tiers.get(tier_of(caller, self._tiers, self._default_tier))
         return tier is None or tier.models is None or model in tier.models
 
 
-_NAMED_IN: dict[Door, str | None] = {
-    "chat": "metadata.feature",
-    "responses": "metadata.feature",
-    "embeddings": None,
+KIND_OF: dict[Door, ModelKind] = {
+    "chat": "chat",
+    "responses": "chat",
+    "embeddings": "embeddings",
+    "moderations": "moderation",
+    "transcriptions": "transcription",
+    "speech": "speech",
+    "images": "image",
 }
+"""Which models answer at a door."""
+_ASKED_BY_NAME = frozenset[ModelKind]({"chat", "embeddings"})
+_NAMED_IN: dict[Door, str | None] = {"chat": "metadata.feature", "responses": "metadata.feature"}

@@ -9,7 +9,7 @@ the turn cost is spent, where its rows are written (`usage.recorder`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.config import Config, ModelKind
 from frontdesk.core.config.features import NO_FEATURE
 from frontdesk.core.errors import Refused, store_unavailable
+from frontdesk.core.money import Units
 from frontdesk.ledger.holds import Balance, Facts, Reservation, Treasury, Window
 from frontdesk.policies.applied import Applied, AppliedBudgets
 from frontdesk.policies.budget_words import notices, refused, standing, unpriced
@@ -29,7 +30,8 @@ from frontdesk.policies.tiers import tier_of
 from frontdesk.policies.unbounded import refuse_unbounded
 from frontdesk.storage.errors import StorageError
 from frontdesk.tokens.encodings import encoding_of
-from frontdesk.turn.items import Prompt, Request
+from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
+from frontdesk.turn.media_sizes import units_at_most, written_at_most
 from frontdesk.turn.sizes import size_of, texts_in
 from frontdesk.turn.turn import Caller, Turn
 
@@ -40,7 +42,19 @@ _GRACE_MS = 60_000
 # What a byte bound may be above an exact count, which only then is worth its while.
 _BYTES_PER_TOKEN = 4
 _SMALL_CALL = 1_000
+# The most tokens of an answer, and what is paid besides: a minute of sound, a sentence, a picture.
+_SMALL_CALLS: dict[ModelKind, tuple[int | None, Units | None]] = {
+    "chat": (None, None),
+    "embeddings": (0, None),
+    "moderation": (0, Units()),
+    "transcription": (400, Units(audio_seconds=60)),
+    "speech": (400, Units(characters=200)),
+    "image": (4_160, Units(images=1)),
+}
 _NOTHING: Mapping[str, Any] = {}
+
+Planned = Callable[[Turn], tuple[str, ...]]
+"""The routes ("provider/model") of a turn's model, in the order in which they are tried for it."""
 
 
 class TokenCounter(Protocol):
@@ -74,6 +88,7 @@ class Budgets:
     """Lets turns pass whose cost is covered.
 
     Without a `counter` nothing is counted exactly. `found_spent` is told of budgets that are used up, once each.
+    `planned` says in which order a turn's routes are tried, else it is the configuration's.
     """
 
     def __init__(
@@ -85,10 +100,12 @@ class Budgets:
         clock: Clock,
         counter: TokenCounter | None = None,
         found_spent: FoundSpent | None = None,
+        planned: Planned | None = None,
     ) -> None:
         self._applied = AppliedBudgets(config, clock)
-        self._routes = {name: model.route for name, model in config.models.items()}
-        self._menus = Menus(self._routes, prices)
+        self._routes = {name: tuple(model.routes) for name, model in config.models.items()}
+        self._planned: Planned = planned or (lambda turn: self._routes[turn.model])
+        self._menus = Menus(prices)
         self._kinds: dict[str, ModelKind] = {name: model.kind for name, model in config.models.items()}
         self._put_in = {name: model.max_output_tokens or _PUT_IN for name, model in config.models.items()}
         self._decided = {name: feature.parameters for name, feature in config.features.items()}
@@ -103,7 +120,7 @@ class Budgets:
         self._encodings = {
             route: encoding_of(route.partition("/")[2])
             for model in config.models.values()
-            for route in model.route
+            for route in model.routes
             if (provider := config.providers.get(route.partition("/")[0])) and provider.kind == "openai"
         }
         self._log = StepLog(found_spent)
@@ -155,11 +172,13 @@ class Budgets:
 
     def _call(self, turn: Turn) -> Call:
         request = turn.request
-        menu = self._menus.of(turn.model, turn.started_at, _service_tier(request))
+        menu = self._menus.of(self._planned(turn), turn.started_at, _service_tier(request))
         bound = size_of(turn).bound
         if isinstance(request, Prompt):
             return Call(menu, bound, request.max_output_tokens, self._put_in[turn.model], request.choices)
-        return Call(menu, bound, 0, 0)
+        if isinstance(request, EmbeddingRequest):
+            return Call(menu, bound, 0, 0)
+        return Call(menu, bound, written_at_most(request), 0, units=units_at_most(request))
 
     def _reservation(self, turn: Turn, windows: tuple[Window, ...], call: Call) -> Reservation:
         caller, request = turn.caller, turn.request
@@ -216,7 +235,7 @@ class Budgets:
 
     def _answers(self, model: str, turn: Turn, call: Call, caps: Sequence[Cap], balances: Sequence[Balance]) -> bool:
         """Whether another model would answer the same."""
-        menu = self._menus.of(model, turn.started_at, _service_tier(turn.request))
+        menu = self._menus.of(self._routes[model], turn.started_at, _service_tier(turn.request))
         other = msgspec.structs.replace(call, menu=menu, put_in=self._put_in[model])
         return isinstance(decide(balances, caps, other), Grant)
 
@@ -250,8 +269,10 @@ class Budgets:
     def _answers_a_small_call(self, model: str, applied: Sequence[Applied], balances: Mapping[Window, Balance]) -> bool:
         if not applied:
             return True
-        asked = 0 if self._kinds[model] == "embeddings" else None
-        call = Call(self._menus.of(model, self._clock.now()), _SMALL_CALL, asked, self._put_in[model])
+        asked, units = _SMALL_CALLS[self._kinds[model]]
+        call = Call(
+            self._menus.of(self._routes[model], self._clock.now()), _SMALL_CALL, asked, self._put_in[model], units=units
+        )
         seen = [balances[each.window] for each in applied]
         return isinstance(decide(seen, [each.cap for each in applied], call), Grant)
 

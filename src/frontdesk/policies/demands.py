@@ -17,6 +17,7 @@ from frontdesk.policies.dialects import (
     FORMAT,
     MARK,
     MARKED_TEXT,
+    MEDIA_PARAMETERS,
     Dialect,
     Fields,
     strangers_in,
@@ -24,14 +25,19 @@ from frontdesk.policies.dialects import (
 from frontdesk.turn.items import (
     EmbeddingRequest,
     Image,
+    ImageRequest,
     Item,
+    MediaRequest,
     Message,
+    ModerationRequest,
     Part,
     Prompt,
+    SpeechRequest,
     Text,
     Tool,
     ToolCall,
     ToolOutput,
+    TranscriptionRequest,
     Unknown,
 )
 
@@ -80,6 +86,28 @@ def demands_of(prompt: Prompt, decided: Mapping[str, Any]) -> Iterator[Demand]:
 def demands_of_embedding(request: EmbeddingRequest) -> Iterator[Demand]:
     """Yield what a request for vectors demands beyond its inputs and how long its vectors are."""
     yield from _of_parameters(request.parameters, {}, EMBEDDINGS_PARAMETERS)
+
+
+def demands_of_media(request: MediaRequest) -> Iterator[Demand]:
+    """Yield what a request demands beyond its words, sound or pictures, and the shape in which it wants the answer."""
+    match request:
+        case ModerationRequest():
+            if any(isinstance(each, Image) for each in request.inputs):
+                yield Demand("images", "input", "a picture")
+        case SpeechRequest():
+            if request.instructions:
+                yield _field("instructions", "instructions")
+        case ImageRequest():
+            for name, plain in (("n", 1), ("size", None), ("quality", None), ("partial_images", 0)):
+                if getattr(request, name) not in (plain, "auto"):
+                    yield _field("parameters", name)
+        case TranscriptionRequest():
+            pass
+    shown = {name: value for name, value in request.parameters.items() if name not in _SHAPE_OF_ANSWER}
+    yield from _of_parameters(shown, {}, MEDIA_PARAMETERS[type(request)])
+
+
+_SHAPE_OF_ANSWER = frozenset({"output_format", "response_format"})
 
 
 def says_nothing(value: Any) -> bool:

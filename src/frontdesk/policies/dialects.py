@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from frontdesk.core.config import Capability
+from frontdesk.turn.items import ImageRequest, MediaRequest, ModerationRequest, SpeechRequest, TranscriptionRequest
 
 Fields: TypeAlias = "Mapping[str, Fields | None]"
 """The fields of an object; of one that holds objects, or a list of them, the fields of those as well."""
@@ -82,6 +83,28 @@ _PARAMETERS = _named(
     "service_tier",
 )
 EMBEDDINGS_PARAMETERS = _named("user")
+MEDIA_PARAMETERS: Mapping[type[MediaRequest], Fields] = {
+    ModerationRequest: {},
+    TranscriptionRequest: _named(
+        "temperature", "chunking_strategy", "keywords", "languages", "known_speaker_names", "known_speaker_references"
+    ),
+    SpeechRequest: _named("speed"),
+    ImageRequest: _named(
+        "background",
+        "complexity",
+        "frame_count",
+        "frame_duration_ms",
+        "input_fidelity",
+        "moderation",
+        "output_compression",
+        "output_format",
+        "response_format",
+        "safety_identifier",
+        "style",
+        "user",
+    ),
+}
+"""What requests that are no chat pass on, by their kind."""
 _FUNCTION = _named("name", "description", "parameters", "strict")
 _CUSTOM: Fields = {**_named("name", "description"), "format": _named("type", "definition", "syntax")}
 
@@ -105,7 +128,7 @@ _CHAT = Dialect(
         "developer": _named("name"),
         "user": _named("name"),
         "assistant": {
-            **_named("name", "refusal", "tool_calls"),
+            **_named("name", "refusal", "tool_calls", "annotations"),
             "function_call": _named("name", "arguments"),
             "audio": _named("id"),
         },

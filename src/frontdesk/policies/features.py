@@ -14,10 +14,10 @@ import msgspec
 
 from frontdesk.core.config import Feature
 from frontdesk.core.errors import Forbidden
-from frontdesk.policies.demands import Demand, demands_of, demands_of_embedding, says_nothing
+from frontdesk.policies.demands import Demand, demands_of, demands_of_embedding, demands_of_media, says_nothing
 from frontdesk.policies.dialects import DIALECTS
 from frontdesk.policies.instructions import Instructions, unknown_variable
-from frontdesk.turn.items import EmbeddingRequest, Format, Prompt, Request
+from frontdesk.turn.items import EmbeddingRequest, Format, ImageRequest, Prompt, Request
 from frontdesk.turn.turn import Turn
 
 
@@ -38,7 +38,7 @@ class Features:
         is_held = turn.caller.role == "user"
         if is_held:
             rules.check(request)
-        if isinstance(request, EmbeddingRequest):
+        if not isinstance(request, Prompt):
             return
         rendered = rules.instructions.render(request.variables)
         if rendered is not None:
@@ -82,6 +82,8 @@ class _Rules:
         if isinstance(request, Prompt):
             for name, ceiling in self._ceilings.items():
                 self._check_ceiling(name, ceiling, request)
+        elif isinstance(request, ImageRequest) and request.n > self._ceilings.get("n", request.n):
+            raise self._above("n", self._ceilings["n"], request.n)
 
     def completed(self, prompt: Prompt, instructions: str | None) -> Prompt:
         """The prompt with these instructions before its own, and the defaults where it says nothing."""
@@ -117,9 +119,11 @@ class _Rules:
         return msgspec.structs.replace(prompt, max_output_tokens=most)
 
     def _demands(self, request: Request) -> Iterable[Demand]:
+        if isinstance(request, Prompt):
+            return demands_of(request, self._decided[request.dialect])
         if isinstance(request, EmbeddingRequest):
             return demands_of_embedding(request)
-        return demands_of(request, self._decided[request.dialect])
+        return demands_of_media(request)
 
     def _refusal(self, demand: Demand) -> Forbidden:
         if demand.capability is None:
@@ -136,7 +140,10 @@ class _Rules:
         asked = getattr(prompt, _FIELDS[name][0]) if name in _FIELDS else prompt.parameters.get(name)
         if asked is None or (isinstance(asked, int | float) and asked <= ceiling):
             return
-        raise Forbidden(
+        raise self._above(name, ceiling, asked)
+
+    def _above(self, name: str, ceiling: float, asked: object) -> Forbidden:
+        return Forbidden(
             f"The feature {self._name!r} allows {name!r} up to {ceiling:.15g}, and this asks for {str(asked)[:64]}. "
             "Send less, or leave it out.",
             code=_CODE,

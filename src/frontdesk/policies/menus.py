@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from frontdesk.core.money import Price
@@ -21,23 +21,22 @@ class Prices(Protocol):
 
 
 class Menus:
-    """The routes of models with their prices, put together anew only where a price has changed."""
+    """Routes with their prices, put together anew only where a price has changed."""
 
-    def __init__(self, routes: Mapping[str, Sequence[str]], prices: Prices) -> None:
-        self._routes = routes
+    def __init__(self, prices: Prices) -> None:
         self._prices = prices
-        self._known: dict[str, tuple[list[Price | None], Menu]] = {}
+        self._known: dict[tuple[str, ...], tuple[list[Price | None], Menu]] = {}
 
-    def of(self, model: str, at: float, service_tier: str | None = None) -> Menu:
-        """What a model offers at the prices of a time, in seconds since 1970."""
-        routes, price_of = self._routes[model], self._prices.price_of
+    def of(self, routes: tuple[str, ...], at: float, service_tier: str | None = None) -> Menu:
+        """What a model's routes, in this order, offer at the prices of a time, in seconds since 1970."""
+        price_of = self._prices.price_of
         if service_tier is not None:  # whatever a caller writes: too many to be kept
             return _menu(routes, [price_of(route, at, service_tier) for route in routes])
         prices = [price_of(route, at) for route in routes]
-        known = self._known.get(model)
+        known = self._known.get(routes)
         # Mostly the very same objects, which is seen at once.
         if known is None or known[0] != prices:
-            known = self._known[model] = prices, _menu(routes, prices)
+            known = self._known[routes] = prices, _menu(routes, prices)
         return known[1]
 
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from frontdesk.core.money import Ceiling, Micros, Price
+from frontdesk.core.money import Ceiling, Micros, Price, Units
 from frontdesk.ledger.holds import Balance
 
 Measure: TypeAlias = Literal["cheaper_model", "shorter_answer", "free_models"]
@@ -77,7 +77,7 @@ class Menu:
 
 class Call(msgspec.Struct, frozen=True):
     """What is asked. `asked` is the most tokens of each answer, None where it says none, 0 where nothing is written;
-    `put_in` is then said for it.
+    `put_in` is then said for it. `units` are what is paid besides tokens; what has them cannot be made shorter.
     """
 
     menu: Menu
@@ -85,6 +85,7 @@ class Call(msgspec.Struct, frozen=True):
     asked: int | None
     put_in: int
     choices: int = 1
+    units: Units | None = None
 
     @property
     def limit(self) -> int:
@@ -94,7 +95,7 @@ class Call(msgspec.Struct, frozen=True):
     @property
     def floor(self) -> int:
         """The least tokens of each answer that are of use."""
-        return min(self.limit, USEFUL_TOKENS)
+        return min(self.limit, USEFUL_TOKENS) if self.units is None else self.limit
 
     @property
     def least(self) -> Micros:
@@ -109,7 +110,7 @@ class Call(msgspec.Struct, frozen=True):
 
     def bound(self, offer: Offer, tokens: int) -> Micros:
         """The most that it may cost by a route, with so many tokens an answer."""
-        return offer.ceiling.bound(self.input_tokens, tokens * self.choices)
+        return offer.ceiling.bound(self.input_tokens, tokens * self.choices, self.units)
 
 
 class Grant(NamedTuple):

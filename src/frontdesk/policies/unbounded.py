@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontdesk.core.errors import Forbidden
-from frontdesk.policies.dialects import DIALECTS, EMBEDDINGS_PARAMETERS
-from frontdesk.turn.items import Request
+from frontdesk.policies.dialects import DIALECTS, EMBEDDINGS_PARAMETERS, MEDIA_PARAMETERS
+from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
 
 # What other servers take besides: how the next token is chosen, where an answer ends, what shape it has, how much is
 # thought within its length.
@@ -72,9 +72,11 @@ def refuse_unbounded(request: Request, decided: Mapping[str, Any]) -> None:
     `decided` are the feature's own, which pass as they are.
     """
     parameters: Mapping[str, Any] = request.parameters
-    if not parameters or parameters.keys() <= _BOUNDED:
+    is_media = not isinstance(request, Prompt | EmbeddingRequest)
+    bounded = MEDIA_PARAMETERS[type(request)].keys() if is_media else _BOUNDED
+    if not parameters or parameters.keys() <= bounded:
         return
-    for name in sorted(parameters.keys() - _BOUNDED):
+    for name in sorted(parameters.keys() - bounded):
         value = parameters[name]
         if value is not None and (name not in decided or decided[name] != value):
             raise Forbidden(

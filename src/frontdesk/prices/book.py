@@ -60,7 +60,7 @@ class PriceBook:
     @classmethod
     def open(cls, config: Config) -> PriceBook:
         """Look up what every route of the configuration costs. Reads the snapshot where one may be in it."""
-        routes = list(dict.fromkeys(route for model in config.models.values() for route in model.route))
+        routes = list(dict.fromkeys(route for model in config.models.values() for route in model.asked))
         listings = {route: listing for route in routes if (listing := _said(config, route)) is not None}
         listings |= _looked_up(config, [route for route in routes if route not in listings])
         return cls({route: listings[route] for route in routes})
@@ -188,16 +188,21 @@ def _price(rates: PublishedRates, book: str) -> Price:
 def _rates(usd: Mapping[str, float | Decimal | None]) -> Rates:
     """Rates out of dollars, with what was left out put in."""
     given = {name: _picos(name, value) for name, value in usd.items() if value is not None}
-    read = given["input"]
+    read = given.get("input", 0)  # what is paid by the minute or the picture reads no tokens
     written = given.get("output", read)  # what has no price of its own writes nothing: embeddings
-    return Rates(**{**dict.fromkeys(_READ, read), **dict.fromkeys(_WRITTEN, written), **given})
+    kept = given.get("cache_write", read)
+    return Rates(
+        **{**dict.fromkeys(_READ, read), "cache_write_hour": kept, **dict.fromkeys(_WRITTEN, written), **given}
+    )
 
 
 def _picos(name: str, usd: float | Decimal) -> int:
-    """Dollars for a million tokens, or for one call, in pico-dollars for one token or that call."""
-    return picos_of(Decimal(str(usd)) * (1_000_000 if name == "request" else 1))
+    """Dollars for a million tokens or characters, or for one of something else, in pico-dollars for one of it."""
+    return picos_of(Decimal(str(usd)) * (1_000_000 if name in PAID_ONE_BY_ONE else 1))
 
 
+PAID_ONE_BY_ONE = frozenset({"request", "audio_minute", "image"})
+"""Rates that are printed for one call, minute or picture; all others for a million."""
 _READ = ("input", "cached", "cache_write", "audio_input", "image_input", "tool")
 _WRITTEN = ("output", "reasoning", "audio_output", "image_output")
 

@@ -14,7 +14,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.errors import NotFound
 from frontdesk.core.money import MICROS_PER_USD, Rates
 from frontdesk.http.callers import Callers, GuardedRoute, May, guarded
-from frontdesk.prices.book import Effective, PriceBook
+from frontdesk.prices.book import PAID_ONE_BY_ONE, Effective, PriceBook
 from frontdesk.prices.history import Terms, terms_of
 from frontdesk.prices.store import PriceRow, PriceStore
 from frontdesk.prices.tariffs import Tariff, holding_at
@@ -100,7 +100,7 @@ def _row(row: PriceRow) -> dict[str, Any]:
 
 
 def _terms(terms: Terms | None) -> dict[str, Any]:
-    """US dollars for a million tokens, `request` for a call."""
+    """US dollars as they are printed: `prices.book.PAID_ONE_BY_ONE` for one, all else for a million."""
     if terms is None:
         return {"rates": None, "steps": []}
     steps = [{"above_input_tokens": above, "rates": _usd(rates)} for above, rates in terms.steps]
@@ -109,7 +109,7 @@ def _terms(terms: Terms | None) -> dict[str, Any]:
 
 def _usd(rates: Rates) -> dict[str, float]:
     usd = {name: getattr(rates, name) / MICROS_PER_USD for name in Rates.__struct_fields__}
-    return {**usd, "request": usd["request"] / MICROS_PER_USD}
+    return {name: each / MICROS_PER_USD if name in PAID_ONE_BY_ONE else each for name, each in usd.items()}
 
 
 def _clock_time(minute: int) -> str:

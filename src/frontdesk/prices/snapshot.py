@@ -2,7 +2,8 @@
 
 `tools/prices.py` writes it from genai-prices, which no server imports. It is read once, at the start; of
 47 providers only the models of those that are configured are looked at, and none of it is kept. Prices are
-decimal texts in US dollars for a million tokens, and for a call (`request`).
+decimal texts in US dollars for a million tokens or spoken characters (`character`), and for a call (`request`), a
+minute that is heard (`audio_minute`) or a picture (`image`).
 """
 
 from __future__ import annotations
@@ -41,18 +42,26 @@ def steps_of(rates: Iterable[Rate | None]) -> list[int]:
 
 
 class Rates(msgspec.Struct, omit_defaults=True):
-    """A rate for each bucket of `core.money`. What is left out is as `input` or `output`; `output` as `input`."""
+    """A rate for each bucket of `core.money`. What is left out is as `input` or `output`; `output` as `input`;
+    `cache_write_hour` as `cache_write`.
+
+    `audio_minute` and `image` are for one, `character` for a million; each is nothing where it is left out.
+    """
 
     input: Rate
     output: Rate | None = None
     cached: Rate | None = None
     cache_write: Rate | None = None
+    cache_write_hour: Rate | None = None
     audio_input: Rate | None = None
     image_input: Rate | None = None
     reasoning: Rate | None = None
     audio_output: Rate | None = None
     image_output: Rate | None = None
     request: Decimal | None = None
+    audio_minute: Decimal | None = None
+    character: Decimal | None = None
+    image: Decimal | None = None
 
 
 class Daily(Rates, omit_defaults=True, kw_only=True):

@@ -12,12 +12,13 @@ def buckets_of(usage: Usage) -> Buckets:
     They add up to its input_tokens and output_tokens, whatever else it says. Providers' parts may overlap
     (sound that was read from a cache) or be more than the whole; each takes what those before it have left:
 
-        read       audio, cache_write, cached, image, tool; the rest was read plainly
-        written    audio, image, reasoning; the rest was written plainly
+        read       audio, cache_write (of that first what stays for an hour), cached, image, tool; the rest plainly
+        written    audio, image, reasoning; the rest plainly
     """
     left = max(usage.input_tokens, 0)
     left -= (audio_input := _taken(usage.audio_input_tokens, left))
     left -= (cache_write := _taken(usage.cache_write_tokens, left))
+    hour = _taken(usage.cache_write_hour_tokens, cache_write)
     left -= (cached := _taken(usage.cached_tokens, left))
     left -= (image_input := _taken(usage.image_input_tokens, left))
     left -= (tool := _taken(usage.tool_tokens, left))
@@ -28,7 +29,8 @@ def buckets_of(usage: Usage) -> Buckets:
     return Buckets(
         input=left,
         cached=cached,
-        cache_write=cache_write,
+        cache_write=cache_write - hour,
+        cache_write_hour=hour,
         audio_input=audio_input,
         image_input=image_input,
         tool=tool,
@@ -36,6 +38,7 @@ def buckets_of(usage: Usage) -> Buckets:
         reasoning=reasoning,
         audio_output=audio_output,
         image_output=image_output,
+        units=usage.units,
     )
 
 

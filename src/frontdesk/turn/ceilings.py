@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from frontdesk.turn.items import Prompt
+from frontdesk.turn.items import Prompt, TranscriptionRequest
+from frontdesk.turn.media_sizes import written_at_most
 from frontdesk.turn.turn import Turn
 
 _LONG_TOKEN_CHARS = 8  # no language's tokens are longer on average
@@ -22,7 +23,13 @@ def most_chars(turn: Turn) -> int:
     a bound of its tokens, there is no ceiling.
     """
     request = turn.request
-    if turn.funds is None or not isinstance(request, Prompt) or request.max_output_tokens is None:
+    if turn.funds is None:
         return sys.maxsize
-    chars = request.max_output_tokens * request.choices * _LONG_TOKEN_CHARS
+    if isinstance(request, TranscriptionRequest):
+        tokens = written_at_most(request)
+    elif isinstance(request, Prompt) and request.max_output_tokens is not None:
+        tokens = request.max_output_tokens * request.choices
+    else:
+        return sys.maxsize
+    chars = tokens * _LONG_TOKEN_CHARS
     return chars + _SLACK_CHARS if turn.has_reader else chars

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from frontdesk.core.money import Units
+
 
 class AnswerDescribed(msgspec.Struct, frozen=True, gc=False):
     """What the provider says of the answer as a whole; a later one replaces it."""
@@ -39,6 +41,17 @@ class TextDelta(msgspec.Struct, frozen=True):
     output: int
     text: str
     logprobs: list[Any] | None = None
+
+
+class AnnotationAdded(msgspec.Struct, frozen=True):
+    """What a part of a message's text rests on: a source that the provider names.
+
+    `annotation` is OpenAI's of Responses, whole: a `url_citation` (url, title, start_index, end_index: characters of
+    the item's text) or a `file_citation` (file_id, filename, index).
+    """
+
+    output: int
+    annotation: dict[str, Any]
 
 
 class RefusalDelta(msgspec.Struct, frozen=True):
@@ -121,18 +134,66 @@ class EmbeddingsProduced(msgspec.Struct, frozen=True):
     vectors: list[bytes]
 
 
+class ModerationsProduced(msgspec.Struct, frozen=True):
+    """The judgements, in the order of the inputs, each as OpenAI spells it."""
+
+    results: list[dict[str, Any]]
+
+
+class TranscriptProduced(msgspec.Struct, frozen=True):
+    """What is said, as OpenAI's JSON of a transcription has it: `text`, and where asked for `segments` or `words`.
+
+    Where the text came in pieces before (TextDelta of the output 0), they count and not this one's.
+    """
+
+    transcript: dict[str, Any]
+
+
+class SegmentProduced(msgspec.Struct, frozen=True):
+    """A part of a recording that one person says, as OpenAI's stream tells it."""
+
+    segment: dict[str, Any]
+
+
+class AudioStarted(msgspec.Struct, frozen=True, gc=False):
+    """Sound begins; `media_type` is what its bytes are."""
+
+    media_type: str
+
+
+class AudioProduced(msgspec.Struct, frozen=True, gc=False):
+    """More of the sound."""
+
+    content: bytes
+
+
+class PartialImageProduced(msgspec.Struct, frozen=True):
+    """A picture on the way, as OpenAI's stream tells it, without `type`."""
+
+    image: dict[str, Any]
+
+
+class ImagesProduced(msgspec.Struct, frozen=True):
+    """Pictures: `data` as OpenAI lists them, `about` what is said of all of them (size, quality, ...)."""
+
+    data: list[dict[str, Any]]
+    about: dict[str, Any] = {}
+
+
 class Usage(msgspec.Struct, frozen=True):
     """What an attempt used, in tokens. None means that the provider did not say.
 
     Cached, written to a cache, heard, seen, and read by hosted tools are parts of `input_tokens`; thought,
-    spoken, drawn, and the two of a prediction are parts of `output_tokens`. `source` tells a provider's figure
-    from our own count. `cost_micros` is what the provider itself says it charged. `raw` is what came.
+    spoken, drawn, and the two of a prediction are parts of `output_tokens`; what stays in a cache for an hour is a part
+    of what is written to it. `source` tells a provider's figure from our own count. `cost_micros` is what the provider
+    itself says it charged. `raw` is what came. `units` is what is used besides tokens, by what is no chat.
     """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_hour_tokens: int | None = None
     reasoning_tokens: int | None = None
     accepted_prediction_tokens: int | None = None
     rejected_prediction_tokens: int | None = None
@@ -144,6 +205,7 @@ class Usage(msgspec.Struct, frozen=True):
     cost_micros: int | None = None
     source: Literal["reported", "counted"] = "reported"
     raw: dict[str, Any] | None = None
+    units: Units | None = None
 
 
 class UsageReported(msgspec.Struct, frozen=True):
@@ -169,15 +231,21 @@ class TurnCancelled(msgspec.Struct, frozen=True, gc=False):
 Terminal = TurnCompleted | TurnIncomplete | TurnCancelled
 Started = MessageStarted | ReasoningStarted | ToolCallStarted
 Delta = TextDelta | RefusalDelta | ReasoningDelta | ReasoningSummaryDelta | ToolArgumentsDelta
+Telling = ModerationsProduced | TranscriptProduced | SegmentProduced | PartialImageProduced | ImagesProduced
+"""What tells more than one text at once."""
 Event = (
     AnswerDescribed
     | Started
     | Delta
     | ReasoningSummaryStarted
     | ReasoningEncrypted
+    | AnnotationAdded
     | ItemFinished
     | ChoiceFinished
     | EmbeddingsProduced
+    | Telling
+    | AudioStarted
+    | AudioProduced
     | UsageReported
     | Terminal
 )

@@ -115,4 +115,75 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] = {}
 
 
-Request = Prompt | EmbeddingRequest
+class ModerationRequest(msgspec.Struct, frozen=True):
+    """A request for a judgement: of each of some texts, or of words and pictures together."""
+
+    inputs: list[str] | list[Text | Image]
+    stream: bool = False
+    parameters: dict[str, Any] = {}
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that a request brought, with the name and type that it gave."""
+
+    content: bytes
+    filename: str
+    media_type: str
+
+
+TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
+SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+
+
+class TranscriptionRequest(msgspec.Struct, frozen=True):
+    """A request for what is said in a recording: as it is said, or in English.
+
+    `prompt` are words of the same kind, which say what to expect. `granularities` is what gets times of its own,
+    `include` what is told besides. `parameters` are carried as the wire's form has them; a list is a repeated field.
+    """
+
+    audio: Upload
+    task: Literal["transcribe", "translate"] = "transcribe"
+    format: TranscriptFormat = "json"
+    language: str | None = None
+    prompt: str | None = None
+    granularities: tuple[Literal["word", "segment"], ...] = ()
+    include: tuple[str, ...] = ()
+    stream: bool = False
+    parameters: dict[str, Any] = {}
+
+
+class SpeechRequest(msgspec.Struct, frozen=True):
+    """A request to speak a text. `voice` is a name, or an object that holds an id. A stream is one of events."""
+
+    text: str
+    voice: str | dict[str, Any]
+    format: SpeechFormat = "mp3"
+    instructions: str | None = None
+    stream: bool = False
+    parameters: dict[str, Any] = {}
+
+
+class ImageRequest(msgspec.Struct, frozen=True):
+    """A request for `n` pictures: of a description, out of others (`images`), or like one.
+
+    `mask` is where one may change, `markup` what is drawn over it as a hint. A stream tells of `partial_images` steps
+    on the way.
+    """
+
+    operation: Literal["generate", "edit", "vary"]
+    prompt: str | None = None
+    images: tuple[Upload, ...] = ()
+    mask: Upload | None = None
+    markup: Upload | None = None
+    n: int = 1
+    size: str | None = None
+    quality: str | None = None
+    partial_images: int = 0
+    stream: bool = False
+    parameters: dict[str, Any] = {}
+
+
+MediaRequest = ModerationRequest | TranscriptionRequest | SpeechRequest | ImageRequest
+"""What is neither a chat nor vectors. Each is answered by events of its own."""
+Request = Prompt | EmbeddingRequest | MediaRequest

@@ -2,7 +2,8 @@
 
 Guards see each text of an item as one stream, so what they hold back at the end of a batch is
 released by the next one, by the item's end, or by the answer's; what else a provider words as it likes
-(names, ids, what it says of itself and its usage) they see whole. Settlement comes before the last write:
+(names, ids, what it says of itself and its usage) they see whole. What tells a transcript again in pieces waits for
+the whole, and is left out where they change that. Settlement comes before the last write:
 who has read the end of an answer finds its row, and a slow reader holds no slot.
 """
 
@@ -17,28 +18,35 @@ import msgspec
 from frontdesk.core.errors import FrontdeskError, Refused
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Delta,
     Event,
+    ImagesProduced,
     ItemFinished,
     MessageStarted,
+    ModerationsProduced,
+    PartialImageProduced,
     ReasoningDelta,
     ReasoningEncrypted,
     ReasoningStarted,
     ReasoningSummaryDelta,
     ReasoningSummaryStarted,
     RefusalDelta,
+    SegmentProduced,
+    Telling,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
+    TranscriptProduced,
     TurnCancelled,
     TurnCompleted,
     TurnIncomplete,
     UsageReported,
 )
 from frontdesk.turn.items import Prompt, Request
-from frontdesk.turn.screening import screened_request, screened_value
+from frontdesk.turn.screening import screened_request, screened_telling, screened_value
 from frontdesk.turn.seams import Filter, Guard, Sink
 from frontdesk.turn.turn import Interruption, Status, Turn
 
@@ -47,6 +55,9 @@ _DELTA_TYPES = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ReasoningSumm
 # Where a text ends and what was held of it is due.
 _TEXT_ENDS = frozenset({ItemFinished, ReasoningSummaryStarted})
 _NAMING_TYPES = frozenset({AnswerDescribed, MessageStarted, ReasoningStarted, ReasoningEncrypted, ToolCallStarted})
+_TELLING_TYPES = frozenset(
+    {ModerationsProduced, TranscriptProduced, SegmentProduced, PartialImageProduced, ImagesProduced}
+)
 _Naming = TypeVar("_Naming", bound=msgspec.Struct)
 _STATUS: dict[type[Event], Status] = {
     TurnCompleted: "completed",
@@ -65,7 +76,17 @@ class Outgoing:
     `guards` screen the input and the answer, `answer_guards` come after them and see only the answer.
     """
 
-    __slots__ = ("_answer_guards", "_finished", "_guards", "_screens", "_settle", "_sink", "_turn", "has_ended")
+    __slots__ = (
+        "_answer_guards",
+        "_finished",
+        "_guards",
+        "_screens",
+        "_segments",
+        "_settle",
+        "_sink",
+        "_turn",
+        "has_ended",
+    )
 
     def __init__(
         self,
@@ -81,6 +102,7 @@ class Outgoing:
         self._sink = sink
         self._settle = settle
         self._screens: dict[tuple[int, type[Delta]], _Screen] = {}
+        self._segments: list[Event] = []  # of a transcript whose text is not known yet
         self._finished: set[int] = set()  # choices
         self.has_ended = False
 
@@ -111,6 +133,8 @@ class Outgoing:
                 self._finished.add(event.choice)  # type: ignore[union-attr]
             elif kind is AnswerDescribed:
                 turn.served_tier = event.service_tier or turn.served_tier  # type: ignore[union-attr]
+            elif kind is TranscriptProduced and not turn.answered_chars:
+                turn.answered_chars = len(event.transcript.get("text") or "")  # type: ignore[union-attr]
         if events and type(events[-1]) in TERMINAL_TYPES:
             self._end(_STATUS[type(events[-1])])
         elif turn.answered_chars > turn.most_chars:
@@ -183,6 +207,11 @@ class Outgoing:
                 event = self._screened_names(event)  # noqa: PLW2901 - what goes on is what the guards leave of it
             elif kind is UsageReported:
                 event = self._screened_usage(event)  # type: ignore[arg-type]  # noqa: PLW2901 - the same
+            elif kind is AnnotationAdded:
+                event = self._screened_annotation(event)  # type: ignore[arg-type]  # noqa: PLW2901 - the same
+            elif kind in _TELLING_TYPES:
+                released.extend(self._screened_telling(event))  # type: ignore[arg-type]
+                continue
             released.append(event)
         return released
 
@@ -198,6 +227,21 @@ class Outgoing:
         if usage.raw is None:
             return event
         return UsageReported(msgspec.structs.replace(usage, raw=screened_value(usage.raw, self._screen_answer)))
+
+    def _screened_telling(self, event: Telling) -> list[Event]:
+        screened = screened_telling(event, self._screen_answer)
+        if isinstance(screened, SegmentProduced):
+            self._segments.append(screened)
+            return []
+        if not isinstance(event, TranscriptProduced) or not isinstance(screened, TranscriptProduced):
+            return [screened]
+        is_unchanged = screened.transcript.get("text") == event.transcript.get("text")
+        segments, self._segments = self._segments, []
+        return [*segments, screened] if is_unchanged else [screened]
+
+    def _screened_annotation(self, event: AnnotationAdded) -> AnnotationAdded:
+        said = screened_value(event.annotation, self._screen_answer)
+        return AnnotationAdded(event.output, {**said, "type": event.annotation["type"]})
 
     def _screen_of(self, event: Delta) -> _Screen:
         key = (event.output, type(event))

@@ -57,6 +57,8 @@ async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
         await outgoing.fail(FrontdeskError("Something went wrong here. It was logged; try again."), "failed")
     finally:
         admitted.settle()
+        if turn.error is not None or len(turn.attempts) > 1:
+            _forget_frames(turn)
 
 
 class Admitted:
@@ -86,6 +88,17 @@ class Admitted:
                 _log.exception("settlement_failed turn_id=%s", turn.id)
 
 
+def _forget_frames(turn: Turn) -> None:
+    """Keep what went wrong, but not where: its frames hold the turn. Such rings, each with its request and its
+    pictures, would stay until the collector looks for them, which is seldom: an outage would fill the memory.
+    """
+    errors: list[BaseException | None] = [turn.error, *(attempt.error for attempt in turn.attempts)]
+    for error in errors:
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__context__  # noqa: PLW2901 - down to what it came of
+
+
 async def _end_interrupted(turn: Turn, outgoing: Outgoing) -> None:
     task = asyncio.current_task()
     if task is not None:
@@ -97,7 +110,8 @@ async def _end_interrupted(turn: Turn, outgoing: Outgoing) -> None:
             await outgoing.push([TurnCancelled()])
         case Interruption.TIMEOUT:
             error = Unavailable(
-                "This answer took longer than the server allows. What came of it is above; ask for less at once.",
+                "This answer took longer than the request or the server allows. What came of it is above; ask for less "
+                "at once.",
                 code="turn_timeout",
                 status=504,
             )

@@ -119,8 +119,9 @@ class Router(Protocol):
     """Chooses the provider."""
 
     async def carry(self, turn: Turn, push: Push) -> None:
-        """Push the events of the first provider of the turn's model that answers.
+        """Push the events of the first provider of the turn's model that answers, and say which attempt that is.
 
-        Raises the last ProviderError when none does, or when one breaks off after its first event.
+        Raises what the last provider failed with where none does, the first refusal where all refused, and what an
+        answer broke off with that had begun.
         """
         ...

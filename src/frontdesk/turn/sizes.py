@@ -21,23 +21,30 @@ The walk costs some microseconds, whatever the length of ASCII texts; a million 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import msgspec
 
 from frontdesk.turn.items import (
     EmbeddingRequest,
     Image,
+    ImageRequest,
     Item,
+    MediaRequest,
     Message,
+    ModerationRequest,
     Part,
     Prompt,
     Request,
+    SpeechRequest,
     Text,
     ToolCall,
     ToolOutput,
+    TranscriptionRequest,
     Unknown,
 )
+from frontdesk.turn.media_sizes import HEARD_PER_S, HEARD_PER_S_ESTIMATE
+from frontdesk.turn.recordings import duration_of
 from frontdesk.turn.turn import Turn
 
 BYTES_PER_TOKEN = 3
@@ -115,8 +122,10 @@ class _Walk:
         self._has_unseen = False
         if type(request) is Prompt:
             self._add_prompt(request)
+        elif type(request) is EmbeddingRequest:
+            self._add_inputs(request)
         else:
-            self._add_inputs(cast("EmbeddingRequest", request))
+            self._add_media(cast("MediaRequest", request))
 
     def _add_prompt(self, prompt: Prompt) -> None:
         if prompt.instructions:
@@ -144,6 +153,27 @@ class _Walk:
                 self._add(_A_MESSAGE, 0)
             else:
                 self._add(_A_MESSAGE + len(given), len(given))
+
+    def _add_media(self, request: MediaRequest) -> None:
+        match request:
+            case ModerationRequest():
+                for given in request.inputs:
+                    self._add_part(Text(given) if isinstance(given, str) else given)
+            case TranscriptionRequest():
+                lasts = duration_of(request.audio.content)
+                self._add(HEARD_PER_S * lasts.most, HEARD_PER_S_ESTIMATE * lasts.estimate)
+                self.texts += [text for text in (request.prompt, request.language) if text]
+            case SpeechRequest():
+                self.texts += [text for text in (request.text, request.instructions) if text]
+            case ImageRequest():
+                self.texts += [request.prompt] if request.prompt else []
+                for each in (*request.images, request.mask, request.markup):
+                    if each is not None:
+                        self._add_picture(None)
+            case _:
+                assert_never(request)
+        if request.parameters:
+            self._add(len(_encode(request.parameters)), 0)
 
     def _add_message(self, text: str) -> None:
         self.texts.append(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from frontdesk.core.errors import ProviderError, Refused
@@ -13,15 +13,18 @@ from frontdesk.core.ids import new_id
 
 if TYPE_CHECKING:
     from frontdesk.core.clock import Clock
+    from frontdesk.core.config import Priority
     from frontdesk.core.errors import FrontdeskError
     from frontdesk.turn.events import Usage
     from frontdesk.turn.items import Request
     from frontdesk.turn.seams import Funds
     from frontdesk.turn.sizes import Size
 
-Door = Literal["chat", "responses", "embeddings"]
+Door = Literal["chat", "responses", "embeddings", "moderations", "transcriptions", "speech", "images"]
 Role = Literal["user", "reviewer", "operator", "server"]
 """A person; who reviews answers; who runs Frontdesk; an app's own server."""
+Purpose = Literal["first", "retry", "fallback", "hedge", "shadow"]
+"""Why a provider is called: to answer; again; instead of another; beside one that is slow; to compare, unseen."""
 Status = Literal["running", "completed", "incomplete", "failed", "cancelled", "refused", "abandoned"]
 
 
@@ -87,6 +90,11 @@ class Caller:
         self.claimed_tier = claimed_tier
         self.expires_at = expires_at
 
+    @property
+    def who(self) -> tuple[str, str]:
+        """Whose requests take turns with others': the tenant, and the person or else the credential."""
+        return self.tenant, self.person or self.credential_id
+
 
 class Attempt:
     """One call of one provider on behalf of a turn. Times are seconds since 1970.
@@ -95,12 +103,23 @@ class Attempt:
     that answers is the turn's.
     """
 
-    __slots__ = ("error", "finished_at", "first_event_at", "model", "provider", "started_at", "status", "usage")
+    __slots__ = (
+        "error",
+        "finished_at",
+        "first_event_at",
+        "model",
+        "provider",
+        "purpose",
+        "started_at",
+        "status",
+        "usage",
+    )
 
-    def __init__(self, provider: str, model: str, started_at: float) -> None:
+    def __init__(self, provider: str, model: str, started_at: float, purpose: Purpose = "first") -> None:
         self.provider = provider
         self.model = model
         self.started_at = started_at
+        self.purpose: Purpose = purpose
         self.first_event_at: float | None = None
         self.finished_at: float | None = None
         self.status: Status = "running"
@@ -121,13 +140,14 @@ class Turn:
     """One request, its caller, and what became of it.
 
     Written by            fields
-    routes                id door caller address model feature request started_at wants_status
+    doors                 id door caller address model feature request started_at wants_status priority deadline_at tell
     access                tier
     features              request instructions
     limits, budgets       size
     limits                headers
     budgets               request routes funds notices
-    router                attempts
+    router                attempts answering
+    slots                 slots_awaited
     outgoing              usage served_tier first_event_at answered_chars
     live (hang-ups)       interruption has_reader most_chars
     run                   most_chars status error finished_at
@@ -136,9 +156,11 @@ class Turn:
     __slots__ = (
         "address",
         "answered_chars",
+        "answering",
         "attempts",
         "caller",
         "clock",
+        "deadline_at",
         "door",
         "error",
         "feature",
@@ -153,12 +175,15 @@ class Turn:
         "model",
         "most_chars",
         "notices",
+        "priority",
         "request",
         "routes",
         "served_tier",
         "size",
+        "slots_awaited",
         "started_at",
         "status",
+        "tell",
         "tier",
         "usage",
         "wants_status",
@@ -184,13 +209,18 @@ class Turn:
         self.size: Size | None = None  # of the request, where it was measured
         self.headers: list[tuple[bytes, bytes]] = []  # of the answer, and of a refusal
         self.wants_status = False
+        self.priority: Priority = "interactive"
+        self.deadline_at = math.inf  # by the clock's `monotonic`: when its answer is of no use any more
         self.notices: list[Mapping[str, object]] = []  # what a caller who wants it is told of the turn
+        self.tell: Callable[[Mapping[str, object]], None] | None = None  # says something now, before the answer begins
         self.routes: tuple[str, ...] | None = None  # the model's that may answer, in order; None for all
         self.funds: Funds | None = None  # what was put aside for it
         self.instructions: str | None = None  # the server's own, which no caller may read
         self.clock = clock
         self.started_at = clock.now()
-        self.attempts: list[Attempt] = []
+        self.attempts: list[Attempt] = []  # in the order of their beginnings
+        self.answering: Attempt | None = None  # the one whose words are told; with hedging, not always the last
+        self.slots_awaited = 0  # at how many providers it waits for a place
         self.usage: Usage | None = None
         self.served_tier: str | None = None  # which of its service tiers the provider says that it answers in
         self.first_event_at: float | None = None
@@ -202,5 +232,18 @@ class Turn:
         self.error: FrontdeskError | None = None
         self.finished_at: float | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a provider is being asked now."""
+        return any(attempt.status == "running" for attempt in self.attempts)
 
-_ID_PREFIX: dict[Door, str] = {"chat": "chatcmpl-", "responses": "resp_", "embeddings": "embd_"}
+
+_ID_PREFIX: dict[Door, str] = {
+    "chat": "chatcmpl-",
+    "responses": "resp_",
+    "embeddings": "embd_",
+    "moderations": "modr-",
+    "transcriptions": "trsc_",
+    "speech": "spch_",
+    "images": "img_",
+}

@@ -131,13 +131,28 @@ class ChatAnsweredCustomCall(msgspec.Struct, tag_field="type", tag="custom"):
     custom: ChatAnsweredCustom
 
 
+class ChatUrlSource(msgspec.Struct):
+    """A page, and where in the message what it says begins and ends, in characters."""
+
+    url: str
+    title: str
+    start_index: _Count
+    end_index: _Count
+
+
+class ChatUrlCitation(msgspec.Struct, tag_field="type", tag="url_citation"):
+    """A page that the message rests on."""
+
+    url_citation: ChatUrlSource
+
+
 class ChatAnswer(msgspec.Struct):
     """The model's message."""
 
     role: Literal["assistant"]
     content: str | None
     refusal: str | None
-    annotations: Annotated[list[Any], Meta(max_length=0)]
+    annotations: list[ChatUrlCitation]
     reasoning_content: Annotated[str, Meta(description="What it thought, or a summary of that.")] | UnsetType = UNSET
     tool_calls: list[ChatAnsweredFunctionCall | ChatAnsweredCustomCall] | UnsetType = UNSET
 
@@ -225,6 +240,7 @@ class ChatDelta(msgspec.Struct):
     content: str | UnsetType = UNSET
     refusal: str | UnsetType | None = UNSET
     reasoning_content: str | UnsetType = UNSET
+    annotations: list[ChatUrlCitation] | UnsetType = UNSET
     tool_calls: Annotated[list[ChatCallDelta], Meta(min_length=1, max_length=1)] | UnsetType = UNSET
 
 
@@ -268,11 +284,28 @@ class TokenLogprob(TopLogprob):
     top_logprobs: list[TopLogprob]
 
 
+class UrlCitation(msgspec.Struct, tag_field="type", tag="url_citation"):
+    """A page that the text rests on, and where in it, in characters."""
+
+    url: str
+    title: str
+    start_index: _Count
+    end_index: _Count
+
+
+class FileCitation(msgspec.Struct, tag_field="type", tag="file_citation"):
+    """A file that the text rests on, and where in the text it is named."""
+
+    file_id: str
+    filename: str
+    index: _Count
+
+
 class OutputText(msgspec.Struct, tag_field="type", tag="output_text"):
     """Words."""
 
     text: str
-    annotations: Annotated[list[Any], Meta(max_length=0)]
+    annotations: list[UrlCitation | FileCitation]
     logprobs: list[TokenLogprob]
 
 
@@ -525,6 +558,13 @@ class OutputTextDelta(_ContentEvent, tag="response.output_text.delta"):
     obfuscation: _Obfuscation | UnsetType = UNSET
 
 
+class OutputTextAnnotationAdded(_ContentEvent, tag="response.output_text.annotation.added"):
+    """What the words so far rest on."""
+
+    annotation_index: Annotated[int, Meta(ge=0, description="Counts the annotations of a part.")]
+    annotation: UrlCitation | FileCitation
+
+
 class OutputTextDone(_ContentEvent, tag="response.output_text.done"):
     """All words of a part."""
 
@@ -627,6 +667,7 @@ ResponseEvent = (
     | OutputItemAdded
     | ContentPartAdded
     | OutputTextDelta
+    | OutputTextAnnotationAdded
     | OutputTextDone
     | RefusalDelta
     | RefusalDone

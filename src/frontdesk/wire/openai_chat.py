@@ -88,7 +88,7 @@ def read_chat(body: bytes) -> ChatRequest:
 # --- messages -----------------------------------------------------------------------------------
 
 _ROLE_AND_CONTENT = frozenset({"role", "content"})
-_ANSWER = frozenset({"role", "content", "tool_calls"})
+_ANSWER = frozenset({"role", "content", "tool_calls", "annotations"})
 _CALL = {kind: frozenset({"id", "type", kind, "index"}) for kind in ("function", "custom")}
 _CALLED = {"function": frozenset({"name", "arguments"}), "custom": frozenset({"name", "input"})}
 _TOOL_OUTPUT = frozenset({"role", "content", "tool_call_id", "name"})
@@ -117,7 +117,7 @@ def _read_answer(typed: ChatAssistantMessage, message: dict[str, Any], where: st
     text = "" if typed.content is None else read_content(typed.content, f"{where}.content", _read_part)
     calls = [_read_call(call, f"{where}.tool_calls[{place}]") for place, call in enumerate(typed.tool_calls or ())]
     if any(call is None for call in calls):
-        items.append(Unknown(message, "chat"))
+        items.append(Unknown({name: value for name, value in message.items() if name != "annotations"}, "chat"))
         return
     if typed.content is not None or extra is not None or not calls:
         items.append(Message("assistant", text, extra))

@@ -2,7 +2,8 @@
 
 Deltas are the hot path: everything in a chunk but the text is put together once per item. What a
 model thinks, and the summary of it, both go out as `reasoning_content`, which OpenAI's document does
-not have and most clients know.
+not have and most clients know. Of what an answer rests on only pages have a shape here; files are told
+in Responses alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     ChoiceFinished,
     Event,
@@ -104,6 +106,10 @@ class ChatStream:
                 add(self._with_logprobs(event, b"refusal", b'{"content":null,"refusal":%b}'))
             case ToolCallStarted():
                 self._start_tool_call(event, add)
+            case AnnotationAdded():
+                if (citation := _citation(event)) is not None:
+                    choice = self._outputs[event.output].choice
+                    add(self._chunk(choice, b'{"annotations":[' + _encode(citation) + b"]}"))
             case ChoiceFinished():
                 self._start_role(event.choice, add)
                 add(self._chunk(event.choice, b"{}", b'"%s"' % event.reason.encode()))
@@ -228,6 +234,9 @@ class ChatBody:
                 case ToolCallStarted():
                     choice = self._choice(event.choice)
                     self._outputs[event.output] = (choice, choice.start_call(event))
+                case AnnotationAdded():
+                    if (citation := _citation(event)) is not None:
+                        self._outputs[event.output][0].annotations.append(citation)
                 case ChoiceFinished():
                     self._choice(event.choice).finish_reason = event.reason
                 case AnswerDescribed():
@@ -264,12 +273,22 @@ class ChatBody:
 class _Choice:
     """One choice as it comes together."""
 
-    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "refusal", "refusal_logprobs", "text")
+    __slots__ = (
+        "annotations",
+        "calls",
+        "finish_reason",
+        "logprobs",
+        "reasoning",
+        "refusal",
+        "refusal_logprobs",
+        "text",
+    )
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
+        self.annotations: list[dict[str, Any]] = []
         self.calls: list[tuple[ToolCallStarted, list[str]]] = []
         self.logprobs: list[Any] = []
         self.refusal_logprobs: list[Any] = []
@@ -286,7 +305,7 @@ class _Choice:
             "role": "assistant",
             "content": text if text or not (self.calls or self.refusal) else None,
             "refusal": "".join(self.refusal) or None,
-            "annotations": [],
+            "annotations": self.annotations,
         }
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
@@ -301,6 +320,17 @@ class _Choice:
             "content": chat_logprobs(self.logprobs) if self.logprobs else None,
             "refusal": chat_logprobs(self.refusal_logprobs) if self.refusal_logprobs else None,
         }
+
+
+def _citation(event: AnnotationAdded) -> dict[str, Any] | None:
+    """A page that an answer rests on, as Chat Completions nests it; None for a file."""
+    annotation = event.annotation
+    if annotation["type"] != "url_citation":
+        return None
+    return {"type": "url_citation", "url_citation": {name: annotation[name] for name in _PAGE}}
+
+
+_PAGE = ("url", "title", "start_index", "end_index")
 
 
 def _text_name(event: ToolCallStarted) -> str:

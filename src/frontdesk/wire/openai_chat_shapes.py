@@ -183,6 +183,7 @@ class ChatAssistantMessage(msgspec.Struct):
     tool_calls: Annotated[list[dict[str, Any]], CHAT_CALLS] | None = None
     function_call: ChatCalledFunction | None = None
     audio: ChatAudioAnswer | None = None
+    annotations: Annotated[list[Any], LeftOut] | None = None
 
 
 class ChatToolMessage(msgspec.Struct):
@@ -382,7 +383,7 @@ CHAT_REFUSED: dict[str, Refused] = {
     "function_call": Refused("Use 'tool_choice'."),
     "modalities": Refused(_TEXT_ONLY, (None, ["text"])),
     "audio": Refused(_TEXT_ONLY),
-    "web_search_options": Refused("Leave it out: citations would be lost."),
+    "web_search_options": Refused("Leave it out: what a search costs is not counted here."),
     "moderation": Refused("Leave it out: the server's own guards screen what it sends and answers."),
     # Responses' own names. Carried on, some would be obeyed by a provider and seen by nobody here.
     "input": Refused("Use 'messages'."),

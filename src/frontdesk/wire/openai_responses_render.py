@@ -2,7 +2,7 @@
 
 Each answer item lives through
 
-    output_item.added  (part.added  delta*  done  part.done)*  output_item.done
+    output_item.added  (part.added  (delta | annotation.added)*  done  part.done)*  output_item.done
 
 where a part is one of the item's content, or of the summary of what the model thought. The sequence
 number counts every event of the stream from 0.
@@ -10,12 +10,14 @@ number counts every event of the stream from 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from frontdesk.core.errors import FrontdeskError, Refused
 from frontdesk.turn.events import (
+    AnnotationAdded,
     AnswerDescribed,
     Event,
     ItemFinished,
@@ -120,6 +122,8 @@ class ResponsesStream:
                 answer.items[event.output].sealed = event.content
             case ToolArgumentsDelta():
                 self._arguments(event, frames)
+            case AnnotationAdded():
+                self._annotation(event, frames)
             case ItemFinished():
                 self._finish_item(answer.items[event.output], "completed", frames)
             case AnswerDescribed():
@@ -141,6 +145,17 @@ class ResponsesStream:
         fields = {"item_id": item.item_id, "output_index": item.index, "delta": event.text}
         self._delta_frame(f"response.{item.arguments_name}.delta", fields, frames)
 
+    def _annotation(self, event: AnnotationAdded, frames: list[bytes]) -> None:
+        item = self._answer.items[event.output]
+        if item.part_kind != "output_text":
+            self._open_part(item, "output_text", frames)
+        fields = {
+            **item.place(),
+            "annotation_index": len(item.annotations),
+            "annotation": item.annotate(event.annotation),
+        }
+        self._frame("response.output_text.annotation.added", fields, frames)
+
     def _delta(self, output: int, part: str, text: str, frames: list[bytes], logprobs: list[Any] | None = None) -> None:
         item = self._answer.items[output]
         if item.part_kind != part:
@@ -155,7 +170,7 @@ class ResponsesStream:
     def _open_part(self, item: _AnswerItem, part: str, frames: list[bytes]) -> None:
         self._close_part(item, frames)
         item.open_part(part)
-        self._frame("response.content_part.added", {**item.place(), "part": _part_body(part, "", [])}, frames)
+        self._frame("response.content_part.added", {**item.place(), "part": _part_body(part, "")}, frames)
 
     def _close_part(self, item: _AnswerItem, frames: list[bytes]) -> None:
         part = item.part_kind
@@ -258,6 +273,8 @@ class ResponsesBody:
                     answer.items[event.output].sealed = event.content
                 case ToolArgumentsDelta():
                     answer.items[event.output].texts.append(event.text)
+                case AnnotationAdded():
+                    self._open(event.output, "output_text").annotate(event.annotation)
                 case MessageStarted() | ReasoningStarted() | ToolCallStarted():
                     answer.start(event)
                 case ItemFinished():
@@ -286,12 +303,16 @@ class ResponsesBody:
         return self._answer.response()
 
     def _add_text(self, output: int, part: str, text: str, logprobs: list[Any] | None = None) -> None:
+        item = self._open(output, part)
+        item.texts.append(text)
+        item.logprobs += logprobs or ()
+
+    def _open(self, output: int, part: str) -> _AnswerItem:
         item = self._answer.items[output]
         if item.part_kind != part:
             item.close_part()
             item.open_part(part)
-        item.texts.append(text)
-        item.logprobs += logprobs or ()
+        return item
 
 
 _ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -374,6 +395,8 @@ class _AnswerItem:
         "_phase",
         "_shows_sealed",
         "_summary",
+        "_text_chars",
+        "annotations",
         "arguments_name",
         "call",
         "delta_head",
@@ -399,6 +422,8 @@ class _AnswerItem:
         self.status: _ItemStatus = "in_progress"
         self.texts: list[str] = []
         self.logprobs: list[Any] = []
+        self.annotations: list[dict[str, Any]] = []  # of the open part
+        self._text_chars = 0  # in the parts of words before it
         self.parts: list[dict[str, Any]] = []
         self.part_kind: str | None = None
         self.sealed: str | None = None
@@ -445,12 +470,24 @@ class _AnswerItem:
         """End the open part and return its body; an empty dict where none is open."""
         if self.part_kind is None:
             return {}
-        body = _part_body(self.part_kind, "".join(self.texts), part_logprobs(self.logprobs))
+        text = "".join(self.texts)
+        body = _part_body(self.part_kind, text, part_logprobs(self.logprobs), self.annotations)
+        if self.part_kind == "output_text":
+            self._text_chars += len(text)
         self.parts.append(body)
         self.texts = []
         self.logprobs = []
+        self.annotations = []
         self.part_kind = None
         return body
+
+    def annotate(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        """Add what the open part rests on, and return it with the indexes that it has there."""
+        if self._text_chars:
+            moved = {name: max(0, annotation[name] - self._text_chars) for name in _INDEXES if name in annotation}
+            annotation = {**annotation, **moved}
+        self.annotations.append(annotation)
+        return annotation
 
     def open_summary(self) -> None:
         """Begin a part of the summary; one before it ends."""
@@ -498,12 +535,17 @@ class _AnswerItem:
         return len(self.parts) if self.part_kind is not None else max(0, len(self.parts) - 1)
 
 
-def _part_body(part: str, text: str, logprobs: list[Any]) -> dict[str, Any]:
+_INDEXES = ("start_index", "end_index", "index")
+
+
+def _part_body(
+    part: str, text: str, logprobs: Sequence[Any] = (), annotations: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     if part == "refusal":
         return {"type": "refusal", "refusal": text}
     if part == "reasoning_text":
         return {"type": "reasoning_text", "text": text}
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
 
 
 def _summary_body(text: str) -> dict[str, Any]:
