@@ -97,6 +97,7 @@ docs: ready
 	@$(BIN)/python -m tools.check_docs
 	@$(BIN)/python -m tools.openapi
 	@$(BIN)/python -m tools.prices
+	@$(BIN)/python -m tools.matrix
 
 .PHONY: tree
 tree: ready

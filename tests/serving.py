@@ -23,8 +23,14 @@ ADMIN_KEY = "fd_sk_test-admin-key-that-opens-nothing-real"
 _READY = re.compile(r"is ready: http://127\.0\.0\.1:(\d+)")
 _START_TIMEOUT_S = 60.0
 
+# Each failure by itself: no route is asked again, and none rests for what befell the tests before.
+ASKED_ONCE: dict[str, Any] = {
+    "retries": {"most": 0},
+    "breaker": {"least": 100_000, "open_s": 0.001, "longest_open_s": 0.001},
+}
+
 SCRIPTED: dict[str, Any] = {
-    "providers": {"scripted": {"kind": "scripted"}},
+    "providers": {"scripted": {"kind": "scripted", **ASKED_ONCE}},
     "models": {
         "fast": {"route": ["scripted/echo"]},
         "slow": {"route": ["scripted/slow-20"]},
@@ -40,6 +46,10 @@ SCRIPTED: dict[str, Any] = {
         "declining": {"route": ["scripted/refusal"]},
         "thinking": {"route": ["scripted/thinking"]},
         "embed": {"route": ["scripted/embed"], "kind": "embeddings"},
+        "judge": {"route": ["scripted/judge"], "kind": "moderation"},
+        "ears": {"route": ["scripted/ears"], "kind": "transcription"},
+        "voice": {"route": ["scripted/voice"], "kind": "speech"},
+        "brush": {"route": ["scripted/brush"], "kind": "image"},
     },
     "default_model": "fast",
     "tiers": {"free": {"models": ["fast", "slow", "embed"], "requests_per_minute": 3}, "paid": {}},

@@ -38,6 +38,7 @@ class SocketUpstream:
                     "base_url": f"http://127.0.0.1:{self.port}/v1",
                     "api_key": "sk-test-upstream",
                     "idle_timeout_s": 5,
+                    "retries": {"most": 0},
                 }
             },
             "models": {"fast": {"route": ["up/m"]}},

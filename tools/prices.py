@@ -47,15 +47,21 @@ BUCKETS = {
     "output_mtok": "output",
     "cache_read_mtok": "cached",
     "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_hour",
     "input_audio_mtok": "audio_input",
     "input_image_mtok": "image_input",
     "output_reasoning_mtok": "reasoning",
     "output_audio_mtok": "audio_output",
     "output_image_mtok": "image_output",
 }
+# What is not paid by tokens. Sound is also listed as `audio_hours`, at the same price.
+UNITS = {"input_audio_hours": ("audio_minute", 60), "input_mchars": ("character", 1)}
+SAID_TWICE = {"audio_hours": "input_audio_hours"}
+# Without any price there, because there is none to pay: OpenAI's guide to moderation (2026-11-23).
+FOR_NOTHING = {("openai", "moderation")}
+_PICO_DOLLAR = Decimal("1e-12")
 # Answers do not tell these tokens from others of the bucket that they fall into: it gets the dearer price.
 TOLD_APART_BY_NOBODY = {
-    "cache_write_1h_mtok": "cache_write",
     "cache_audio_read_mtok": "audio_input",  # sound stays sound, whatever it was read from (turn.buckets)
     "cache_image_read_mtok": "cached",
 }
@@ -199,7 +205,7 @@ def tariffs_of(provider: str, model: theirs.ModelInfo) -> list[Tariff]:
     """A model's tariffs, the oldest first. Raises InexpressibleError."""
     conditions = conditions_of(model)
     if not any(prices_of(price) for _, price in conditions):
-        if not model.id.endswith(":free"):
+        if not model.id.endswith(":free") and (provider, model.id) not in FOR_NOTHING:
             raise InexpressibleError("without any price")
         return [Tariff(Decimal(0))]
     variants = [each for each in model.price_variants or () if set(each.when) != {"service_tier"}]
@@ -287,10 +293,20 @@ def _fields(rates: Rates) -> dict[str, Any]:
 def rates_of(provider: str, prices: Prices) -> Rates:
     """Their prices as our rates. Raises InexpressibleError."""
     rates: dict[str, Any] = {bucket: _rate(prices[name]) for name, bucket in BUCKETS.items() if name in prices}
-    if "input" not in rates:
+    units = {
+        bucket: plain((price / by).quantize(_PICO_DOLLAR))
+        for name, (bucket, by) in UNITS.items()
+        if isinstance(price := prices.get(name), Decimal)
+    }
+    if "input" not in rates and not units:
         raise InexpressibleError(f"priced by {', '.join(sorted(prices)) or 'nothing'}, and not by tokens read")
+    if rates and units:  # what chats would hear for nothing: only what transcribes and speaks is counted in units
+        raise InexpressibleError(f"priced by {', '.join(sorted(prices.keys() & UNITS.keys()))} as well")
+    rates = {"input": Decimal(0), **rates, **units}
     for name in sorted(prices.keys() - BUCKETS.keys()):
         price = _rate(prices[name])
+        if name in UNITS or (name in SAID_TWICE and prices.get(SAID_TWICE[name]) == prices[name]):
+            continue
         if name in TOLD_APART_BY_NOBODY:
             bucket = TOLD_APART_BY_NOBODY[name]
             rates[bucket] = _dearer(rates.get(bucket, rates["input"]), price)

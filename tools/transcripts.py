@@ -35,8 +35,8 @@ from frontdesk.http.requests import Head, Receive, Scope, Send
 from frontdesk.policies.access import Access
 from frontdesk.providers.openai import OpenAIProvider
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
-from frontdesk.providers.router import FallbackRouter, Route
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
+from frontdesk.routing.router import FallbackRouter, Route
 from frontdesk.turn.events import Event
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns, TurnTimes
@@ -337,9 +337,12 @@ class _PlayedUpstream(Upstream):
         self._cut = cut
         self._made = made
 
-    async def post(self, path: str, body: bytes) -> UpstreamResponse:
+    async def post(
+        self, path: str, body: bytes | Sequence[bytes], content_type: str = "application/json"
+    ) -> UpstreamResponse:
         assert self._made.provider_request is None, "the provider was asked twice"
-        self._made.provider_request = Http(f"POST /v1/{path}", {"content-type": "application/json"}, body)
+        whole = body if isinstance(body, bytes) else b"".join(body)
+        self._made.provider_request = Http(f"POST /v1/{path}", {"content-type": content_type}, whole)
         assert self._answer is not None, "the provider was asked, and no answer of it is given"
         return _PlayedResponse(self._answer, self._cut(self._answer.body))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,16 @@ from frontdesk.wire.openai_chat_shapes import (
     ChatPassed,
 )
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked, EmbeddingsPassed
+from frontdesk.wire.openai_images import (
+    IMAGES_REFUSED,
+    EditPassed,
+    GenerationPassed,
+    ImageEditAsked,
+    ImageGenerationAsked,
+    ImagesPassed,
+    ImageVariationAsked,
+)
+from frontdesk.wire.openai_moderations import MODERATION_PARTS, ModerationsAsked
 from frontdesk.wire.openai_responses_shapes import (
     CACHE_OPTIONS_REFUSED,
     CALL_REFUSED,
@@ -33,6 +44,13 @@ from frontdesk.wire.openai_responses_shapes import (
     TOOLS,
     ResponseRequest,
     ResponsesPassed,
+)
+from frontdesk.wire.openai_speech import SpeechAsked, SpeechPassed
+from frontdesk.wire.openai_transcripts import (
+    TranscriptionAsked,
+    TranscriptionPassed,
+    TranslationAsked,
+    TranslationPassed,
 )
 from frontdesk.wire.parameters import LeftOut
 from frontdesk.wire.reading import Kinds, Refused, names_of
@@ -55,7 +73,8 @@ on untouched. A value of the wrong type, or out of its range, is 400 `invalid_ty
 def wire_page(document: Json) -> str:
     """Return the page."""
     schemas = document["components"]["schemas"]
-    return "\n".join([_HEAD, *_chat(schemas), *_responses(schemas), *_embeddings(schemas), *_errors()])
+    pages = (_chat(schemas), _responses(schemas), _embeddings(schemas), _media(schemas), _errors())
+    return "\n".join([_HEAD, *itertools.chain.from_iterable(pages)])
 
 
 def _chat(schemas: Json) -> Iterator[str]:
@@ -95,6 +114,32 @@ def _responses(schemas: Json) -> Iterator[str]:
 def _embeddings(schemas: Json) -> Iterator[str]:
     yield "## Embeddings\n"
     yield from _body(EmbeddingsAsked, EmbeddingsPassed, {}, schemas)
+
+
+def _media(schemas: Json) -> Iterator[str]:
+    yield "## Moderations\n"
+    yield from _body(ModerationsAsked, msgspec.Struct, {}, schemas)
+    yield from _kinds("### Parts of `input`", MODERATION_PARTS, schemas)
+    yield "## Transcriptions\n"
+    yield "A form (`multipart/form-data`), as all that brings files: a list is `name[]` or `name`, sent repeatedly; a"
+    yield "field of an object is `name[field]`."
+    yield ""
+    yield from _body(TranscriptionAsked, TranscriptionPassed, {}, schemas)
+    yield "## Translations\n"
+    yield from _body(TranslationAsked, TranslationPassed, {}, schemas)
+    yield "## Speech\n"
+    yield from _body(SpeechAsked, SpeechPassed, {}, schemas)
+    yield "## Pictures\n"
+    yield "### Generations\n"
+    yield from _body(ImageGenerationAsked, GenerationPassed, IMAGES_REFUSED, schemas)
+    yield "### Edits\n"
+    yield "A form; `image` may come up to 16 times."
+    yield ""
+    yield from _body(ImageEditAsked, EditPassed, IMAGES_REFUSED, schemas)
+    yield "### Variations\n"
+    yield "A form."
+    yield ""
+    yield from _body(ImageVariationAsked, ImagesPassed, {}, schemas)
 
 
 def _errors() -> Iterator[str]:
@@ -210,6 +255,8 @@ def _words(schema: Json, schemas: Json) -> str:
     if "anyOf" in schema and "type" not in schema:
         return _options(schema["anyOf"], schemas)
     match schema.get("type"):
+        case "string" if schema.get("format") == "binary":
+            return "a file"
         case "string":
             return "text" + _bounds(schema, "minLength", "maxLength", " characters") + _pattern(schema)
         case "integer" | "number" as kind:

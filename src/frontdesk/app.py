@@ -9,9 +9,8 @@ import asyncio
 import gc
 import logging
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -28,71 +27,58 @@ from frontdesk.accounts.routes.keys import KeyRoutes
 from frontdesk.accounts.routes.people import PeopleRoutes
 from frontdesk.accounts.routes.sessions import SessionRoutes
 from frontdesk.accounts.service import Accounts
-from frontdesk.alerts.deliveries import Deliveries
-from frontdesk.alerts.routes import AlertRoutes
-from frontdesk.alerts.store import AlertStore
-from frontdesk.alerts.watch import BudgetWatch
-from frontdesk.alerts.webhook import Webhook
-from frontdesk.core.clock import Clock, SystemClock
+from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config, Environment
-from frontdesk.core.config import Provider as ProviderConfig
 from frontdesk.core.config.addresses import is_loopback
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
+from frontdesk.doors.audio import SpeechDoor, TranscriptionsDoor, TranslationsDoor
 from frontdesk.doors.bootstrap import BootstrapRoutes
 from frontdesk.doors.chat import ChatDoor
 from frontdesk.doors.desk import Desk
 from frontdesk.doors.embeddings import EmbeddingsDoor
+from frontdesk.doors.health import HealthRoutes
+from frontdesk.doors.images import ImageEditsDoor, ImageGenerationsDoor, ImageVariationsDoor
+from frontdesk.doors.moderations import ModerationsDoor
 from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.doors.routes import GatewayRoutes
+from frontdesk.files.library import OwnFiles
+from frontdesk.files.routes import FileRoutes
+from frontdesk.files.service import Files
 from frontdesk.guards.credentials import CredentialGuard
 from frontdesk.guards.instructions import InstructionsGuard
-from frontdesk.http.callers import GuardedRoute
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.proxies import TrustedProxies
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import Routes
-from frontdesk.ledger.ledger import Ledger
 from frontdesk.limits.counters import Counters, open_counters
 from frontdesk.limits.in_process import InProcessCounters
 from frontdesk.limits.telling import HEADERS
 from frontdesk.policies.access import Access
-from frontdesk.policies.budgets import Budgets
+from frontdesk.policies.attachments import Attachments
 from frontdesk.policies.features import Features
 from frontdesk.policies.limits import Limits
 from frontdesk.policies.tracing import Tracing
-from frontdesk.prices.book import PriceBook
-from frontdesk.prices.history import PriceHistory
-from frontdesk.prices.routes import PriceRoutes
-from frontdesk.prices.store import PriceStore
-from frontdesk.providers.local import LocalProvider
-from frontdesk.providers.openai import OpenAIProvider
-from frontdesk.providers.profiles import COMPATIBLE, OPENAI
-from frontdesk.providers.router import FallbackRouter, Route
-from frontdesk.providers.scripted import ScriptedProvider
 from frontdesk.reports.report import Reports
 from frontdesk.reports.routes import UsageRoutes
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageError
-from frontdesk.tokens.counter import TokenCounter
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
-from frontdesk.turn.seams import Guard, Policy, Provider
+from frontdesk.turn.seams import Guard, Policy
 from frontdesk.usage.recorder import TurnRecorder
-from frontdesk.usage.store import TurnStore, crash_rows
+from frontdesk.usage.store import TurnStore
+from frontdesk.wiring.batches import Batching
+from frontdesk.wiring.money import Money
+from frontdesk.wiring.providers import Providers
+from frontdesk.wiring.routing import Routing
 
 _log = logging.getLogger("frontdesk.app")
 _MEGABYTE = 1024 * 1024
 _REFRESH_EVERY_S = 1.0
 _HEARTBEAT_EVERY_S = 10.0
 _DEAD_AFTER_S = 30.0
-_WATCH_EVERY_S = 2.0
-_BEHIND = 1_000
-_OPENAI_URL = "https://api.openai.com/v1"
-
-
-Every = Callable[[str, float, Callable[[], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 
 class Frontdesk:
@@ -116,7 +102,8 @@ class Frontdesk:
         self._counters = counters or InProcessCounters(self._clock)
         self._limits = Limits(config, self._counters, self._clock)
         self._tasks = Tasks("app")
-        self._providers = _Providers(config, environment)
+        self._providers = Providers(config, environment, self._clock)
+        self._routing = Routing(config, self._providers, self._clock)
         owner = new_id("proc_")
         self._turns = TurnStore(database, owner=owner, clock=self._clock)
         auth = config.auth
@@ -126,10 +113,14 @@ class Frontdesk:
         attestations = Attestations(self._issuers, auth.apps, self._clock)
         self._gate = Gate(self.accounts, attestations, takes_cookies=auth.cookies, origins=config.cors.origins)
         access = Access(config)
-        self._money = _Money(config, database, owner, access, self._clock)
+        self._money = Money(config, database, owner, access, self._clock, self._routing.plans.of)
+        self._files = Files(database, self._clock, config.files)
         self.live = LiveTurns(
             self._line(access),
             TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
+        )
+        self._batching = Batching(
+            config, database, owner, self._files, self._gate, self.live, access, self._limits, self.accounts.absent
         )
         self.asgi: ASGIApp = self._application(access)
 
@@ -158,6 +149,8 @@ class Frontdesk:
             _, self.first_key = await self.accounts.create_key(DEFAULT_TENANT, "first", "operator", None, None)
         self._tasks.start("refresh", self._every("refresh", _REFRESH_EVERY_S, self.accounts.refresh))
         self._tasks.start("heartbeat", self._every("heartbeat", _HEARTBEAT_EVERY_S, self._heartbeat))
+        self._tasks.start("files", self._every("files", _HEARTBEAT_EVERY_S, self._sweep_files))
+        self._batching.runner.start()
         self._providers.warm()
         # What lives now lives for ever: the collector need not look at it, and need not look so
         # often (p99 56 -> 8 ms under load).
@@ -167,11 +160,16 @@ class Frontdesk:
 
     async def drain(self) -> None:
         """Take no more turns; return when all have ended."""
+        self._batching.runner.stop()
         await self.live.close(self.config.shutdown_grace_s)
+        await self._batching.runner.close()
 
     async def close(self) -> None:
         """Close providers and the store; what was enqueued is written first."""
+        await self._batching.runner.close()
         await self._tasks.close()
+        if self._shadows is not None:
+            await self._shadows.close()
         await self._issuers.close()
         await self._providers.close()
         self._turns.close()
@@ -180,10 +178,12 @@ class Frontdesk:
         await self._database.close()
 
     def _line(self, access: Access) -> Line:
+        tracing = Tracing(TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger))
         policies: list[Policy] = [
-            Tracing(TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger)),
+            tracing,
             access,
             *([Features(self.config.features)] if self.config.features else []),
+            Attachments(OwnFiles(self._files), int(self.config.limits.body_mb * _MEGABYTE)),
             self._limits,
             self._money.budgets,
         ]
@@ -192,7 +192,8 @@ class Frontdesk:
             guards.append(CredentialGuard(self.config.guards.credentials))
         has_instructions = any(feature.instructions for feature in self.config.features.values())
         answer_guards: list[Guard] = [InstructionsGuard()] if has_instructions else []
-        return Line(policies, guards, FallbackRouter(self._providers.routes()), answer_guards)
+        self._shadows = self._routing.shadows(tracing, self._money)
+        return Line(policies, guards, self._routing.router(self._shadows), answer_guards)
 
     def _application(self, access: Access) -> ASGIApp:
         desk = Desk(
@@ -206,6 +207,13 @@ class Frontdesk:
             "/v1/chat/completions": desk.door(ChatDoor(desk).serve),
             "/v1/responses": desk.door(ResponsesDoor(desk).serve),
             "/v1/embeddings": desk.door(EmbeddingsDoor(desk).serve),
+            "/v1/moderations": desk.door(ModerationsDoor(desk).serve),
+            "/v1/audio/transcriptions": desk.door(TranscriptionsDoor(desk).serve),
+            "/v1/audio/translations": desk.door(TranslationsDoor(desk).serve),
+            "/v1/audio/speech": desk.door(SpeechDoor(desk).serve),
+            "/v1/images/generations": desk.door(ImageGenerationsDoor(desk).serve),
+            "/v1/images/edits": desk.door(ImageEditsDoor(desk).serve),
+            "/v1/images/variations": desk.door(ImageVariationsDoor(desk).serve),
         }
         application: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
         if self.config.cors.origins:
@@ -215,7 +223,14 @@ class Frontdesk:
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["*"],  # says back what was asked for: "*" itself means nothing beside credentials
                 allow_credentials=self.config.auth.cookies,
-                expose_headers=["x-request-id", "retry-after", "x-should-retry", "frontdesk-notice", *HEADERS],
+                expose_headers=[
+                    "x-request-id",
+                    "content-disposition",
+                    "retry-after",
+                    "x-should-retry",
+                    "frontdesk-notice",
+                    *HEADERS,
+                ],
                 max_age=7200,
             )
         if self.config.trusted_proxies:
@@ -239,22 +254,21 @@ class Frontdesk:
             *KeyRoutes(self.accounts, self._gate, self._clock).routes(),
             *UsageRoutes(self._gate, Reports(self._database, self._clock), self._clock).routes(),
             *self._money.routes(self._gate),
+            *FileRoutes(self._files, self._gate).routes(),
+            *self._batching.routes(self._gate, access),
         ]
         started_at = int(self._clock.now())
         gateway = GatewayRoutes(self._gate, access, started_at, self.live)
         bootstrap = BootstrapRoutes(
-            self.config, __version__, access, self.allows_anonymous, self._health, is_development=self.is_development
+            self.config, __version__, access, self.allows_anonymous, is_development=self.is_development
         )
-        return Routes([*accounts, *gateway.routes(), *bootstrap.routes()], pages(_PAGES / "chat"))
+        health = HealthRoutes(self._routing.routes, self._health, self._providers.states, self._gate)
+        every = [*accounts, *gateway.routes(), *bootstrap.routes(), *health.routes()]
+        return Routes(every, pages(_PAGES / "chat"))
 
     def _health(self) -> dict[str, str]:
         store = "failing" if self._database.failure else "ok"
-        return {
-            "store": store,
-            "ledger": self._money.state,
-            "limits": self._counters.sharing,
-            **self._providers.states(),
-        }
+        return {"store": store, "ledger": self._money.state, "limits": self._counters.sharing}
 
     def _allowances(self) -> Allowances:
         return Allowances(self._limits, self._money.budgets, self._money.is_free)
@@ -272,6 +286,11 @@ class Frontdesk:
         await self._money.history.record()
         await self.accounts.sweep_upgrades()
         await self.accounts.sweep_sessions()
+
+    async def _sweep_files(self) -> None:
+        """Remove what has expired. Apart from the heartbeat, for it may take a while."""
+        await self._files.sweep()
+        await self._batching.runner.sweep()
 
     async def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         """Do some work for ever. A failure ends it never, and is told once for as long as it stays the same."""
@@ -292,126 +311,6 @@ class Frontdesk:
             if failure is not None:
                 _log.info("work_recovered work=%s", name)
                 failure = None
-
-
-class _Money:
-    """What things cost, and who pays: prices, the ledger, budgets, alerts."""
-
-    def __init__(self, config: Config, database: Database, owner: str, access: Access, clock: Clock) -> None:
-        self.book = PriceBook.open(config)
-        self.history = PriceHistory(PriceStore(database, DEFAULT_TENANT), self.book, clock)
-        self.ledger = Ledger(database, owner, clock, crash_rows)
-        self._models = config.models
-        self._database = database
-        self._clock = clock
-        self._alerts = AlertStore(database)
-        webhook, secret = config.alerts.webhook, config.alerts.secret
-        self._watch: BudgetWatch | None = None
-        if config.budgets:
-            self._watch = BudgetWatch(config.budgets, self.ledger, self._alerts, clock, has_webhook=webhook is not None)
-        self._deliveries: Deliveries | None = None
-        if webhook is not None and secret is not None:
-            self._deliveries = Deliveries(self._alerts, Webhook(webhook, secret, clock), clock)
-        self._counter = TokenCounter(clock)
-        found_spent = None if self._watch is None else self._watch.found_spent
-        self.budgets = Budgets(config, self.book, self.ledger, access, clock, self._counter, found_spent)
-
-    @property
-    def state(self) -> str:
-        """How the books are: ok, behind where much waits to be written, lossy where something never could be."""
-        if self.ledger.lost_settlements:
-            return "lossy"
-        return "behind" if self.ledger.waiting_settlements > _BEHIND else "ok"
-
-    def routes(self, gate: Gate) -> list[GuardedRoute]:
-        """The routes of prices and alerts."""
-        prices = PriceRoutes(self.book, self._database, gate, self._clock)
-        return [*prices.routes(), *AlertRoutes(self._alerts, gate).routes()]
-
-    def is_free(self, model: str) -> bool:
-        """Whether one of a model's routes costs nothing now."""
-        now = self._clock.now()
-        prices = [self.book.price_of(route, now) for route in self._models[model].route]
-        return any(price is not None and price.is_free for price in prices)
-
-    async def start(self, tasks: Tasks, every: Every) -> None:
-        """Write down which prices hold, and begin to watch."""
-        await self.history.record()
-        if self._watch is not None:
-            tasks.start("watch", every("watch", _WATCH_EVERY_S, self._watch.watch))
-        if self._deliveries is not None:
-            tasks.start("deliveries", every("deliveries", _WATCH_EVERY_S, self._deliveries.deliver))
-
-    async def close(self) -> None:
-        """Write what was settled."""
-        await self._counter.close()
-        await self.ledger.close()
-
-
-class _Providers:
-    """All providers of a configuration, by name."""
-
-    def __init__(self, config: Config, environment: Environment) -> None:
-        self._models = config.models
-        self._remotes: list[OpenAIProvider] = []
-        self._locals: dict[str, LocalProvider] = {}
-        self._by_name: dict[str, Provider] = {
-            name: self._open(name, settings, environment) for name, settings in config.providers.items()
-        }
-
-    def routes(self) -> dict[str, list[Route]]:
-        """The routes of each model, in order."""
-        return {name: [self._route(step) for step in model.route] for name, model in self._models.items()}
-
-    def warm(self) -> None:
-        """Start what takes a while to start."""
-        for local in self._locals.values():
-            local.warm()
-
-    def states(self) -> dict[str, str]:
-        """How each local model is."""
-        return {
-            f"model:{provider}/{model}": state.kind
-            for provider, local in self._locals.items()
-            for model, state in local.states().items()
-        }
-
-    async def close(self) -> None:
-        """Close connections and end local models."""
-        for remote in self._remotes:
-            await remote.close()
-        for local in self._locals.values():
-            await local.close()
-
-    def _route(self, step: str) -> Route:
-        provider, _, model = step.partition("/")
-        return Route(provider, self._by_name[provider], model)
-
-    def _open(self, name: str, settings: ProviderConfig, environment: Environment) -> Provider:
-        match settings.kind:
-            case "openai" | "openai-compatible":
-                remote = OpenAIProvider(
-                    settings.base_url or _OPENAI_URL,
-                    settings.api_key,
-                    OPENAI if settings.kind == "openai" else COMPATIBLE,
-                    settings.api or "auto",
-                    settings.idle_timeout_s,
-                    reports_cost=settings.reports_cost,
-                )
-                self._remotes.append(remote)
-                return remote
-            case "scripted":
-                return ScriptedProvider()
-            case "local":
-                local = self._locals[name] = LocalProvider(
-                    environment.home,
-                    SystemClock(),
-                    model=settings.model or name,
-                    path=None if settings.path is None else Path(settings.path),
-                    threads=settings.threads,
-                    context_tokens=settings.context_tokens,
-                )
-                return local
 
 
 _PAGES = Path(__file__).parent / "web"

@@ -22,7 +22,7 @@ from frontdesk.checking.effective import without_password
 from frontdesk.checking.report import failure_json, make_report
 from frontdesk.checking.settings import Settings, read_settings
 from frontdesk.core.clock import SystemClock
-from frontdesk.core.config import ConfigError, read_environment
+from frontdesk.core.config import ConfigError, Model, read_environment
 from frontdesk.core.errors import FrontdeskError
 from frontdesk.core.logs import log_to_stderr
 from frontdesk.http.protocol import Patience
@@ -389,7 +389,7 @@ def _list_models(_: argparse.Namespace) -> None:
     for model in known_models():
         size_mb = sum(file.size_bytes for file in model.files) / 1e6
         state = "here" if installed(model.name, home) else "not fetched"
-        print(f"{model.name:24} {model.kind:10} {size_mb:7.0f} MB  {model.licence:12} {state}")
+        print(f"{model.name:24} {model.kind:13} {size_mb:7.0f} MB  {model.licence:12} {state}")
 
 
 # --- upstream -----------------------------------------------------------------------------------
@@ -411,7 +411,9 @@ def _upstream(options: argparse.Namespace) -> None:
 
 def _announce_upstream(url: str) -> None:
     print(
-        f"The scripted upstream is ready: base_url {url}/v1, any key; its journal: {url}/upstream/journal", flush=True
+        f"The scripted upstream is ready: base_url {url}/v1, any key; for Anthropic, Gemini and Azure {url}. "
+        f"Its journal: {url}/upstream/journal",
+        flush=True,
     )
 
 
@@ -422,5 +424,13 @@ def _effective(settings: Settings) -> list[str]:
     config = settings.config
     lines = [f"  database   {without_password(config.database)}"]
     for name, model in config.models.items():
-        lines.append(f"  model      {name}: {', then '.join(model.route)}")
+        lines.append(f"  model      {name}: {_route(model)}")
     return lines
+
+
+def _route(model: Model) -> str:
+    """A route in words: "a, then b 95 or c 5"."""
+    return ", then ".join(
+        " or ".join(f"{way} {weight:g}" if len(step) > 1 else way for way, weight in step.items())
+        for step in model.steps
+    )

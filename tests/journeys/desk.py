@@ -15,6 +15,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Playwright, expect
 
+from tests.serving import ASKED_ONCE
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "src/frontdesk/web/chat/index.html"
 
@@ -48,7 +50,7 @@ class Desk:
         self._config = folder / "frontdesk.yaml"
         config = {
             "database": f"sqlite:///{folder / 'frontdesk.db'}",
-            "providers": {"scripted": {"kind": "scripted"}},
+            "providers": {"scripted": {"kind": "scripted", **ASKED_ONCE}},
             "models": {name: {"route": [f"scripted/{script}"]} for name, script in models.items()},
             "default_model": next(iter(models)),
             "auth": {"anonymous": anonymous, "anonymous_sessions_per_hour": 1000},

@@ -13,6 +13,7 @@ from genai_prices import types as theirs
 from genai_prices.data import providers as their_providers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from frontdesk.core.config import Config, Model, Provider
 from frontdesk.core.money import Buckets
@@ -37,7 +38,7 @@ ROUTES = [f"{name}/{model.id}" for name in ADDRESSES for model in SOURCES[name].
 BOOK = PriceBook.open(
     Config(
         providers={name: Provider("openai-compatible", base_url=url) for name, url in ADDRESSES.items()},
-        models={"all": Model(ROUTES)},
+        models={"all": Model([*ROUTES])},
     )
 )
 UNPRICED = BOOK.unpriced()
@@ -102,6 +103,7 @@ def _rates_in(value: Decimal | theirs.TieredPrices) -> list[Decimal]:
 PARTS = {
     "cached": "cache_read_tokens",
     "cache_write": "cache_write_tokens",
+    "cache_write_hour": "cache_write_1h_tokens",
     "audio_input": "input_audio_tokens",
     "image_input": "input_image_tokens",
     "audio_output": "output_audio_tokens",
@@ -114,7 +116,7 @@ PARTS = {
 def test_no_part_costs_less_than_the_source_says(route: str, at: datetime, parts: dict[str, int]) -> None:
     price = BOOK.price_of(route, at.timestamp())
     assert price is not None
-    buckets = Buckets(input=7, output=9, **parts)
+    buckets = replace(Buckets(input=7, output=9), **parts)
     usage = theirs.Usage(
         input_tokens=buckets.total_input,
         output_tokens=buckets.total_output,
@@ -122,6 +124,7 @@ def test_no_part_costs_less_than_the_source_says(route: str, at: datetime, parts
         cache_image_read_tokens=0,
         **{name: parts[bucket] for bucket, name in PARTS.items()},
     )
+    usage.cache_write_tokens = parts["cache_write"] + parts["cache_write_hour"]  # theirs is all of it
 
     cost = Fraction(said_of(route, at).calc_price(usage)["total_price"]) * 10**6
 
@@ -182,6 +185,7 @@ def test_each_unit_goes_into_its_bucket() -> None:
         output_mtok="2",
         cache_read_mtok="3",
         cache_write_mtok="4",
+        cache_write_1h_mtok="4.5",
         input_audio_mtok="5",
         input_image_mtok="6",
         output_reasoning_mtok="7",
@@ -195,6 +199,7 @@ def test_each_unit_goes_into_its_bucket() -> None:
         output=Decimal(2),
         cached=Decimal(3),
         cache_write=Decimal(4),
+        cache_write_hour=Decimal("4.5"),
         audio_input=Decimal(5),
         image_input=Decimal(6),
         reasoning=Decimal(7),
@@ -204,17 +209,28 @@ def test_each_unit_goes_into_its_bucket() -> None:
     )
 
 
+def test_what_is_heard_and_spoken_has_its_own_units() -> None:
+    assert rates(audio_hours="0.36", input_audio_hours="0.36") == Rates(Decimal(0), audio_minute=Decimal("0.006"))
+    assert rates(input_audio_hours="0.04").audio_minute == Decimal("0.000666666667")
+    assert rates(input_mchars="15") == Rates(Decimal(0), character=Decimal(15))
+
+
+def test_openais_judgements_cost_nothing() -> None:
+    moderation = theirs.ModelInfo("moderation", theirs.ClauseContains("moderation"), prices=price())
+
+    assert model_of("openai", moderation).tariffs == [Tariff(Decimal(0))]
+    assert model_of("mistral", moderation).unpriced == "without any price"
+
+
 def test_what_no_answer_tells_apart_gets_the_dearer_price() -> None:
     made = rates(
         input_mtok="2",
-        cache_write_mtok="3",
-        cache_write_1h_mtok="4",
         cache_read_mtok="0.5",
-        cache_image_read_mtok="0.4",
+        cache_image_read_mtok="0.7",
         cache_audio_read_mtok="1",
     )
 
-    assert made == Rates(Decimal(2), cache_write=Decimal(4), cached=Decimal("0.5"), audio_input=Decimal(2))
+    assert made == Rates(Decimal(2), cached=Decimal("0.7"), audio_input=Decimal(2))
 
 
 def test_the_dearer_of_two_stepped_rates_is_so_at_every_length() -> None:
@@ -223,11 +239,11 @@ def test_the_dearer_of_two_stepped_rates_is_so_at_every_length() -> None:
 
     made = rates(
         input_mtok="1",
-        cache_write_mtok=stepped("2", (100, "3")),
-        cache_write_1h_mtok=stepped("1", (50, "4"), (200, "1")),
+        cache_read_mtok=stepped("2", (100, "3")),
+        cache_image_read_mtok=stepped("1", (50, "4"), (200, "1")),
     )
 
-    assert made.cache_write == Stepped(Decimal(2), ((50, Decimal(4)), (100, Decimal(4)), (200, Decimal(3))))
+    assert made.cached == Stepped(Decimal(2), ((50, Decimal(4)), (100, Decimal(4)), (200, Decimal(3))))
 
 
 @pytest.mark.parametrize(
@@ -241,6 +257,8 @@ def test_the_dearer_of_two_stepped_rates_is_so_at_every_length() -> None:
         ("openai", {"input_mtok": "1", "output_video_mtok": "2"}, "output_video_mtok"),
         ("perplexity", {"input_mtok": "1", "web_searches_kcount": "5"}, "web_searches_kcount"),
         ("openai", {"output_mtok": "1"}, "not by tokens read"),
+        ("openai", {"input_audio_hours": "0.36", "audio_hours": "0.72"}, "audio_hours"),
+        ("mistral", {"input_mtok": "1", "input_audio_hours": "0.24"}, "input_audio_hours"),
     ],
 )
 def test_what_cannot_be_said_has_no_price_and_the_reason(provider: str, named: dict[str, str], reason: str) -> None:
