@@ -398,10 +398,10 @@ def test_a_stop_sequence_stands_for_the_words_of_a_reply() -> None:
             "unsupported_parameter",
             "tool_choice",
         ),
-        (Prompt([Message("user", [Image("https://example.com/cat.png")])]), "unsupported_parameter", "input"),
-        (Prompt([Message("user", [Unknown({"type": "input_audio"}, "chat")])]), "unsupported_parameter", "input"),
-        (Prompt([Message("assistant", "", {"audio": {"id": "a"}})]), "unsupported_parameter", "input"),
-        (Prompt([Unknown({"role": "function", "content": "x"}, "chat")]), "unsupported_parameter", "input"),
+        (Prompt([Message("user", [Image("https://example.com/cat.png")])]), "unsupported_parameter", "messages"),
+        (Prompt([Message("user", [Unknown({"type": "input_audio"}, "chat")])]), "unsupported_parameter", "messages"),
+        (Prompt([Message("assistant", "", {"audio": {"id": "a"}})]), "unsupported_parameter", "messages"),
+        (Prompt([Unknown({"role": "function", "content": "x"}, "chat")]), "unsupported_parameter", "messages"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(prompt: Prompt, code: str, param: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -274,3 +276,39 @@ def test_a_turn_is_measured_once() -> None:
 
     assert size_of(turn) is first
     assert turn.size is first
+
+
+FILES = [
+    ("chat", lambda data: {"type": "file", "file": {"filename": "a.txt", "file_data": data}}),
+    ("responses", lambda data: {"type": "input_file", "filename": "a.txt", "file_data": data}),
+]
+
+
+def grown_by_file(dialect: Any, part: Callable[[str], dict[str, Any]], data: str) -> int:
+    return grows_by(Message("user", [Unknown(part(data), dialect)]))
+
+
+@pytest.mark.parametrize(("dialect", "part"), FILES, ids=["chat", "responses"])
+@given(texts, st.sampled_from(["text/plain", "text/csv;charset=utf-8", "application/json"]))
+def test_a_file_of_words_is_as_long_as_its_words(dialect: str, part: Any, text: str, kind: str) -> None:
+    data = f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
+
+    bound = grown_by_file(dialect, part, data)
+
+    assert max(len(tokenizer.encode(text)) for tokenizer in TOKENIZERS) <= bound
+    assert bound <= 2 * len(text.encode()) + 1_000
+
+
+@pytest.mark.parametrize(("dialect", "part"), FILES, ids=["chat", "responses"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "data:application/pdf;base64," + base64.b64encode(b"%PDF-1.4 all of it letters").decode(),
+        "data:text/plain;base64," + base64.b64encode(b"\n\n%PDF-1.4").decode(),
+        "data:text/plain,%25PDF-1.4",
+        "data:application/zip;base64," + base64.b64encode(b"PK\xff\xfe").decode(),
+        "data:audio/wav;base64," + base64.b64encode(b"RIFF").decode(),
+    ],
+)
+def test_a_file_of_anything_else_is_as_long_as_a_request_can_be(dialect: str, part: Any, data: str) -> None:
+    assert grown_by_file(dialect, part, data) >= WINDOW

@@ -418,9 +418,10 @@ _TEMPLATE_MARK = re.compile(r"<(?=\|[\w.:-]{1,40}\|>|(?:start|end)_of_turn>)")
 
 def _messages(prompt: Prompt, advice: str) -> list[dict[str, str]]:
     """One system message, then turns: templates differ in whether they take two of a role in a row."""
+    field = "messages" if prompt.dialect == "chat" else "input"  # as the caller calls them
     names = {item.call_id: item.name for item in prompt.items if isinstance(item, ToolCall)}
     spoken = [] if prompt.instructions is None else [("system", prompt.instructions)]
-    spoken += [message for item in prompt.items if (message := _message(item, names)) is not None]
+    spoken += [message for item in prompt.items if (message := _message(item, names, field)) is not None]
     if not spoken or spoken[0][0] != "system":
         spoken.insert(0, ("system", _SYSTEM))
     merged: list[dict[str, str]] = []
@@ -436,40 +437,40 @@ def _messages(prompt: Prompt, advice: str) -> list[dict[str, str]]:
     return merged
 
 
-def _message(item: Item, tool_names: Mapping[str, str]) -> tuple[str, str] | None:
+def _message(item: Item, tool_names: Mapping[str, str], field: str) -> tuple[str, str] | None:
     match item:
         case Message():
             odd = next((name for name in item.extra or () if name not in _SILENT_EXTRAS), None)
             if odd is not None:
-                raise _unsupported("input", f"The local model takes no message with {odd!r}.")
-            return "system" if item.role == "developer" else item.role, _words(item.content)
+                raise _unsupported(field, f"The local model takes no message with {odd!r}.")
+            return "system" if item.role == "developer" else item.role, _words(item.content, field)
         case ToolCall():
             return "assistant", written(Call(item.name, item.arguments))
         case ToolOutput():
             name = tool_names.get(item.call_id, "the tool")
-            return "user", f"Result of {name}: {_words(item.output)}"
+            return "user", f"Result of {name}: {_words(item.output, field)}"
         case Unknown():
             if item.raw.get("type") == "reasoning":  # of an earlier answer; no model reads another's
                 return None
             kind = item.raw.get("type") or item.raw.get("role")
-            raise _unsupported("input", f"The local model takes no item of type {kind!r}.")
+            raise _unsupported(field, f"The local model takes no item of type {kind!r}.")
 
 
-def _words(content: str | list[Part]) -> str:
-    return content if isinstance(content, str) else "\n".join(_words_of_part(part) for part in content)
+def _words(content: str | list[Part], field: str) -> str:
+    return content if isinstance(content, str) else "\n".join(_words_of_part(part, field) for part in content)
 
 
-def _words_of_part(part: Part) -> str:
+def _words_of_part(part: Part, field: str) -> str:
     match part:
         case Text():
             return part.text
         case Image():
-            raise _unsupported("input", "The local model sees no images. Send words, or use another model.")
+            raise _unsupported(field, "The local model sees no images. Send words, or use another model.")
         case Unknown():
             refusal = part.raw.get("refusal")
             if part.raw.get("type") == "refusal" and isinstance(refusal, str):
                 return refusal
-            raise _unsupported("input", f"The local model reads words, no parts of type {part.raw.get('type')!r}.")
+            raise _unsupported(field, f"The local model reads words, no parts of type {part.raw.get('type')!r}.")
 
 
 def _unsupported(param: str, remedy: str) -> BadRequest:

@@ -25,6 +25,7 @@ from typing import Any, assert_never, cast
 
 import msgspec
 
+from frontdesk.turn.file_texts import text_bytes
 from frontdesk.turn.items import (
     EmbeddingRequest,
     Image,
@@ -264,6 +265,8 @@ class _Walk:
             self._add_sound(len(_encode(part)))
         elif kind in _WORDS:
             self._add_quoted(len(_encode(part)))
+        elif kind in _FILES and (size := _bytes_of_text_file(part)) is not None:
+            self._add_quoted(size)
         else:
             self._add_unseen()
             self._add_json(cast("object", raw), is_estimated=False)
@@ -298,6 +301,19 @@ class _Walk:
 
 
 _PICTURES = frozenset({"image_url", "input_image"})
+_FILES = frozenset({"file", "input_file"})
+
+
+def _bytes_of_text_file(part: dict[str, Any]) -> int | None:
+    """How large a part is that brings a file of words; None where they are none, or lie elsewhere."""
+    inner = part.get("file")
+    fields = cast("dict[str, Any]", inner) if isinstance(inner, dict) else part
+    content = fields.get("file_data")
+    if not isinstance(content, str) or (size := text_bytes(content)) is None:
+        return None
+    return size + len(_encode(part)) - len(content)
+
+
 _WORDS = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
 _KNOWN_ITEMS = frozenset(
     {
