@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from frontdesk.accounts.absent import CallerThen
-from frontdesk.batches.asking import Answered, Asker, Outcome
+from frontdesk.batches.asking import Answered, Asker, Outcome, Unfunded
 from frontdesk.batches.routes import told_of
 from frontdesk.batches.runner import BatchRunner
 from frontdesk.batches.service import Batches, NewBatch
@@ -28,6 +29,7 @@ from tests.fakes import HandClock
 CHAT = "/v1/chat/completions"
 USER = Caller("user", "sess_1", "u1")
 TIMEOUT_S = 20.0
+SPENT = Answered(429, "req_1", b'{"error":{"code":"insufficient_quota"}}')
 
 
 def line(custom_id: str, **body: Any) -> bytes:
@@ -42,7 +44,11 @@ def lines(count: int) -> bytes:
 
 
 class Provider:
-    """Answers lines. `outcomes` are given first, by what a line says; a shut `gate` holds all that are asked."""
+    """Answers lines. `outcomes` are given first, by what a line says.
+
+    A shut `gate` holds all that are asked, one of `gates` what says this. There is money for as many at once as it
+    `covers`.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -50,6 +56,8 @@ class Provider:
         self.outcomes: dict[str, list[Outcome]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.gates: dict[str, asyncio.Event] = {}
+        self.covers: float = math.inf
         self.running = 0
         self.most_running = 0
 
@@ -57,11 +65,15 @@ class Provider:
         said = json.loads(body)["say"]
         self.asked.append(said)
         self.callers.append(caller)
+        if self.running >= self.covers:
+            return Unfunded(SPENT, None)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(0)
             await self.gate.wait()
+            if said in self.gates:
+                await self.gates[said].wait()
         finally:
             self.running -= 1
         given = self.outcomes.get(said)
@@ -203,5 +215,6 @@ async def batch_desk(database: Database, clock: HandClock, **settings: Any) -> A
     try:
         yield desk
     finally:
-        desk.provider.gate.set()
+        for gate in (desk.provider.gate, *desk.provider.gates.values()):
+            gate.set()
         await desk.runner.close()

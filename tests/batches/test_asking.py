@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from frontdesk.app import Frontdesk
-from frontdesk.batches.asking import Answered, Interrupted, Outcome, Postponed
+from frontdesk.batches.asking import Answered, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.batches.room import OwnLimits
 from frontdesk.core.config import parse_config, read_environment
 from frontdesk.files.owner import owner_of
@@ -33,9 +33,10 @@ features:
   other: {models: [fast], instructions: Be brief.}
   reading: {models: [fast], client_may: [files]}
 default_feature: chat
-tiers: {free: {requests_per_minute: 2, concurrent: 5}, spent: {budget: {usd: 0, per: day}}, all: {}}
+tiers: {free: {requests_per_minute: 2, concurrent: 5}, spent: {budget: {usd: 0, per: day}},
+  tight: {budget: {usd: 0.0001, per: total}}, all: {}}
 default_tier: all
-prices: {"scripted/echo": {input: 1, output: 1}}
+prices: {"scripted/*": {input: 1, output: 1}}
 guards: {credentials: refuse}
 shutdown_grace_s: 0
 """
@@ -132,7 +133,24 @@ async def test_a_limit_lets_it_wait_and_money_does_not(app: Frontdesk) -> None:
     assert isinstance(refused, Postponed)
     assert refused.after_s is not None
     assert 0 < refused.after_s <= 31
-    assert code_of(await asked(app, person("spent"))) == (429, "insufficient_quota")
+    spent = await asked(app, person("spent"))
+    assert isinstance(spent, Unfunded)
+    assert code_of(spent.answer) == (429, "insufficient_quota")
+    assert spent.after_s is not None
+    assert spent.after_s >= 1
+
+
+async def test_what_is_put_aside_is_told_to_be_free_soon(app: Frontdesk) -> None:
+    tight = person("tight")
+    under_way = asyncio.ensure_future(asked(app, tight, model="slow"))
+    while not len(app.live):
+        await asyncio.sleep(0.001)
+
+    refused = await asked(app, tight)
+
+    assert isinstance(refused, Unfunded)
+    assert refused.after_s == 5.0
+    assert isinstance(await under_way, Answered)
 
 
 async def test_a_provider_that_is_busy_lets_it_wait(app: Frontdesk) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from frontdesk.accounts.store import AccountStore
 from frontdesk.accounts.store.moves import move_all
-from frontdesk.batches.asking import Answered, Interrupted, Postponed
+from frontdesk.batches.asking import Answered, Interrupted, Postponed, Unfunded
 from frontdesk.batches.lines import Problem
 from frontdesk.batches.routes import told_of
 from frontdesk.batches.store import AllBatches, BatchWork, Claim
@@ -25,7 +25,7 @@ from frontdesk.storage.query import Query, Step, insert
 from frontdesk.storage.tables import batch, batch_line, person
 from frontdesk.turn.events import Usage
 from frontdesk.turn.turn import Caller
-from tests.batches.desk import USER, BatchDesk, batch_desk, line, lines
+from tests.batches.desk import SPENT, USER, BatchDesk, batch_desk, line, lines
 from tests.fakes import HandClock
 
 OTHER, KEY = Caller("user", "sess_2", "u2"), Caller("server", "key_1")
@@ -201,6 +201,76 @@ async def test_nothing_is_asked_where_its_owner_has_little_left(database: Databa
         assert len((await desk.results(await desk.until(row, "completed")))[0]) == 3
 
 
+async def test_a_line_without_money_waits_for_those_under_way(database: Database, clock: HandClock) -> None:
+    async with batch_desk(database, clock, concurrent=3) as desk:
+        desk.provider.gates["l1"] = asyncio.Event()
+        desk.provider.covers = 1
+        row = await desk.create(lines(6))
+        await desk.when(lambda: "l2" in desk.provider.asked)
+        await asyncio.sleep(0.05)
+        assert desk.provider.asked in (["l1", "l2"], ["l1", "l2", "l3"])  # others would be refused as well
+
+        desk.provider.gates["l1"].set()
+        row = await desk.until(row, "completed")
+
+        assert set((await desk.results(row))[0]) == {f"l{n}" for n in range(1, 7)}
+        assert desk.places_taken == {}
+
+
+async def test_a_line_without_money_waits_for_those_of_its_owners_other_batches(
+    database: Database, clock: HandClock
+) -> None:
+    async with batch_desk(database, clock, concurrent=3) as desk:
+        desk.provider.gates["l1"] = asyncio.Event()
+        desk.provider.outcomes["m"] = [Unfunded(SPENT, None)]
+        first = await desk.create(lines(1))
+        await desk.when(lambda: desk.provider.running == 1)
+        second = await desk.create(line("m"))
+        await desk.when(lambda: "m" in desk.provider.asked)
+        await asyncio.sleep(0.05)
+        assert (await desk.find(second)).status == "in_progress"
+
+        desk.provider.gates["l1"].set()
+
+        assert len((await desk.results(await desk.until(second, "completed")))[0]) == 1
+        await desk.until(first, "completed")
+
+
+async def test_lines_fail_where_the_money_is_spent_and_are_not_asked_over_and_over(
+    database: Database, clock: HandClock
+) -> None:
+    async with batch_desk(database, clock, concurrent=4) as desk:
+        desk.provider.outcomes = {f"l{n}": [Unfunded(SPENT, None)] * 9 for n in range(2, 41)}
+
+        row = await desk.until(await desk.create(lines(40)), "completed")
+
+        assert (await desk.results(row))[1] == {f"l{n}": 429 for n in range(2, 41)}
+        assert len(desk.provider.asked) <= 40 + 4
+
+
+async def test_money_that_others_answers_hold_is_waited_for(database: Database, clock: HandClock) -> None:
+    async with batch_desk(database, clock) as desk:
+        desk.provider.outcomes["l1"] = [Unfunded(SPENT, 5.0)]
+        row = await desk.create(lines(1))
+        await desk.when(lambda: desk.provider.asked == ["l1"])
+        await asyncio.sleep(0.05)
+        assert desk.provider.asked == ["l1"]
+
+        clock.move(1)
+        desk.runner.look()
+
+        assert len((await desk.results(await desk.until(row, "completed")))[0]) == 1
+
+
+async def test_money_that_is_there_only_after_long_is_not_waited_for(database: Database, clock: HandClock) -> None:
+    async with batch_desk(database, clock) as desk:
+        desk.provider.outcomes["l1"] = [Unfunded(SPENT, 3600.0)]
+
+        row = await desk.until(await desk.create(lines(1)), "completed")
+
+        assert (await desk.results(row))[1] == {"l1": 429}
+
+
 async def test_a_window_that_is_over_ends_it(database: Database, clock: HandClock) -> None:
     async with batch_desk(database, clock, concurrent=2) as desk:
         desk.provider.gate.clear()
@@ -358,6 +428,22 @@ async def test_what_an_anonymous_person_asked_for_becomes_the_users(database: Da
         assert len((await desk.results(row))[0]) == 6
         assert [caller.person for caller in desk.provider.callers] == ["anon_1"] * 2 + ["u1"] * 4
         assert desk.places_taken == {}
+
+
+async def test_who_has_fewest_batches_under_way_is_taken_next(database: Database, clock: HandClock) -> None:
+    desk = BatchDesk(database, clock)
+    work = BatchWork(database, desk.process, dead_after_s=30)
+    await desk.heartbeat()
+    of_key = [await desk.create(lines(1), KEY) for _ in range(5)]
+    clock.move(1)
+    of_user, of_other = await desk.create(lines(1), USER), await desk.create(lines(1), OTHER)
+
+    taken = [await work.take(unix_ms(clock), 3) for _ in range(6)]
+
+    of_key_first, *of_key_later = [row.id for row in taken if row is not None and row.credential]
+    assert [row and row.id for row in taken] == [of_key_first, of_user.id, of_other.id, *of_key_later, None]
+    assert len(of_key_later) == 2  # not more than one owner may have here
+    assert {of_key_first, *of_key_later} <= {row.id for row in of_key}
 
 
 async def test_places_are_shared_fairly_between_people(database: Database, clock: HandClock) -> None:

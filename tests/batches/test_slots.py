@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontdesk.batches.slots import FairSlots
+from frontdesk.batches.slots import FairSlots, FundedLines
 
 
 async def settled() -> None:
@@ -106,3 +106,34 @@ def test_never_more_than_there_are_and_none_is_lost(steps: list[tuple[str, str]]
         await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
 
     asyncio.run(play())
+
+
+def test_what_money_covers_is_learnt_for_each_owner() -> None:
+    funded = FundedLines()
+    for _ in range(3):
+        funded.begin("a")
+    assert funded.may_begin("a")
+
+    funded.end("a")
+    assert funded.refused("a") == 2
+    assert (funded.may_begin("a"), funded.may_begin("b")) == (False, True)
+    funded.end("a")
+    assert funded.may_begin("a")
+    funded.begin("a")
+    assert not funded.may_begin("a")
+    funded.answered("a")
+    assert funded.may_begin("a")
+
+
+def test_one_line_at_a_time_is_tried_however_often_money_is_refused() -> None:
+    funded = FundedLines()
+    for _ in range(3):
+        assert funded.may_begin("a")
+        funded.begin("a")
+        funded.end("a")
+        assert funded.refused("a") == 0
+
+    funded.begin("a")
+    assert not funded.may_begin("a")
+    funded.forget("a")
+    assert funded.may_begin("a")

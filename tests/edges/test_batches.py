@@ -247,6 +247,19 @@ async def test_a_budget_that_is_spent_fails_the_lines_that_are_left(up: Scripted
         assert set(asked_of(up)) == set(output)
 
 
+async def test_lines_wait_for_what_the_others_hold_of_a_budget(up: ScriptedUpstream, tmp_path: Path) -> None:
+    # Each puts aside 2000 tokens at 8 micro-dollars, and uses a few: there is money for one at a time.
+    budget = [{"scope": "app", "usd": 0.02, "per": "total"}]
+    with serving(tmp_path, settings(up, budgets=budget)) as served:
+        desk = Desk(served)
+        lines = [line(f"n{n}", model="paced", max_tokens=2000) for n in range(12)]
+        output, errors = await desk.results(await desk.until_ended(await desk.begin(lines)))
+
+        assert (len(output), errors) == (12, {})
+        ((spent, held),) = served.rows(WINDOW)
+        assert (spent, held) == (billed(up), 0)
+
+
 # --- what needs no upstream to look at ----------------------------------------------------------
 
 

@@ -303,7 +303,18 @@ async def test_lists_come_in_pages(app: Frontdesk) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=10001", "limit=x", "order=up", "after=%00", f"after={'x' * 200}", "purpose=A", "page=2"]
+    "query",
+    [
+        "limit=0",
+        "limit=10001",
+        "limit=x",
+        "order=up",
+        "after=%00",
+        f"after={'x' * 200}",
+        "purpose=A",
+        "purpose=zzz",
+        "page=2",
+    ],
 )
 async def test_what_no_list_has_is_refused_by_name(app: Frontdesk, query: str) -> None:
     answer = await get(app, await token_of(app, "u1"), f"/v1/files?{query}")
@@ -313,6 +324,18 @@ async def test_what_no_list_has_is_refused_by_name(app: Frontdesk, query: str) -
         "invalid_value",
         query.partition("=")[0],
     )
+
+
+async def test_a_purpose_that_no_file_has_is_told_of_those_that_there_are(app: Frontdesk) -> None:
+    token = await token_of(app, "u1")
+
+    answer = await get(app, token, "/v1/files?purpose=zzz")
+
+    assert answer.body["error"]["message"] == (
+        "Invalid value for 'purpose': 'zzz'. It must be one of 'assistants', 'batch', 'evals', 'fine-tune', "
+        "'user_data', 'vision', 'batch_output'."
+    )
+    assert (await get(app, token, "/v1/files?purpose=batch_output")).body["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -328,7 +351,7 @@ def test_a_name_is_a_name(told: str, kept: str) -> None:
     ("filename", "told", "kept"),
     [("a.pdf", None, "application/pdf"), ("a.pdf", "application/octet-stream", "application/pdf"),
      ("a.pdf", "Text/Plain; charset=utf-8", "text/plain"), ("a.PNG", "x", "image/png"),
-     ("a", None, "application/octet-stream"), ("a.b", "a/b\0c", "application/octet-stream")],
+     ("a", None, "application/octet-stream"), ("a.b", "a/b c", "application/octet-stream")],
 )  # fmt: skip
 async def test_a_file_has_a_type(app: Frontdesk, filename: str, told: str | None, kept: str) -> None:
     token = await token_of(app, "u1")

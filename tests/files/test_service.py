@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from frontdesk.accounts.store import AccountStore
 from frontdesk.core import config
 from frontdesk.core.clock import unix_ms
-from frontdesk.core.errors import FrontdeskError, NotFound
+from frontdesk.core.errors import FrontdeskError, NotFound, TooLarge
 from frontdesk.files.owner import Owner
 from frontdesk.files.service import PIECE_BYTES, Files
 from frontdesk.files.store import FileRow
@@ -238,6 +238,30 @@ async def test_uploads_at_the_same_time_do_not_pass_it_together(database: Databa
 
     assert sum(not isinstance(each, Exception) for each in begun) == 3
     assert {each.code for each in begun if isinstance(each, FrontdeskError)} == {"storage_full"}
+
+
+async def test_all_files_have_a_limit_whosesoever_they_are(database: Database, clock: HandClock) -> None:
+    files = files_of(database, clock, max_mb=1, total_mb=3)
+    first = await kept(files, OWNER, b"x" * MB)
+    await kept(files, KEY, b"x" * MB)
+    running = await files.begin(NAMESAKE, MB)
+
+    for owner in (OWNER, OTHER, KEY, NAMESAKE):
+        with pytest.raises(TooLarge, match="has no room for this file") as refused:
+            await files.begin(owner, 1)
+        assert refused.value.code == "storage_full"
+    await (await files.begin_output(OTHER)).flush()
+    await running.drop()
+    assert await code_of(files.begin(OWNER, 1)) == "storage_full"  # until it is swept it is on the disk
+    await files.sweep()
+    await kept(files, OTHER, b"x" * MB)
+    await files.delete(OWNER, first.id)
+    await files.sweep()
+    await kept(files, KEY, b"x" * MB)
+    assert await code_of(files.begin(OWNER, 1)) == "storage_full"
+    clock.move(30 * 86_400)
+    await files.sweep()
+    await kept(files, OWNER, b"x" * MB)
 
 
 async def test_what_the_server_makes_for_somebody_is_not_refused(database: Database, clock: HandClock) -> None:

@@ -46,11 +46,22 @@ class Postponed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfunded:
+    """No budget had the money for it, and nothing was spent: `answer` says so, should no answer under way free some.
+
+    `after_s` is when the refusal says that there is some again, where it does.
+    """
+
+    answer: Answered
+    after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """It was under way when it was ended: what it did is not known."""
 
 
-Outcome = Answered | Postponed | Interrupted
+Outcome = Answered | Postponed | Unfunded | Interrupted
 
 
 @dataclass(slots=True)
@@ -113,7 +124,10 @@ def _outcome(turn: Turn | None, inbox: _Inbox) -> Outcome:
         return Postponed(error.retry_after_s)
     if turn.interruption is Interruption.SHUTDOWN:
         return Interrupted()
-    return Answered(inbox.status, turn.id, bytes(inbox.body), turn.usage)
+    answer = Answered(inbox.status, turn.id, bytes(inbox.body), turn.usage)
+    if isinstance(error, QuotaSpent) and was_free:
+        return Unfunded(answer, error.retry_after_s)
+    return answer
 
 
 def _passes(error: FrontdeskError) -> bool:

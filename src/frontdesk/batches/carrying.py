@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from frontdesk.accounts.absent import CallerThen
-from frontdesk.batches.asking import Answered, Asker, Outcome, Postponed
+from frontdesk.batches.asking import Answered, Asker, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.batches.lines import (
     Asked,
     Ended,
@@ -33,12 +33,13 @@ from frontdesk.batches.lines import (
     response_of,
     unanswered,
 )
-from frontdesk.batches.slots import FairSlots
+from frontdesk.batches.slots import FairSlots, FundedLines
 from frontdesk.batches.store import BatchRow, BatchWork, Claim, End, LineRow, Made
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import NotFound
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
+from frontdesk.files.form import MADE_FOR_BATCHES
 from frontdesk.files.owner import Owner
 from frontdesk.files.service import Files, Upload
 from frontdesk.storage.errors import StorageError
@@ -49,8 +50,9 @@ _LOOK_EVERY_S = 1.0
 _KNOWN_FOR_S = 2.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+# What a budget does not have for longer is spent, not put aside. A period that begins within it is waited for.
+_SOON_S = 60.0
 _STORE_PAUSE_S = 1.0
-_OUTPUT = "batch_output"
 _JSONL = "application/jsonl"
 _encode = msgspec.json.Encoder().encode
 
@@ -85,6 +87,7 @@ class Means:
     callers: AbsentCallers
     room: Room
     slots: FairSlots
+    funded: FundedLines
     clock: Clock
     tasks: Tasks
     max_lines: int
@@ -107,6 +110,11 @@ class Carrying:
         self._caller: Caller | None = None
         self._known_until = 0.0
         self._changed = asyncio.Event()
+
+    @property
+    def owner(self) -> Owner:
+        """Whose it is."""
+        return self._row.owner
 
     def look(self) -> None:
         """Something may have changed: look at it now."""
@@ -235,7 +243,9 @@ class Carrying:
             await self._end_for_its_owner()
             return "stop"
         is_early = means.clock.monotonic() < self._not_before
-        return "wait" if is_early or not await means.room.has_room(caller) else "go"
+        if is_early or not await means.room.has_room(caller):
+            return "wait"
+        return "go" if means.funded.may_begin(row.owner) else "wait"
 
     async def _begin(self, waiting: _Waiting, owner: Owner) -> bool:
         """Claim a line and begin to ask it, which gives this owner's place back; False where it must not be asked."""
@@ -249,6 +259,7 @@ class Carrying:
             self._unasked.discard(claim)
             return False
         self._unasked.discard(claim)
+        means.funded.begin(owner)
         task = means.tasks.start(claim.line_id, self._carry(waiting, claim, self._caller, owner))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -281,27 +292,46 @@ class Carrying:
         try:
             body = waiting.asked.body
             outcome = await self._means.asker.ask(row.endpoint, caller, row.feature, row.address, body)
-            if isinstance(outcome, Postponed):
-                self._postpone(waiting, outcome)
         finally:
+            self._means.funded.end(owner)
             self._means.slots.free(owner)  # who took it: the batch may have become somebody else's meanwhile
-        await self._keep(waiting, claim, outcome)
+        again = self._again_of(waiting, owner, outcome)
+        if again is None:
+            await self._keep(claim, outcome.answer if isinstance(outcome, Unfunded) else outcome)
+        else:
+            row = self._row
+            await _until_stored(lambda: self._means.work.unclaim(row, claim))
+            self._again.append(again)
         self._changed.set()
 
-    def _postpone(self, waiting: _Waiting, outcome: Postponed) -> None:
-        """Ask nothing more for as long as the refusal says, and longer each time that the same line is refused."""
-        pause_s = min(_FIRST_PAUSE_S * 2 ** min(waiting.refusals, 10), _LONGEST_PAUSE_S)
-        not_before = self._means.clock.monotonic() + max(pause_s, outcome.after_s or 0.0)
-        self._not_before = max(self._not_before, not_before)
+    def _again_of(self, waiting: _Waiting, owner: Owner, outcome: Outcome) -> _Waiting | None:
+        """The line as it waits to be asked again; None where this is what came of it."""
+        match outcome:
+            case Postponed(after_s):
+                return self._postponed(waiting, after_s or 0.0)
+            case Unfunded(_, after_s):
+                if self._means.funded.refused(owner):
+                    return waiting  # until one of those under way gives back what it did not use
+                if after_s is not None and after_s <= _SOON_S:
+                    return self._postponed(waiting, 0.0)  # somebody else's do, or those that have ended just now
+            case Answered(status):
+                if _is_good(status):
+                    self._means.funded.answered(owner)
+            case Interrupted():
+                pass
+        return None
 
-    async def _keep(self, waiting: _Waiting, claim: Claim, outcome: Outcome) -> None:
+    def _postponed(self, waiting: _Waiting, after_s: float) -> _Waiting:
+        """Ask nothing more for as long as a refusal says, and longer each time that the same line is refused."""
+        pause_s = min(_FIRST_PAUSE_S * 2 ** min(waiting.refusals, 10), _LONGEST_PAUSE_S)
+        self._not_before = max(self._not_before, self._means.clock.monotonic() + max(pause_s, after_s))
+        return _Waiting(waiting.number, waiting.asked, waiting.refusals + 1)
+
+    async def _keep(self, claim: Claim, outcome: Answered | Postponed | Interrupted) -> None:
         row, work = self._row, self._means.work
-        if isinstance(outcome, Postponed):
-            await _until_stored(lambda: work.unclaim(row, claim))
-            self._again.append(_Waiting(waiting.number, waiting.asked, waiting.refusals + 1))
-        elif isinstance(outcome, Answered):
+        if isinstance(outcome, Answered):
             response = response_of(outcome.status, outcome.request_id, outcome.body)
-            status = "completed" if 200 <= outcome.status < 300 else "failed"
+            status = "completed" if _is_good(outcome.status) else "failed"
             await _until_stored(lambda: work.answer(row, claim, status, response, outcome.usage))
         else:
             await _until_stored(lambda: work.answer(row, claim, "interrupted", None, None))
@@ -354,6 +384,10 @@ class _Waiting(msgspec.Struct, frozen=True):
     number: int
     asked: Asked
     refusals: int = 0
+
+
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300
 
 
 async def _until_stored(store: Callable[[], Awaitable[None]]) -> None:
@@ -422,7 +456,9 @@ class _Results:
         if upload is None:
             return None
         await upload.flush()
-        return Made(upload.id, upload.finished(_OUTPUT, f"{self._row.id}_{name}.jsonl", _JSONL, expires_after_s))
+        return Made(
+            upload.id, upload.finished(MADE_FOR_BATCHES, f"{self._row.id}_{name}.jsonl", _JSONL, expires_after_s)
+        )
 
     async def _add_error(self, line: bytes) -> None:
         if self._errors is None:

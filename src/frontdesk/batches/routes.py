@@ -13,14 +13,15 @@ from frontdesk.accounts.routes.answers import listed, missing, page_of, seconds,
 from frontdesk.batches.lines import Problem
 from frontdesk.batches.service import Batches, NewBatch
 from frontdesk.batches.store import BatchRow
-from frontdesk.core.errors import BadRequest
 from frontdesk.doors.desk import ASKING, named_feature
 from frontdesk.files.owner import owner_of
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
 from frontdesk.http.requests import Head
-from frontdesk.http.starlette import read_json
+from frontdesk.http.starlette import with_body
 from frontdesk.policies.access import Access
 from frontdesk.turn.turn import Caller
+from frontdesk.wire.reading import read_object, view
+from frontdesk.wire.refusing import told, wrong
 
 _MOST_PAIRS = 16
 
@@ -62,15 +63,17 @@ class BatchRoutes:
 
     async def create(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """Make a batch. Its lines are asked for the feature that the header names here, unless they name one."""
-        asked = await read_json(request, BatchBody)
+        body = await (await with_body(request)).body()
+        asked = view(read_object(body or b"{}"), BatchBody)
         for name in ("input_file_id", "endpoint", "completion_window"):
             if getattr(asked, name) is msgspec.UNSET:
                 raise missing(name)
         if asked.endpoint not in self._endpoints:
             known = ", ".join(map(repr, self._endpoints))
-            raise BadRequest(f"'endpoint' must be one of {known}.", code="invalid_value", param="endpoint")
+            words = f"Invalid value for 'endpoint': {told(asked.endpoint)}. It must be one of {known}."
+            raise wrong("endpoint", words)
         if asked.metadata is not None and len(asked.metadata) > _MOST_PAIRS:
-            raise BadRequest(f"'metadata' has more than {_MOST_PAIRS} keys.", code="invalid_value", param="metadata")
+            raise wrong("metadata", f"'metadata' has {len(asked.metadata)} keys. It may have {_MOST_PAIRS}.")
         feature = named_feature(Head(request.scope).feature, {})
         if feature is not None:
             self._access.check_feature(caller, feature)

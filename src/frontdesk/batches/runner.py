@@ -8,7 +8,7 @@ import logging
 
 from frontdesk.batches.asking import Asker
 from frontdesk.batches.carrying import AbsentCallers, Carrying, Means, Room
-from frontdesk.batches.slots import FairSlots
+from frontdesk.batches.slots import FairSlots, FundedLines
 from frontdesk.batches.store import AllBatches, BatchRow, BatchWork
 from frontdesk.core import config
 from frontdesk.core.clock import Clock, unix_ms
@@ -20,6 +20,7 @@ from frontdesk.storage.errors import StorageError
 _log = logging.getLogger("frontdesk.batches")
 _LOOK_EVERY_S = 2.0
 _MOST_CARRIED = 64
+_MOST_OF_ONE = 16  # owner: whoever comes later finds room, though one has many and long ones
 _PAUSE_S = 5.0
 _LAST_WORDS_S = 5.0
 _DAY_MS = 86_400_000
@@ -57,6 +58,7 @@ class BatchRunner:
             callers=callers,
             room=room,
             slots=FairSlots(settings.concurrent),
+            funded=FundedLines(),
             clock=clock,
             tasks=self._lines,
             max_lines=settings.max_lines,
@@ -111,7 +113,7 @@ class BatchRunner:
 
     async def _take_some(self) -> None:
         while len(self._carried) < _MOST_CARRIED and not self._stopped.is_set():
-            row = await self._work.take(unix_ms(self._clock))
+            row = await self._work.take(unix_ms(self._clock), _MOST_OF_ONE)
             if row is None:
                 return
             self._carried[row.id] = Carrying(row, self._means)
@@ -126,6 +128,8 @@ class BatchRunner:
                         await self._stopped.wait()
         finally:
             del self._carried[row.id]
+            if all(each.owner != row.owner for each in self._carried.values()):
+                self._means.funded.forget(row.owner)
             self._is_wanted.set()
 
     async def _has_run(self, carrying: Carrying, row: BatchRow) -> bool:

@@ -1,4 +1,6 @@
-"""Places for lines under way: so many in a process, and fairly among those whose lines they are."""
+"""Places for lines under way: so many in a process, fairly among those whose lines they are, and as many for each as
+their money covers at once.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +50,44 @@ class FairSlots:
     def _give(self, owner: Hashable) -> None:
         self._free -= 1
         self._taken[owner] += 1
+
+
+class FundedLines:
+    """How many lines of each owner are under way, and how many of them their money covered at once.
+
+    What a budget covers is learnt as it refuses: no more are asked then than were under way, until one is answered.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: Counter[Hashable] = Counter()
+        self._covered: dict[Hashable, int] = {}
+
+    def may_begin(self, owner: Hashable) -> bool:
+        """Whether another line of this owner may be asked by now."""
+        covered = self._covered.get(owner)
+        return covered is None or self._under_way[owner] < covered
+
+    def begin(self, owner: Hashable) -> None:
+        """A line is asked; `end` it once."""
+        self._under_way[owner] += 1
+
+    def end(self, owner: Hashable) -> None:
+        """A line is not under way any more."""
+        self._under_way[owner] -= 1
+        if not self._under_way[owner]:
+            del self._under_way[owner]
+
+    def refused(self, owner: Hashable) -> int:
+        """There was no money for a line that has ended; returns how many others are under way, which hold some."""
+        others = self._under_way[owner]
+        self._covered[owner] = max(1, others)
+        return others
+
+    def answered(self, owner: Hashable) -> None:
+        """There was money for one: there may be for one more."""
+        if owner in self._covered:
+            self._covered[owner] += 1
+
+    def forget(self, owner: Hashable) -> None:
+        """Nothing of this owner is carried any more: whoever comes anew is asked as if nothing had been refused."""
+        self._covered.pop(owner, None)

@@ -156,15 +156,17 @@ class BatchWork:
         self._process = process
         self._dead_after_s = dead_after_s
 
-    async def take(self, now_ms: int) -> BatchRow | None:
-        """Take over a batch that nobody carries, the oldest first; None where there is none.
+    async def take(self, now_ms: int, most_of_one: int) -> BatchRow | None:
+        """Take over a batch that nobody carries; None where there is none.
+
+        Those come first whose owner has the fewest here, the oldest of them first; who has `most_of_one` has no more.
 
         Lines that were under way with who carried it are said to be interrupted.
         """
         dead = of_dead(self._database, self._process, now_ms, self._dead_after_s)
 
         def take_over() -> Generator[Step, list[Row], BatchRow | None]:
-            found = yield Step(_FREE, dead)
+            found = yield Step(_FREE, {**dead, "me": self._process, "most_of_one": most_of_one})
             if not found:
                 return None
             tenant, batch_id = found[0]
@@ -353,10 +355,22 @@ _CANCEL = Query(
     .returning(*_COLUMNS)
 )
 
+_CARRIED = (
+    select(*(batch.c[name] for name in Owner._fields), func.count().label("batches"))
+    .where(_IS_OPEN, batch.c.owner == bindparam("me"))
+    .group_by(*(batch.c[name] for name in Owner._fields))
+    .subquery("carried")
+)
+_CARRIED_OF_ONE = func.coalesce(_CARRIED.c.batches, 0)
 _FREE = Query(
     select(batch.c.tenant, batch.c.id)
-    .where(_IS_OPEN, or_(batch.c.owner.is_(None), is_of_dead(batch.c.owner)))
-    .order_by(batch.c.open_at_ms)
+    .outerjoin_from(batch, _CARRIED, and_(*(batch.c[name] == _CARRIED.c[name] for name in Owner._fields)))
+    .where(
+        _IS_OPEN,
+        or_(batch.c.owner.is_(None), is_of_dead(batch.c.owner)),
+        bindparam("most_of_one", type_=Integer) > _CARRIED_OF_ONE,
+    )
+    .order_by(_CARRIED_OF_ONE, batch.c.open_at_ms)
     .limit(1)
     .with_for_update(of=batch, skip_locked=True)
 )

@@ -13,6 +13,9 @@ from frontdesk.files.service import Files, Upload
 PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
 """What files may be for, in OpenAI's words. Here batches alone ask for theirs, "batch"."""
 
+MADE_FOR_BATCHES = "batch_output"
+"""What the files are for that batches make; none is uploaded for it."""
+
 OVERHEAD_BYTES = 64 * 1024
 """What a form may be larger than its file."""
 

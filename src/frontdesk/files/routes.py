@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from frontdesk.accounts.routes.answers import listed, seconds, secret
 from frontdesk.core.errors import BadRequest, TooLarge, Unauthenticated
 from frontdesk.core.multipart import boundary_of
 from frontdesk.doors.desk import ASKING
-from frontdesk.files.form import OVERHEAD_BYTES, UploadForm
+from frontdesk.files.form import MADE_FOR_BATCHES, OVERHEAD_BYTES, PURPOSES, UploadForm
 from frontdesk.files.owner import Owner, owner_of
 from frontdesk.files.service import Files, Upload
 from frontdesk.files.store import FileRow
@@ -26,7 +25,7 @@ from frontdesk.turn.turn import Caller
 _LIST_PARAMETERS = ("purpose", "limit", "order", "after")
 _MOST_LISTED = 10_000
 _MAX_TEXT_CHARS = 128
-_PURPOSE = re.compile(r"[a-z_-]{1,32}")
+_LISTED_PURPOSES = (*PURPOSES, MADE_FOR_BATCHES)
 
 
 class FileRoutes:
@@ -154,6 +153,8 @@ def _page_of(request: Request) -> tuple[str, str, int, Literal["asc", "desc"]]:
     if len(after) > _MAX_TEXT_CHARS or not after.isprintable():
         raise BadRequest("'after' is no id of a file.", code="invalid_value", param="after")
     purpose = asked.get("purpose", "")
-    if purpose and _PURPOSE.fullmatch(purpose) is None:
-        raise BadRequest("'purpose' is no purpose of files.", code="invalid_value", param="purpose")
+    if purpose and purpose not in _LISTED_PURPOSES:
+        known = ", ".join(map(repr, _LISTED_PURPOSES))
+        words = f"Invalid value for 'purpose': {purpose[:_MAX_TEXT_CHARS]!r}. It must be one of {known}."
+        raise BadRequest(words, code="invalid_value", param="purpose")
     return purpose, after, int(limit), order

@@ -5,6 +5,7 @@ What is another's is as good as not there, and so is what has expired.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
@@ -16,6 +17,8 @@ from frontdesk.files.owner import Owner
 from frontdesk.files.store import AllFiles, Allowance, FileRow, FileStore
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Step
+
+_log = logging.getLogger("frontdesk.files")
 
 PIECE_BYTES = 252 * 1024
 """Of every piece of a file but the last. Divisible by 3: the base64 of the pieces is that of the file."""
@@ -34,6 +37,7 @@ class Files:
         self._clock = clock
         self._all = AllFiles(database)
         self._allowance = Allowance(settings.per_user, int(settings.per_user_mb * _MEGABYTE))
+        self._total_bytes = int(settings.total_mb * _MEGABYTE)
         self._keep_ms = int(settings.keep_days * _DAY_MS)
         self.max_bytes = int(settings.max_mb * _MEGABYTE)
 
@@ -80,12 +84,20 @@ class Files:
     async def begin(self, owner: Owner, size_bytes: int | None) -> Upload:
         """Begin a file of at most this size, None for the largest that there may be.
 
-        Raises TooLarge where it, or all of a person's files with it, passes what there may be.
+        Raises TooLarge where it, or all of a person's files with it, or everybody's, passes what there may be.
         """
         self.check_size(size_bytes or 0)
         upload = self._upload(owner)
         allowance = self._allowance if owner.person else None
-        await upload.make_room(self.max_bytes if size_bytes is None else size_bytes, allowance)
+        room_bytes = self.max_bytes if size_bytes is None else size_bytes
+        if await self._all.kept_bytes() + room_bytes > self._total_bytes:
+            _log.warning("files_full limit_mb=%g", self._total_bytes / _MEGABYTE)
+            raise TooLarge(
+                "The server has no room for this file: everybody's files together have used it up. Try again later.",
+                code="storage_full",
+                param="file",
+            )
+        await upload.make_room(room_bytes, allowance)
         return upload
 
     async def begin_output(self, owner: Owner) -> Upload:

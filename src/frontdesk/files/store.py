@@ -185,6 +185,13 @@ class AllFiles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def kept_bytes(self) -> int:
+        """How much they hold, those that are being uploaded and those that have ended and are not removed yet included.
+
+        Uploads that begin at the same moment do not see each other.
+        """
+        return (await self._database.read(_ALL_KEPT, {}))[0][0]
+
     async def sweep(self, now_ms: int) -> int:
         """Remove what has ended, some files at a time; returns how many. What an open batch still reads stays."""
         ended = await self._database.read(_ENDED, {"now_ms": now_ms})
@@ -240,6 +247,7 @@ _LOCK_PERSON = Query(
 _KEPT = Query(
     select(func.count(), cast(func.coalesce(func.sum(file.c.bytes), 0), BigInteger)).where(_IS_OWNERS, _LASTS)
 )
+_ALL_KEPT = Query(select(cast(func.coalesce(func.sum(file.c.bytes), 0), BigInteger)))
 _BEGIN = Query(insert(file))
 _ADD_PIECE = Query(
     insert(file_piece)

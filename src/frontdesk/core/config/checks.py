@@ -277,6 +277,7 @@ def _check_numbers(problems: Problems, config: Config) -> None:
     check_number(problems, ("files", "max_mb"), files.max_mb, 0.001, 10_000)
     check_number(problems, ("files", "per_user_mb"), files.per_user_mb, 0.001, 10_000_000)
     check_number(problems, ("files", "per_user"), files.per_user, 1, 1_000_000)
+    check_number(problems, ("files", "total_mb"), files.total_mb, 0.001, 100_000_000)
     check_number(problems, ("files", "keep_days"), files.keep_days, _HOUR_DAYS, 3660)
     check_number(problems, ("batches", "concurrent"), batches.concurrent, 1, 1000)
     check_number(problems, ("batches", "max_lines"), batches.max_lines, 1, 1_000_000)

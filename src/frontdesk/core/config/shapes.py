@@ -366,11 +366,14 @@ class Guards(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Files(msgspec.Struct, forbid_unknown_fields=True):
-    """What callers may upload: the largest file, how much and how many of each person's are kept, and how long."""
+    """What callers may upload: the largest file, how much and how many of each person's are kept, how much of
+    everybody's, and how long.
+    """
 
     max_mb: float = 100.0
     per_user_mb: float = 1000.0
     per_user: int = 1000
+    total_mb: float = 10_000.0
     keep_days: float = 30.0
 
 
