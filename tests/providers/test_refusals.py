@@ -12,6 +12,7 @@ from frontdesk.core.errors import BadRequest, ProviderError, TooLarge, Unprocess
 from frontdesk.providers.openai_errors import read_error
 from frontdesk.providers.refusals import Refusals
 from frontdesk.providers.upstream import UpstreamResponse
+from frontdesk.routing.verdicts import is_quicker_elsewhere, mark_of, may_repeat
 from tests.fakes import HandClock
 
 NOW = 1_800_000_000.0
@@ -138,3 +139,30 @@ async def test_who_knows_better_is_asked_first() -> None:
 
     assert await told.error_of(cast("UpstreamResponse", Answered(400))) is busy
     assert isinstance(await told.error_of(cast("UpstreamResponse", Answered(422))), Unprocessable)
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"])
+async def test_an_account_without_money_is_not_busy(code: str) -> None:
+    error = await error_of(
+        Answered(429, b'{"error": {"message": "Pay.", "code": "%s"}}' % code.encode(), Retry_After="7")
+    )
+
+    assert (error.status, error.code, error.upstream_status, error.retry_after_s) == (502, "provider_error", 429, None)
+    assert (may_repeat(error), is_quicker_elsewhere(error), mark_of(error)) == (False, False, "failure")
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "odd"), (402, "odd"), (403, "odd"), (429, "insufficient_quota")])
+async def test_nobody_is_told_to_try_again_what_only_the_operator_can_mend(status: int, code: str) -> None:
+    error = await error_of(Answered(status, b'{"error": {"message": "No.", "code": "%s"}}' % code.encode()))
+
+    assert "again in a moment" not in error.message
+    assert "Try again" not in error.message
+    assert error.should_retry is False
+
+
+@pytest.mark.parametrize("status", [404, 409, 500, 503, 429])
+async def test_what_may_pass_by_itself_may_be_tried_again(status: int) -> None:
+    error = await error_of(Answered(status))
+
+    assert "Try again" in error.message
+    assert error.should_retry is None

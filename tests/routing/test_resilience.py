@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from frontdesk.core.config import Retries
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError, ProviderFull, ProviderResting
+from frontdesk.providers.refusals import account_refused
 from frontdesk.routing.retries import RetryBudget
 from frontdesk.routing.route import Route
 from frontdesk.routing.router import FallbackRouter
@@ -35,6 +36,10 @@ def cut() -> ProviderError:
 
 def key_refused() -> ProviderError:
     return ProviderError("status 401", upstream_status=401)
+
+
+def unpaid() -> ProviderError:
+    return account_refused("status 429, code 'insufficient_quota'", 429)
 
 
 def missing() -> ProviderError:
@@ -333,11 +338,136 @@ async def test_an_answer_that_breaks_off_counts_though_it_had_begun() -> None:
 async def test_a_busy_route_rests_for_as_long_as_it_says() -> None:
     desk = Desk(Plays([busy(20)], whole("back")))
     await desk.carry()
+    first = desk.error
+    desk.clock.move(5)
+
+    assert await desk.carry() == "provider_busy"
+    assert (desk.error.status, desk.error.message, desk.error.retry_after_s) == (503, first.message, 15)
+    desk.clock.move(15)
+    assert await desk.carry() == "back"
+
+
+async def test_a_route_that_failed_is_not_called_busy_where_it_rests_for_longer() -> None:
+    desk = Desk(Plays([busy(2)], [down]), retries=ONCE)
+    await desk.carry()
+    desk.clock.move(2)
+    for _ in range(3):
+        await desk.carry()
 
     assert await desk.carry() == "provider_unavailable"
-    assert desk.error.retry_after_s == 20
-    desk.clock.move(20)
-    assert await desk.carry() == "back"
+
+
+async def test_a_route_without_money_is_left_at_once_and_says_no_better_while_it_rests() -> None:
+    desk = Desk(Plays([unpaid]))
+    for _ in range(3):
+        assert await desk.carry() == "provider_error"
+        assert desk.attempts == [("r0", "first", "failed")]
+
+    assert await desk.carry() == "provider_unavailable"
+    assert desk.attempts == []
+    assert (desk.error.message, desk.error.should_retry) == (unpaid().message, False)
+
+
+@pytest.mark.parametrize("order", [(unpaid, down), (down, unpaid)])
+async def test_of_two_failures_the_one_that_may_pass_is_told(order: tuple[Callable[[], ProviderError], ...]) -> None:
+    desk = Desk(*(Plays([each]) for each in order), retries=ONCE)
+
+    await desk.carry()
+
+    assert (desk.error.message, desk.error.should_retry) == (down().message, None)
+
+
+async def test_a_route_that_comes_back_is_told_rather_than_one_that_does_not() -> None:
+    desk = Desk(Plays([unpaid]), Plays([busy(20)]), retries=ONCE)
+    await desk.carry()
+
+    assert await desk.carry() == "provider_busy"
+    assert (desk.error.retry_after_s, desk.error.should_retry) == (20, None)
+
+
+# --- the probe ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first_words_s", "first_event_s", "usual_s"),
+    [([2.0, 4.0, 9.0], 60.0, 4.0), ([], 0.5, 0.5), ([], 60.0, 1.0), ([], math.inf, 1.0)],
+)
+async def test_a_turn_that_would_not_hear_the_first_word_is_no_probe(
+    first_words_s: list[float], first_event_s: float, usual_s: float
+) -> None:
+    desk = Desk(Plays([down], [down], [down], whole("back")), retries=ONCE, first_event_s=first_event_s)
+    for seconds in first_words_s:
+        desk.routes[0].latencies.note(seconds)
+    for _ in range(3):
+        await desk.carry()
+    desk.clock.move(5)
+    hasty, patient = desk.new_turn(), desk.new_turn()
+    hasty.deadline_at = desk.clock.monotonic() + usual_s - 0.125
+    patient.deadline_at = desk.clock.monotonic() + usual_s
+
+    assert await desk.carry(hasty) == "provider_unavailable"
+    assert (hasty.attempts, desk.asked) == ([], [3])
+    assert await desk.carry(patient) == "back"
+
+
+async def test_a_short_deadline_keeps_no_turn_from_a_route_that_is_well() -> None:
+    desk = Desk(Plays(whole("quick")))
+    desk.routes[0].latencies.note(9.0)
+    turn = desk.new_turn()
+    turn.deadline_at = desk.clock.monotonic() + 0.1
+
+    assert await desk.carry(turn) == "quick"
+
+
+# --- the log ------------------------------------------------------------------------------------
+
+
+async def test_a_failure_says_what_it_was_for_and_its_status(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(Plays([down]), Plays([cut]), retries=Retries(most=1))
+
+    await desk.carry()
+
+    said = [record.getMessage() for record in caplog.records if "provider_failed" in record.getMessage()]
+    assert [line.split(" ", 2)[2] for line in said] == [
+        "provider=r0 model=m purpose=first status=503 reason=status 503",
+        "provider=r0 model=m purpose=retry status=503 reason=status 503",
+        "provider=r1 model=m purpose=fallback status=None reason=cut",
+        "provider=r1 model=m purpose=retry status=None reason=cut",
+    ]
+
+
+async def test_a_refused_key_is_one_line_until_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(Plays([key_refused], [key_refused], whole("mended"), [key_refused]), retries=ONCE)
+
+    for _ in range(4):
+        await desk.carry()
+
+    said = [record.getMessage() for record in caplog.records if "provider_key" in record.getMessage()]
+    assert said == [
+        "provider_key_refused provider=r0 model=m status=401 reason=status 401",
+        "provider_key_taken provider=r0 model=m",
+        "provider_key_refused provider=r0 model=m status=401 reason=status 401",
+    ]
+
+
+async def test_a_request_that_is_forbidden_is_no_matter_of_a_key_that_was_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk(Plays(whole("a"), [forbidden], [forbidden], whole("b"), [forbidden]), retries=ONCE)
+    for _ in range(4):
+        await desk.carry()
+    assert "provider_key_refused" not in caplog.text
+
+    for _ in range(4):
+        await desk.carry()
+
+    assert caplog.text.count("provider_key_refused provider=r0 model=m status=403") == 1
+
+
+async def test_a_key_that_was_never_taken_is_refused_by_the_first_403(caplog: pytest.LogCaptureFixture) -> None:
+    await Desk(Plays([forbidden]), retries=ONCE).carry()
+
+    assert "provider_key_refused provider=r0 model=m status=403" in caplog.text
 
 
 # --- slots --------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ _MAX_PARAM = 200
 _MAX_REASON = 300
 _MOST_RETRY_AFTER_S = 99_999.0
 _TOO_MANY = frozenset({429, 529})  # Anthropic calls an overload 529
+# Our key and our account, between our operator and the vendor: to ask again is of no use.
+_OURS = frozenset({401, 402, 403})
+_SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})  # OpenAI's, with a 429
 _CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
     400: BadRequest,
     413: TooLarge,
@@ -94,6 +97,8 @@ class Refusals:
                 param=said.param,
             )
         reason = f"status {status}, code {said.code!r}"
+        if status in _OURS or (status in _TOO_MANY and said.code in _SPENT):
+            return account_refused(reason, status)
         retry_after_s = self._retry_after_s(response)
         if retry_after_s is None:
             retry_after_s = said.retry_after_s
@@ -137,6 +142,17 @@ class Refusals:
             return min(max(0.0, parsedate_to_datetime(said).timestamp() - self._clock.now()), _MOST_RETRY_AFTER_S)
         except (ValueError, TypeError, OverflowError):
             return None
+
+
+def account_refused(reason: str, upstream_status: int) -> ProviderError:
+    """The error for a key that is not taken, or an account that is not served: only an operator can mend that."""
+    error = ProviderError(reason, upstream_status=upstream_status)
+    error.message = (
+        "The AI service behind this model refuses to serve this server. Whoever runs the server has to see to it; "
+        "until then, use another model."
+    )
+    error.should_retry = False
+    return error
 
 
 def _number(text: str | None) -> float | None:

@@ -54,6 +54,7 @@ class Asking:
     def __init__(self, route: Route, turn: Turn, purpose: Purpose, deadlines: Deadlines) -> None:
         """Begin an attempt. Raises ProviderResting, and then there is none."""
         self._breaker: Breaker | None = route.breaker  # until it was told what came of the attempt
+        route.check(turn)  # again: it may have waited for a slot
         self._probe = NO_PROBE if route.breaker is None else route.breaker.begin()
         self._route = route
         self._turn = turn
@@ -128,6 +129,7 @@ class Asking:
         attempt = self.attempt
         attempt.first_event_at = now = self._turn.clock.now()
         self._route.latencies.note(now - attempt.started_at)
+        self._route.our_key.taken(attempt.provider, attempt.model)
         if self._probe and self._breaker is not None:
             self._breaker.answered(self._probe)
 
@@ -151,17 +153,21 @@ class Asking:
         if not isinstance(error, ProviderError):
             return
         _log.warning(
-            "provider_failed turn_id=%s provider=%s model=%s reason=%s",
+            "provider_failed turn_id=%s provider=%s model=%s purpose=%s status=%s reason=%s",
             turn.id,
             attempt.provider,
             attempt.model,
+            attempt.purpose,
+            error.upstream_status,
             error.reason,
         )
+        self._route.our_key.refused(attempt.provider, attempt.model, error.upstream_status, error.reason)
         if self._breaker is None:
             return
         match self._mark_of(error):
             case "failure":
-                self._breaker.failed(self._probe, turn.caller.who)
+                lasting = error.message if error.should_retry is False else None
+                self._breaker.failed(self._probe, turn.caller.who, lasting)
             case "busy":
                 self._breaker.busy(self._probe, error.retry_after_s)
             case "nothing":

@@ -21,7 +21,7 @@ from typing import Literal
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import Breaker as BreakerConfig
-from frontdesk.core.errors import ProviderResting
+from frontdesk.core.errors import ProviderError, ProviderResting
 
 _log = logging.getLogger("frontdesk.routing")
 Chance = Callable[[], float]
@@ -38,6 +38,16 @@ _WHILE_PROBED_S = 1.0  # to come back in, while a probe is under way
 _MOST_DOUBLINGS = 20
 
 
+class StillBusy(ProviderResting):
+    """A provider said that it has no room until then: nothing was sent, and callers are told what the first one was."""
+
+    code = "provider_busy"
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, retry_after_s=retry_after_s)
+        self.message = ProviderError(reason, status=self.status).message
+
+
 class Breaker:
     """The breaker of one route. What `begin` returned goes back with what came of the attempt, exactly once."""
 
@@ -49,6 +59,7 @@ class Breaker:
         "_doublings",
         "_failed",
         "_failures",
+        "_lasting",
         "_latest",
         "_name",
         "_opened_until",
@@ -78,6 +89,7 @@ class Breaker:
         self._opened_until = 0.0
         self._busy_until = 0.0
         self._doublings = 0
+        self._lasting: str | None = None  # what callers are told where the last failure does not pass by itself
         self._probes = 0  # so far; the number of the latest one
         self._probe = NO_PROBE  # the one under way
 
@@ -98,7 +110,17 @@ class Breaker:
         """Raise ProviderResting where the route is to be left alone."""
         rest_s = self.rest_s()
         if rest_s > 0:
-            raise ProviderResting(f"{self._name} rests for {rest_s:.1f} s", retry_after_s=rest_s)
+            raise self.resting(rest_s)
+
+    def resting(self, rest_s: float = _WHILE_PROBED_S) -> ProviderResting:
+        """The error for a turn that is not to ask, with why it is so."""
+        reason = f"{self._name} rests for {rest_s:.1f} s"
+        if self._at_work or (self._busy_until > self._clock.monotonic() and self._busy_until > self._opened_until):
+            return StillBusy(reason, retry_after_s=rest_s)
+        error = ProviderResting(reason, retry_after_s=rest_s)
+        if self._lasting is not None:
+            error.message, error.should_retry = self._lasting, False
+        return error
 
     def begin(self) -> int:
         """An attempt begins; returns its number as a probe, 0 where it is none. Raises ProviderResting."""
@@ -131,8 +153,12 @@ class Breaker:
         self._worked[self._latest % _BUCKETS] += 1
         self._successes += 1
 
-    def failed(self, probe: int, who: Who) -> None:
-        """The provider failed, at whatever time, with what this caller asked."""
+    def failed(self, probe: int, who: Who, lasting: str | None = None) -> None:
+        """The provider failed, at whatever time, with what this caller asked.
+
+        `lasting` are the words for callers of what does not pass by itself: while it rests, all are told these.
+        """
+        self._lasting = lasting
         if probe and probe == self._probes:
             self._doublings = min(self._doublings + 1, _MOST_DOUBLINGS)
             self._open("its probe failed")

@@ -10,11 +10,13 @@ from typing import Literal, Protocol
 from frontdesk.core.config import Priority, Retries
 from frontdesk.routing.breakers import Breaker
 from frontdesk.routing.latencies import Latencies
+from frontdesk.routing.our_keys import OurKey
 from frontdesk.routing.retries import RetryBudget
 from frontdesk.turn.seams import Provider
 from frontdesk.turn.turn import Turn
 
 NO_RETRIES = Retries(most=0)
+_A_FIRST_WORD_S = 1.0  # at most, where none was heard yet: who waits longer may find out
 
 
 class Standing(Protocol):
@@ -82,6 +84,7 @@ class Route:
     first_event_s: float = math.inf
     attempt_s: float = math.inf
     latencies: Latencies = field(default_factory=Latencies)
+    our_key: OurKey = field(default_factory=OurKey)
 
     @property
     def name(self) -> str:
@@ -102,6 +105,22 @@ class Route:
     def health(self) -> Literal["ok", "resting"]:
         """How it is, in a word."""
         return "resting" if self.is_resting else "ok"
+
+    def check(self, turn: Turn) -> None:
+        """Raise ProviderResting where this turn is to leave it alone.
+
+        A resting route is tried by one at a time: by none whose deadline comes before its first word usually does.
+        """
+        breaker = self.breaker
+        if breaker is None:
+            return
+        breaker.check()
+        if breaker.state != "closed" and turn.deadline_at - turn.clock.monotonic() < self._usual_first_event_s():
+            raise breaker.resting()
+
+    def _usual_first_event_s(self) -> float:
+        (median_s,) = self.latencies.quantiles(0.5)
+        return min(self.first_event_s, _A_FIRST_WORD_S) if median_s is None else median_s
 
     def without_retries(self) -> Route:
         """The same route, asked once."""

@@ -137,9 +137,8 @@ class FallbackRouter:
 
     async def _begun(self, route: Route, turn: Turn, purpose: Purpose) -> Asking | None:
         """Ask a route and read until its first word; None where no money covers it. Raises what went wrong."""
-        breaker, slots = route.breaker, route.slots
-        if breaker is not None:
-            breaker.check()
+        slots = route.slots
+        route.check(turn)
         if turn.funds is not None and not await _is_covered(route, turn):
             return None
         if slots is not None and (waiting := slots.enter(turn)) is not None:
@@ -241,7 +240,7 @@ class _Troubles:
     __slots__ = ("_away", "_failure", "_refusal")
 
     def __init__(self) -> None:
-        self._failure: ProviderError | None = None  # the last one
+        self._failure: ProviderError | None = None  # the last one that may pass by itself, else the first
         self._away: ProviderError | None = None  # rests or is full: the one that is back first
         self._refusal: Refused | None = None  # the first one
 
@@ -250,7 +249,8 @@ class _Troubles:
         if isinstance(error, DeadlinePassed):
             raise error
         if not isinstance(error, ProviderFull | ProviderResting):
-            self._failure = error
+            if self._failure is None or error.should_retry is not False:  # what may pass by itself is told
+                self._failure = error
         elif self._away is None or (error.retry_after_s or 0) < (self._away.retry_after_s or 0):
             self._away = error
 
@@ -266,6 +266,8 @@ class _Troubles:
     def verdict(self) -> FrontdeskError:
         """What the caller is told."""
         told = self._failure or self._away or self._refusal
+        if self._away is not None and told is not None and told.should_retry is False:
+            told = self._away  # it comes back, and the failure does not pass by itself
         assert told is not None
         return told
 

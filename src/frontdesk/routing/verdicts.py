@@ -9,6 +9,7 @@ too slow with its first word, or silent               yes *    yes       yes; no
 not done in time, but answering                      -        -         no: a request may ask for much
 501, 505                                             no       yes       yes
 401, 402: our key, our account                       no       yes       yes
+429, where it says that our account is not served    no       yes       yes
 403, 404 and all others                              no       yes       no: a request may bring them about
 no answer in the format that was asked for           yes      yes       no: a format may be impossible
 the request is at fault                              no       no        no
@@ -54,11 +55,15 @@ def may_repeat(error: ProviderError) -> bool:
     status = error.upstream_status
     if status is None:
         return True
+    if error.should_retry is False:  # a 429 may mean that our money is spent
+        return False
     return status in _FLEETING or (status >= _SERVERS_FAULT and status not in _LASTING)
 
 
 def is_quicker_elsewhere(error: ProviderError) -> bool:
     """Whether to wait for the same route is worth it only where there is no other: it has no room, or takes long."""
+    if error.should_retry is False:
+        return False
     return error.upstream_status in _OVERLOADED or error.code in (_BUSY_CODE, TIMEOUT_CODE)
 
 
@@ -66,7 +71,7 @@ def mark_of(error: ProviderError) -> Mark:
     """What a failure tells of its route. What a request can bring about by itself tells nothing."""
     status = error.upstream_status
     if status == _TOO_MANY:
-        return "busy"
+        return "failure" if error.should_retry is False else "busy"
     if status is None:
         return "nothing" if error.code == _FORMAT_CODE or isinstance(error, DeadlinePassed) else "failure"
     return "failure" if status >= _SERVERS_FAULT or status in _OURS else "nothing"
