@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from frontdesk.cli import main
+from frontdesk.cli import _route, main
+from frontdesk.core.config import Model, Shadow
 
 SCRIPTED = "providers: {s: {kind: scripted}}\nmodels:\n  fast: {route: [s/echo, s/words-3]}\n"
 
@@ -156,3 +157,11 @@ def test_check_fetches_the_keys_of_issuers_unless_it_is_offline(
 
     assert f"! {tmp_path}/frontdesk.yaml:1: auth.jwt[0] gives no keys: http://127.0.0.1:1/keys cannot be" in asked
     assert "gives no keys" not in offline
+
+
+def test_the_routes_that_are_shown_name_what_is_asked_besides() -> None:
+    step = {"a/x": 95.0, "b/y": 5.0}
+
+    assert _route(Model(["a/x"])) == "a/x"
+    assert _route(Model([step, "c/z"], hedge_after_s=2.5)) == "a/x 95 or b/y 5, then c/z; hedge_after_s 2.5"
+    assert _route(Model(["a/x"], shadow=Shadow("d/w", 0.1))) == "a/x; shadow d/w 0.1"

@@ -429,8 +429,12 @@ def _effective(settings: Settings) -> list[str]:
 
 
 def _route(model: Model) -> str:
-    """A route in words: "a, then b 95 or c 5"."""
-    return ", then ".join(
+    """A route in words: "a, then b 95 or c 5; hedge_after_s 3; shadow d 0.1"."""
+    ways = ", then ".join(
         " or ".join(f"{way} {weight:g}" if len(step) > 1 else way for way, weight in step.items())
         for step in model.steps
     )
+    besides = [] if model.hedge_after_s is None else [f"hedge_after_s {model.hedge_after_s:g}"]
+    if model.shadow is not None:
+        besides.append(f"shadow {model.shadow.to} {model.shadow.share:g}")
+    return "; ".join([ways, *besides])

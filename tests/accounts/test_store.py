@@ -321,6 +321,7 @@ async def everything_of(store: AccountStore) -> list[object]:
     await ask("find_person", "u1")
     await ask("list_persons", "", 9)
     await ask("end_all_before", 5_000)
+    await ask("find_key", "key_1")
     await ask("revoke_key", "key_1", 5_000)
     await ask("list_keys", "", 9)
     said.append(type(await store.signing_secret()))

@@ -127,7 +127,9 @@ def test_good_requests(fuzzed: Served, operation: Any) -> None:
 
     check()
     can_be_good = operation.body and operation.label not in NEVER_GOOD
-    assert not can_be_good or statuses[200] > 60, f"too few came far: {statuses}"
+    # Names of parts that no form has are invented beside those of the document.
+    is_form = any(each.media_type == "multipart/form-data" for each in operation.body)
+    assert not can_be_good or statuses[200] > (30 if is_form else 60), f"too few came far: {statuses}"
 
 
 @pytest.mark.parametrize("operation", BAD, ids=lambda operation: operation.label)

@@ -35,6 +35,7 @@ _ATTEMPT: dict[str, Any] = {
     "number": 1,
     "provider": "openai",
     "model": "gpt-5-mini",
+    "purpose": "first",
     "status": "completed",
     "started_at_ms": JULY_MS,
     "cost_source": "usage",

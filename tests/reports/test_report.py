@@ -100,6 +100,7 @@ async def test_every_measure_of_a_group(database: Database) -> None:
         ("month", {"2026-07": 3}),
         ("provider", {None: 1, "local": 1, "openai": 2}),
         ("provider_model", {None: 1, "gpt-5-mini": 2, "smol": 1}),
+        ("purpose", {None: 1, "fallback": 1, "first": 2}),
     ],
 )
 async def test_turns_are_told_apart_by_each_dimension(
@@ -114,7 +115,7 @@ async def test_turns_are_told_apart_by_each_dimension(
         ],
         [
             an_attempt("t1", status="failed"),
-            an_attempt("t1", number=2, provider="local", model="smol"),
+            an_attempt("t1", number=2, provider="local", model="smol", purpose="fallback"),
             an_attempt("t2"),
         ],
     )
@@ -130,14 +131,22 @@ async def test_a_turn_counts_once_in_each_provider_that_it_tried(database: Datab
         [a_turn("t1"), a_turn("t2")],
         [
             an_attempt("t1", provider="a", model="x"),
-            an_attempt("t1", number=2, provider="b", model="x"),
-            an_attempt("t1", number=3, provider="b", model="y"),
+            an_attempt("t1", number=2, provider="b", model="x", purpose="fallback"),
+            an_attempt("t1", number=3, provider="b", model="y", purpose="retry"),
             an_attempt("t2", provider="b", model="y"),
         ],
     )
 
     assert await groups_of(database, "turns", group_by=("provider",)) == {"a": 1, "b": 2}
     assert await groups_of(database, "attempts", group_by=("provider",)) == {"a": 1, "b": 3}
+    by_purpose = await report_of(database, group_by=("purpose", "provider"))
+    assert [(names, told(sums)["attempts"]) for names, sums in by_purpose.groups] == [
+        (("fallback", "b"), 1),
+        (("first", "a"), 1),
+        (("first", "b"), 1),
+        (("retry", "b"), 1),
+    ]
+    assert told(by_purpose.totals)["turns"] == 2
     narrowed = await report_of(database, group_by=("provider_model",), only={"provider": "b"})
     assert [(names, told(sums)["turns"]) for names, sums in narrowed.groups] == [(("x",), 1), (("y",), 2)]
     assert told(narrowed.totals)["turns"] == 2
@@ -225,6 +234,7 @@ _ATTEMPTS = st.fixed_dictionaries(
     {
         "provider": _NAMES,
         "model": _NAMES,
+        "purpose": st.sampled_from(["first", "retry", "fallback", "hedge", "shadow"]),
         "status": st.sampled_from(["completed", "failed", "abandoned", "running"]),
         "cost_micros": _COUNTS,
         "cost_source": st.none() | st.sampled_from(SOURCES),
@@ -339,6 +349,8 @@ def _value(dimension: str, turn: dict[str, Any], attempt: dict[str, Any] | None)
             return None if attempt is None else attempt["provider"]
         case "provider_model":
             return None if attempt is None else attempt["model"]
+        case "purpose":
+            return None if attempt is None else attempt["purpose"]
         case _:
             return turn[dimension]
 

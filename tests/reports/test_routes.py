@@ -199,13 +199,24 @@ async def test_another_user_is_answered_as_one_who_never_was(app: Frontdesk) -> 
     assert another.body["error"]["message"].replace("u2", "unheard_of") == nobody.body["error"]["message"]
 
 
-@pytest.mark.parametrize("query", ["group_by=provider", "group_by=day,provider_model", "provider=openai"])
+@pytest.mark.parametrize(
+    "query", ["group_by=provider", "group_by=day,provider_model", "group_by=purpose", "provider=openai"]
+)
 async def test_a_user_does_not_see_who_answers_behind_a_model(app: Frontdesk, query: str) -> None:
     answer = await usage(app, f"{JULY}&{query}", await session_of(app, "u1"))
 
     assert (answer.status, answer.code) == (403, "forbidden")
     assert "Use 'model'" in answer.body["error"]["message"]
     assert (await usage(app, f"{JULY}&{query}")).status == 200
+
+
+async def test_attempts_are_told_apart_by_what_they_were_for(app: Frontdesk) -> None:
+    page = await usage(app, f"{JULY}&group_by=purpose")
+    table = await usage(app, f"{JULY}&group_by=purpose&format=csv")
+
+    assert {group["purpose"] for group in page.body["data"]} >= {"first"}
+    assert text_of(table).startswith("purpose,turns,")
+    assert "\r\nfirst," in text_of(table)
 
 
 async def test_keys_see_their_tenant(app: Frontdesk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import weakref
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -410,3 +411,42 @@ async def test_a_turn_that_failed_is_gone_without_the_collector(is_rescued: bool
         assert is_there() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("is_stream", "is_begun", "says"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+async def test_what_came_of_an_answer_is_above_only_where_it_was_sent(
+    is_stream: bool, is_begun: bool, says: bool
+) -> None:
+    more: list[list[Event] | Exception] = [[TextDelta(0, ".")] for _ in range(50)]
+    provider, turn, sink = PlayedProvider(more if is_begun else [[]] * 50), make_turn(), ListSink()
+    turn.request = msgspec.structs.replace(turn.request, stream=is_stream)
+    task = asyncio.get_running_loop().create_task(run_turn(turn, line_of(provider), sink))
+    for _ in range(8):
+        await asyncio.sleep(0)
+    assert bool(sink.events) is is_begun
+
+    turn.interruption = Interruption.TIMEOUT
+    task.cancel()
+    await task
+
+    assert sink.error is not None
+    assert (sink.error.code, sink.error.status) == ("turn_timeout", 504)
+    assert ("above" in sink.error.message) is says
+
+
+async def test_the_line_of_a_turn_says_who_answered_and_after_how_many_attempts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "frontdesk.turn")
+    broken, good = PlayedProvider([ProviderError("down")]), PlayedProvider(answer_events("a"))
+    store = TurnStore(NoRows(), owner="proc_1", clock=HandClock())  # type: ignore[arg-type]
+    tracing = Tracing(TurnRecorder(store, NoRows()))  # type: ignore[arg-type]
+
+    for provider in (broken, good):
+        await run_turn(make_turn(), line_of(broken, tracing, fallback=provider), ListSink())
+
+    said = [record.getMessage() for record in caplog.records if "turn_settled" in record.getMessage()]
+    assert [" provider=None provider_model=None attempts=2 " in line for line in said] == [True, False]
+    assert [" provider=two provider_model=m2 attempts=2 " in line for line in said] == [False, True]

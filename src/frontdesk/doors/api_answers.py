@@ -210,6 +210,7 @@ class UsageGroup(Usage, kw_only=True):
     model: str | UnsetType | None = UNSET
     provider: str | UnsetType | None = UNSET
     provider_model: str | UnsetType | None = UNSET
+    purpose: str | UnsetType | None = UNSET
     tier: str | UnsetType | None = UNSET
     status: str | UnsetType | None = UNSET
     role: str | UnsetType | None = UNSET

@@ -79,8 +79,9 @@ _OF_USAGE: tuple[Mapping[str, Any], ...] = (
         "name": "group_by",
         "in": "query",
         "description": "What turns are told apart by, up to three of these. `status` and `role` are the turn's: how it "
-        "ended, who asked. A turn counts in each `provider` and `provider_model` that it tried. Users may group by "
-        "neither of the two.",
+        "ended, who asked; `purpose` is what an attempt was for: first, retry, fallback, hedge or shadow. A turn "
+        "counts in each `provider`, `provider_model` and `purpose` that it tried. Users may group by none of the "
+        "three.",
         "style": "form",
         "explode": False,
         "schema": {"type": "array", "maxItems": MOST_DIMENSIONS, "uniqueItems": True, "items": {"enum": [*DIMENSIONS]}},

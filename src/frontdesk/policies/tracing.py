@@ -47,13 +47,17 @@ class Tracing:
         """Note the end."""
         self._recorder.settled(turn)
         if _log.isEnabledFor(logging.INFO):
+            answering = turn.answering
             _log.info(
-                "turn_settled turn_id=%s door=%s model=%s status=%s code=%s attempts=%d duration_s=%.3f",
+                "turn_settled turn_id=%s door=%s model=%s status=%s code=%s provider=%s provider_model=%s attempts=%d "
+                "duration_s=%.3f",
                 turn.id,
                 turn.door,
                 turn.model,
                 turn.status,
                 None if turn.error is None else turn.error.code,
+                None if answering is None else answering.provider,
+                None if answering is None else answering.model,
                 len(turn.attempts),
                 (turn.finished_at or turn.started_at) - turn.started_at,
             )

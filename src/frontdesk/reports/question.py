@@ -14,16 +14,30 @@ from frontdesk.core.periods import window_end_ms, window_start_ms
 from frontdesk.turn.turn import Status
 
 Dimension = Literal[
-    "user", "feature", "model", "provider", "provider_model", "tier", "status", "role", "hour", "day", "month"
+    "user",
+    "feature",
+    "model",
+    "provider",
+    "provider_model",
+    "purpose",
+    "tier",
+    "status",
+    "role",
+    "hour",
+    "day",
+    "month",
 ]
-"""What turns may be told apart by. `status` and `role` are the turn's: how it ended, and who asked."""
+"""What turns may be told apart by.
+
+`purpose` is what an attempt was for; `status` and `role` are the turn's: how it ended, and who asked.
+"""
 Narrowing = Literal["user", "feature", "model", "provider", "tier", "status"]
 """What a report may be narrowed to one value of."""
 
 DIMENSIONS: tuple[Dimension, ...] = typing.get_args(Dimension)
 NARROWINGS: tuple[Narrowing, ...] = typing.get_args(Narrowing)
 STATUSES: tuple[str, ...] = typing.get_args(Status)
-OF_ATTEMPTS: frozenset[str] = frozenset({"provider", "provider_model"})
+OF_ATTEMPTS: frozenset[str] = frozenset({"provider", "provider_model", "purpose"})
 """What a turn may have several values of, one for each attempt."""
 MOST_DIMENSIONS = 3
 MOST_DAYS = 366

@@ -63,7 +63,8 @@ def _for(caller: Caller, question: Question) -> Question:
     hidden = OF_ATTEMPTS.intersection((*question.group_by, *question.only))
     if hidden:
         raise Forbidden(
-            f"{min(hidden)!r} needs a secret key: which provider answers is not for users to see. Use 'model'.",
+            f"{min(hidden)!r} needs a secret key: which providers are asked, and why, is not for users to see. "
+            "Use 'model'.",
             param=min(hidden),
         )
     return msgspec.structs.replace(question, only={**question.only, "user": caller.person})

@@ -73,6 +73,7 @@ _COLUMNS: Mapping[Dimension | Narrowing, ColumnElement[Any]] = {
     "model": turn.c.model,
     "provider": attempt.c.provider,
     "provider_model": attempt.c.model,
+    "purpose": attempt.c.purpose,
     "tier": turn.c.tier,
     "status": turn.c.status,
     "role": turn.c.caller,

@@ -109,9 +109,10 @@ async def _end_interrupted(turn: Turn, outgoing: Outgoing) -> None:
         case Interruption.CANCEL:
             await outgoing.push([TurnCancelled()])
         case Interruption.TIMEOUT:
+            was_sent = turn.request.stream and turn.first_event_at is not None
             error = Unavailable(
-                "This answer took longer than the request or the server allows. What came of it is above; ask for less "
-                "at once.",
+                "This answer took longer than the request or the server allows. "
+                f"{'What came of it is above; ask' if was_sent else 'Ask'} for less at once.",
                 code="turn_timeout",
                 status=504,
             )
