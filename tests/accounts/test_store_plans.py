@@ -19,7 +19,7 @@ from frontdesk.usage import store as turns
 
 # Of a few rows each; and those who ask for all.
 SMALL = ("CONSTANT", "app_key", "delivery", "hold", "json_each", "process", "setting")
-WHOLE = {"_RECENT_TURNS", "_LIST_PERSONS"}
+WHOLE = {"_RECENT_TURNS", "_LIST_PERSONS", "frontdesk.files.store._ALL_KEPT"}
 
 QUERIES = {
     **{f"MOVES[{number}]": query for number, query in enumerate(moves.MOVES)},

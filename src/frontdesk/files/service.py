@@ -6,6 +6,7 @@ What is another's is as good as not there, and so is what has expired.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
@@ -25,6 +26,7 @@ PIECE_BYTES = 252 * 1024
 
 _MEGABYTE = 1024 * 1024
 _DAY_MS = 86_400_000
+_KEPT_FOR_S = 1.0
 # How long an upload may make no progress.
 _LEASE_MS = 3_600_000
 
@@ -38,6 +40,8 @@ class Files:
         self._all = AllFiles(database)
         self._allowance = Allowance(settings.per_user, int(settings.per_user_mb * _MEGABYTE))
         self._total_bytes = int(settings.total_mb * _MEGABYTE)
+        self._kept_bytes = 0  # by all, as it was looked up last, and what was begun here since
+        self._kept_until = -math.inf
         self._keep_ms = int(settings.keep_days * _DAY_MS)
         self.max_bytes = int(settings.max_mb * _MEGABYTE)
 
@@ -90,7 +94,7 @@ class Files:
         upload = self._upload(owner)
         allowance = self._allowance if owner.person else None
         room_bytes = self.max_bytes if size_bytes is None else size_bytes
-        if await self._all.kept_bytes() + room_bytes > self._total_bytes:
+        if await self._everybodys_bytes() + room_bytes > self._total_bytes:
             _log.warning("files_full limit_mb=%g", self._total_bytes / _MEGABYTE)
             raise TooLarge(
                 "The server has no room for this file: everybody's files together have used it up. Try again later.",
@@ -98,7 +102,16 @@ class Files:
                 param="file",
             )
         await upload.make_room(room_bytes, allowance)
+        self._kept_bytes += room_bytes
         return upload
+
+    async def _everybodys_bytes(self) -> int:
+        """What all files hold together. Adding them up reads a row of each, so it is done once a second at most."""
+        now = self._clock.monotonic()
+        if now >= self._kept_until:
+            self._kept_bytes = await self._all.kept_bytes()
+            self._kept_until = now + _KEPT_FOR_S
+        return self._kept_bytes
 
     async def begin_output(self, owner: Owner) -> Upload:
         """Begin a file that the server makes for somebody, whatever they have already."""
@@ -121,6 +134,7 @@ class Files:
 
     async def sweep(self) -> int:
         """Remove files that have ended; returns how many. Cheap where there are none."""
+        self._kept_until = -math.inf
         swept = 0
         while removed := await self._all.sweep(unix_ms(self._clock)):
             swept += removed
