@@ -1,9 +1,10 @@
-"""Run everything that `make test` runs, one part after the other, and sum it up in the last line.
+"""Run everything that `make test` runs, and sum it up in the last line.
 
     python -m tools.run_tests
 
-A part that fails does not stop the others. The last line is `N passed, N failed`, with `, N skipped`
-where some were.
+Parts come one after the other, but for those that mostly wait for servers: they run beside each other, and what each
+prints comes when it has ended. A part that fails does not stop the others. The last line is `N passed, N failed`,
+with `, N skipped` where some were.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,44 +64,62 @@ class Outcome:
 
 
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "--junitxml=REPORT")
+_FAST = "not slow and not journey"
 _PEERS = (sys.executable, "-m", "tests.peers.run", "--junit=REPORT")
+_WEB = ("npm", "test", "--loglevel=error", "--", "--reporter=default", "--reporter=junit")
 PARTS = (
-    Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),
-    Part("Python tests", (*_PYTEST, "-m", "not slow and not journey")),
-    Part(
-        "web tests",
-        (
-            "npm",
-            "test",
-            "--loglevel=error",
-            "--",
-            "--reporter=default",
-            "--reporter=junit",
-            "--outputFile.junit=REPORT",
-        ),
-        folder="web",
+    (Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),),
+    (
+        Part("Python tests", (*_PYTEST, "-m", _FAST, "--ignore=tests/edges", "--ignore=tests/contract")),
+        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges", "tests/contract")),
     ),
-    Part("web peers", (*_PEERS, "js"), may_skip=False),
-    Part("Python peers", (*_PEERS, "python")),
-    Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),
-    Part("wheel", (sys.executable, "-m", "tools.check_wheel")),
+    (Part("web tests", (*_WEB, "--outputFile.junit=REPORT"), folder="web"),),
+    (Part("web peers", (*_PEERS, "js"), may_skip=False),),
+    (Part("Python peers", (*_PEERS, "python")),),
+    (Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),),
+    (Part("wheel", (sys.executable, "-m", "tools.check_wheel")),),
 )
+"""In their order; those of a group run beside each other."""
 
 
 def main() -> int:
     """Run all parts and print what became of them. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="frontdesk-tests-") as folder:
-        outcomes = [run(part, Path(folder) / f"{number}.xml") for number, part in enumerate(PARTS)]
+        outcomes = [outcome for group in PARTS for outcome in run_beside(group, Path(folder))]
     print("\n" + "\n".join(lines_of(outcomes)))
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+def run_beside(parts: Sequence[Part], folder: Path) -> list[Outcome]:
+    """Run parts at the same time. What the first prints goes where ours goes, that of the others follows."""
+    first, *others = parts
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
+        running = [pool.submit(_run_silently, part, folder) for part in others]
+        outcomes = [run(first, folder / f"{first.name}.xml")]
+        for part, one in zip(others, running, strict=True):
+            outcomes.append(one.result())
+            print(f"\n--- {part.name}", flush=True)
+            print((folder / f"{part.name}.log").read_text(errors="replace"), end="", flush=True)
+    return outcomes
+
+
+def _run_silently(part: Part, folder: Path) -> Outcome:
+    with (folder / f"{part.name}.log").open("wb") as log:
+        return _run(part, folder / f"{part.name}.xml", log)
 
 
 def run(part: Part, report: Path) -> Outcome:
     """Run one part; what it prints goes where ours goes."""
     print(f"\n--- {part.name}", flush=True)
+    return _run(part, report, None)
+
+
+def _run(part: Part, report: Path, log: IO[bytes] | None) -> Outcome:
     began = time.monotonic()
     command = [word.replace("REPORT", str(report)) for word in part.command]
-    done = subprocess.run(command, cwd=ROOT / part.folder, env=_environment(), check=False)
+    done = subprocess.run(
+        command, cwd=ROOT / part.folder, env=_environment(), stdout=log, stderr=log and subprocess.STDOUT, check=False
+    )
     counts = count(report.read_bytes()) if report.exists() else None
     if counts is not None and not part.may_skip:
         counts = Counts(counts.passed, counts.failed + counts.skipped)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.run_tests import Counts, Outcome, Part, count, lines_of, run
+from tools.run_tests import Counts, Outcome, Part, count, lines_of, run, run_beside
 
 
 def test_report_is_counted_with_errors_as_failures() -> None:
@@ -62,3 +62,20 @@ def test_report_is_read_from_where_the_part_was_told_to_write(tmp_path: Path) ->
     outcome = run(Part("part", (sys.executable, "-c", writes, "REPORT")), tmp_path / "report.xml")
 
     assert outcome.counts == Counts(passed=1)
+
+
+def test_parts_beside_each_other_are_told_one_after_the_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    waits = "import pathlib, sys, time; there = pathlib.Path(sys.argv[1]); other = pathlib.Path(sys.argv[2])\n"
+    waits += "there.touch()\nwhile not other.exists(): time.sleep(0.01)\nprint('both', there.name)"
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    parts = [
+        Part(name, (sys.executable, "-c", waits, *paths)) for name, paths in (("a", (one, two)), ("b", (two, one)))
+    ]
+
+    outcomes = run_beside(parts, tmp_path)
+
+    assert [(outcome.name, outcome.is_good) for outcome in outcomes] == [("a", True), ("b", True)]
+    said = capfd.readouterr().out
+    assert said.index("--- a") < said.index("both one") < said.index("--- b") < said.index("both two")
