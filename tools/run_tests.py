@@ -70,8 +70,8 @@ _WEB = ("npm", "test", "--loglevel=error", "--", "--reporter=default", "--report
 PARTS = (
     (Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),),
     (
-        Part("Python tests", (*_PYTEST, "-m", _FAST, "--ignore=tests/edges", "--ignore=tests/contract")),
-        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges", "tests/contract")),
+        Part("Python tests", (*_PYTEST, "-m", _FAST, "--ignore=tests/edges")),
+        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges")),
     ),
     (Part("web tests", (*_WEB, "--outputFile.junit=REPORT"), folder="web"),),
     (Part("web peers", (*_PEERS, "js"), may_skip=False),),
