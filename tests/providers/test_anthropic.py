@@ -233,6 +233,14 @@ async def test_what_is_between_us_and_the_provider_is_no_callers_matter(status: 
     assert KEY not in error.message + error.reason
 
 
+@pytest.mark.parametrize("message", ["Your credit balance is too low.", "This organization has been disabled."])
+async def test_a_400_for_the_account_is_for_whoever_runs_the_server(message: str) -> None:
+    error = await refused(400, error_body("invalid_request_error", message))
+
+    assert error.should_retry is False
+    assert "Try again" not in error.message
+
+
 @pytest.mark.parametrize("status", [429, 529])
 async def test_a_provider_that_is_busy_says_when_to_come_back(status: int) -> None:
     error = await refused(status, error_body("overloaded_error", "Overloaded"), "retry-after: 7\r\n")

@@ -377,13 +377,20 @@ def test_an_error_that_blames_the_prompt_is_the_callers() -> None:
     assert (found.message, found.code) == (said, "context_length_exceeded")
 
 
-@pytest.mark.parametrize(
-    "error", [None, "words", {"type": 3}, {"type": "invalid_request_error", "message": "Your credit balance is low"}]
-)
+def test_an_error_that_blames_the_account_is_for_whoever_runs_the_server() -> None:
+    error = {"type": "invalid_request_error", "message": "Your credit balance is low"}
+    _, found = decode(READING, recorded.event({"type": "error", "error": error}))
+
+    assert isinstance(found, ProviderError)
+    assert (found.status, found.upstream_status, found.should_retry) == (502, 400, False)
+
+
+@pytest.mark.parametrize("error", [None, "words", {"type": 3}, {"type": "invalid_request_error"}])
 def test_any_other_error_is_the_providers(error: Any) -> None:
     _, found = decode(READING, recorded.event({"type": "error", "error": error}))
 
     assert isinstance(found, ProviderError)
+    assert found.should_retry is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from frontdesk.core.errors import BadRequest, ProviderError
+from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI
 from frontdesk.turn.events import (
@@ -36,7 +36,7 @@ EXPECTED_USAGE = UsageReported(
 )
 
 
-def decode(*pieces: bytes) -> tuple[list[Event], ProviderError | None]:
+def decode(*pieces: bytes) -> tuple[list[Event], FrontdeskError | None]:
     decoder = ChatStreamDecoder()
     events: list[Event] = []
     for piece in pieces:
@@ -294,7 +294,7 @@ def test_broken_answers_keep_their_text_and_end_in_an_error(name: str) -> None:
 def test_the_error_tells_no_text_of_the_provider() -> None:
     _, error = decode(b'data: {"error": {"message": "secret words", "code": "bad"}}\n\n')
 
-    assert error is not None
+    assert isinstance(error, ProviderError)
     assert "secret words" not in error.reason + error.message
     assert "bad" in error.reason
 

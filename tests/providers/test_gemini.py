@@ -199,7 +199,8 @@ async def test_a_400_that_no_caller_can_help_is_the_providers(fields: dict[str, 
     error = await error_of(400, fields)
 
     assert isinstance(error, ProviderError)
-    assert (error.status, error.upstream_status) == (502, 400)
+    assert (error.status, error.upstream_status, error.should_retry) == (502, 400, False)
+    assert "Try again" not in error.message
 
 
 @pytest.mark.parametrize("is_list", [False, True])

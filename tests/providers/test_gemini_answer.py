@@ -398,7 +398,10 @@ def test_an_error_inside_an_answer_that_blames_the_prompt_is_the_callers() -> No
 
 
 def test_a_wrong_key_inside_an_answer_is_not_the_callers() -> None:
-    assert isinstance(decode(PLAIN, event(recorded.WRONG_KEY))[1], ProviderError)
+    _, error = decode(PLAIN, event(recorded.WRONG_KEY))
+
+    assert isinstance(error, ProviderError)
+    assert (error.status, error.upstream_status, error.should_retry) == (502, 400, False)
 
 
 def test_a_seal_is_read_by_its_maker() -> None:

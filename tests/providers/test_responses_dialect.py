@@ -15,6 +15,7 @@ from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.providers.chat_dialect import ChatStreamDecoder
 from frontdesk.providers.profiles import COMPATIBLE, OPENAI, Profile
 from frontdesk.providers.responses_dialect import ResponsesStreamDecoder, decode_responses, encode_responses
+from frontdesk.routing.verdicts import is_quicker_elsewhere, mark_of, may_repeat
 from frontdesk.turn.events import (
     AnnotationAdded,
     AnswerDescribed,
@@ -40,6 +41,7 @@ from frontdesk.turn.items import Format, Image, Message, Prompt, Text, Tool, Too
 from frontdesk.turn.turn import Caller, Turn
 from frontdesk.wire.openai_chat_render import ChatStream
 from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_responses_facts import ResponseTurnFacts
 from frontdesk.wire.openai_responses_render import ResponsesStream
 from tests.fakes import HandClock
 from tests.providers import recorded_responses as recorded
@@ -500,14 +502,32 @@ def test_words_of_a_part_before_the_newest_are_an_error() -> None:
     assert events == [*HALF_TOLD, TextDelta(0, " hour")]
 
 
-@pytest.mark.parametrize("code", ["rate_limit_exceeded", "insufficient_quota"])
+@pytest.mark.parametrize("code", ["rate_limit_exceeded", "slow_down", "server_is_overloaded"])
 def test_a_busy_provider_says_so_inside_its_answer_too(code: str) -> None:
     failed = recorded.response("failed", error={"code": code, "message": "Rate limit reached"})
 
     _, error = decode(recorded.stream(*recorded.opening(), recorded.event("response.failed", response=failed)))
 
     assert error is not None
-    assert (error.status, error.code) == (503, "provider_busy")
+    assert (error.status, error.code, error.should_retry) == (503, "provider_busy", None)
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"])
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_spent_account_is_not_busy_inside_an_answer_either(code: str, is_streamed: bool) -> None:
+    failed = recorded.response("failed", error={"code": code, "message": "You exceeded your current quota"})
+
+    if is_streamed:
+        _, error = decode(recorded.stream(*recorded.opening(), recorded.event("response.failed", response=failed)))
+    else:
+        with pytest.raises(ProviderError) as caught:
+            decode_responses(json.dumps(failed).encode())
+        error = caught.value
+
+    assert isinstance(error, ProviderError)
+    assert (error.status, error.code, error.upstream_status, error.should_retry) == (502, "provider_error", 429, False)
+    assert "Try again" not in error.message
+    assert (may_repeat(error), is_quicker_elsewhere(error), mark_of(error)) == (False, False, "failure")
 
 
 def test_a_prompt_that_the_provider_blames_is_the_callers_matter() -> None:
@@ -869,7 +889,7 @@ ASKED = read_responses(b'{"input": "x", "include": ["reasoning.encrypted_content
 
 def rendered(events: list[Event]) -> bytes:
     turn = Turn("responses", Caller("server", "key", None, None), "m", ASKED.prompt, HandClock())
-    return ResponsesStream(turn, ASKED.echo).render(events)
+    return ResponsesStream(ResponseTurnFacts(turn, ASKED.echo)).render(events)
 
 
 def essence(events: list[Event]) -> list[Event]:

@@ -50,6 +50,14 @@ def forbidden() -> ProviderError:
     return ProviderError("status 403", upstream_status=403)
 
 
+def account_at_fault() -> ProviderError:
+    return account_refused("status 400, for the account that asks", 400)
+
+
+def request_at_fault() -> ProviderError:
+    return ProviderError("status 400, code 'model_not_found'", upstream_status=400)
+
+
 def slow() -> ProviderError:
     return ProviderError("silent", status=504, code="provider_timeout")
 
@@ -450,10 +458,11 @@ async def test_a_refused_key_is_one_line_until_it_is_taken(caplog: pytest.LogCap
     ]
 
 
-async def test_a_request_that_is_forbidden_is_no_matter_of_a_key_that_was_taken(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(("refused", "status"), [(forbidden, 403), (account_at_fault, 400)])
+async def test_what_a_request_may_bring_about_is_no_matter_of_a_key_that_was_taken(
+    refused: Callable[[], ProviderError], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(Plays(whole("a"), [forbidden], [forbidden], whole("b"), [forbidden]), retries=ONCE)
+    desk = Desk(Plays(whole("a"), [refused], [refused], whole("b"), [refused]), retries=ONCE)
     for _ in range(4):
         await desk.carry()
     assert "provider_key_refused" not in caplog.text
@@ -461,13 +470,25 @@ async def test_a_request_that_is_forbidden_is_no_matter_of_a_key_that_was_taken(
     for _ in range(4):
         await desk.carry()
 
-    assert caplog.text.count("provider_key_refused provider=r0 model=m status=403") == 1
+    assert caplog.text.count(f"provider_key_refused provider=r0 model=m status={status}") == 1
 
 
-async def test_a_key_that_was_never_taken_is_refused_by_the_first_403(caplog: pytest.LogCaptureFixture) -> None:
-    await Desk(Plays([forbidden]), retries=ONCE).carry()
+@pytest.mark.parametrize(("refused", "status"), [(forbidden, 403), (account_at_fault, 400)])
+async def test_a_key_that_was_never_taken_is_refused_by_the_first_of_them(
+    refused: Callable[[], ProviderError], status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await Desk(Plays([refused]), retries=ONCE).carry()
 
-    assert "provider_key_refused provider=r0 model=m status=403" in caplog.text
+    assert f"provider_key_refused provider=r0 model=m status={status}" in caplog.text
+
+
+async def test_a_400_for_anything_else_is_no_matter_of_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(Plays([request_at_fault]), retries=ONCE)
+
+    for _ in range(4):
+        await desk.carry()
+
+    assert "provider_key_refused" not in caplog.text
 
 
 # --- slots --------------------------------------------------------------------------------------

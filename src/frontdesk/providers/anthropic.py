@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 
 from frontdesk.core.clock import Clock
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
-from frontdesk.providers.anthropic_answer import MessagesStreamDecoder, code_of, decode_message, is_accounts_matter
+from frontdesk.core.errors import BadRequest, FrontdeskError
+from frontdesk.providers.anthropic_answer import MessagesStreamDecoder, decode_message
 from frontdesk.providers.anthropic_dialect import Encoded, encode_messages
+from frontdesk.providers.anthropic_errors import is_accounts_matter, parsed_error
 from frontdesk.providers.anthropic_names import param_of
-from frontdesk.providers.refusals import Refusals, Said
+from frontdesk.providers.bodies import BodyDecoder, Decoder, read_events
+from frontdesk.providers.refusals import Refusals, Said, account_refused
 from frontdesk.providers.seal_box import SealBox
 from frontdesk.providers.structured import held_to, schema_of_format
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
@@ -22,7 +25,6 @@ from frontdesk.turn.items import Prompt, Request
 
 _VERSION = "2023-06-01"  # the newest that takes temperature and top_p; all newer models answer to it as well
 _PATH = "v1/messages"
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _OK = 200
 _BAD_REQUEST = 400
 
@@ -62,33 +64,18 @@ class AnthropicProvider:
             raise BadRequest(words, code="unsupported_request", param="model")
         request = self._seals.opened(request)
         encoded = encode_messages(request, model, marks_cache=self._marks_cache)
-        batches = self._told(request, model, encoded)
+        batches = read_events(partial(self._begin, request, model, encoded), self._refusals)
         if encoded.held_to is not None:
             batches = held_to(schema_of_format(encoded.held_to), batches)
         async with aclosing(batches):
             async for batch in batches:
                 yield self._seals.locked(batch)
 
-    async def _told(self, prompt: Prompt, model: str, encoded: Encoded) -> AsyncGenerator[list[Event], None]:
+    async def _begin(self, prompt: Prompt, model: str, encoded: Encoded) -> tuple[UpstreamResponse, Decoder]:
         encoded, response = await self._ask(prompt, model, encoded)
-        with response:
-            if not prompt.stream:
-                body = await response.read_all(_MAX_BODY_BYTES)
-                try:
-                    events = decode_message(body, encoded.reading)
-                except (BadRequest, ProviderError) as error:
-                    raise self._refusals.redacted(error) from None
-                yield events
-                return
-            decoder = MessagesStreamDecoder(encoded.reading)
-            while not decoder.is_done:
-                chunk = await response.read()
-                events = decoder.feed(chunk) if chunk else decoder.finish()
-                if events:
-                    yield events
-                if decoder.error is not None:
-                    raise self._refusals.redacted(decoder.error)
-            response.skip_rest()
+        if prompt.stream:
+            return response, MessagesStreamDecoder(encoded.reading)
+        return response, BodyDecoder(partial(decode_message, reading=encoded.reading))
 
     async def _ask(self, prompt: Prompt, model: str, encoded: Encoded) -> tuple[Encoded, UpstreamResponse]:
         """Send a prompt; returns the beginning of its answer, and what it must be read with."""
@@ -108,39 +95,13 @@ class AnthropicProvider:
 
     def _error_for(self, response: UpstreamResponse, said: Said, prompt: Prompt) -> FrontdeskError:
         if response.status == _BAD_REQUEST and is_accounts_matter(said.message or ""):
-            return ProviderError("status 400, for the account that asks", upstream_status=_BAD_REQUEST)
+            return account_refused("status 400, for the account that asks", _BAD_REQUEST)
         param = None if said.param is None else param_of(said.param, prompt)
         return self._refusals.error_for(response, msgspec.structs.replace(said, param=param))
 
 
-# messages.0.content.1.image.source: …   tools.0.custom.input_schema: …   max_tokens: …
-_FIELD = re.compile(r"^`?([a-z_]+(?:\.[a-z0-9_]+)*)`?:\s")
 _OF_THOUGHTS = re.compile(r"thinking.{0,200}block|signature.{0,40}thinking", re.IGNORECASE | re.DOTALL)
 
 
 def _is_of_thoughts(said: Said) -> bool:
     return _OF_THOUGHTS.search(said.message or "") is not None
-
-
-class _ErrorFields(msgspec.Struct, frozen=True):
-    type: str | None = None
-    message: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorFields = _ErrorFields()
-
-
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
-
-
-def parsed_error(body: bytes) -> Said:
-    """Read `{"type": "error", "error": {"type", "message"}}`; `param` is Anthropic's own path of a field."""
-    try:
-        error = _decode_error(body).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Said()
-    message = error.message or ""
-    field = _FIELD.match(message)
-    is_requests = error.type in (None, "invalid_request_error", "request_too_large")
-    return Said(error.message, code_of(message) or (None if is_requests else error.type), field and field[1])

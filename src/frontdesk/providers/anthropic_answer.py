@@ -25,12 +25,14 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.errors import ProviderError
 from frontdesk.core.ids import new_id
+from frontdesk.providers.anthropic_errors import failure_of
 from frontdesk.providers.anthropic_turns import CUSTOM_INPUT
 from frontdesk.providers.anthropic_usage import read_messages_usage
+from frontdesk.providers.bodies import StreamDecoder
+from frontdesk.providers.endings import Reason, turn_end
 from frontdesk.providers.seals import sealed
-from frontdesk.providers.sse import SseDecoder
 from frontdesk.turn.events import (
     AnnotationAdded,
     AnswerDescribed,
@@ -46,8 +48,6 @@ from frontdesk.turn.events import (
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
-    TurnCompleted,
-    TurnIncomplete,
     UsageReported,
 )
 
@@ -119,55 +119,20 @@ _EVENTS = frozenset(
 _DELTAS = frozenset({"", "citations_delta", "input_json_delta", "signature_delta", "text_delta", "thinking_delta"})
 
 
-class MessagesStreamDecoder:
-    """Decodes a stream of Messages events.
+class MessagesStreamDecoder(StreamDecoder):
+    """Decodes a stream of Messages events."""
 
-    Feed it bytes as they come, then `finish()` at their end. Where `error` is set afterwards, the
-    events returned so far are good and the answer breaks off there.
-    """
-
-    __slots__ = ("_answer", "_sse", "error")
+    __slots__ = ("_answer",)
 
     def __init__(self, reading: Reading) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._answer = _Answer(reading)
-        self.error: FrontdeskError | None = None
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the answer is whole, or as whole as it will be."""
-        return self._answer.is_done
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events of these bytes. Never raises: see `error`."""
-        try:
-            payloads = self._sse.feed(chunk)
-        except ProviderError as error:
-            self.error = error
-            return []
-        return self._decode(payloads)
-
-    def finish(self) -> list[Event]:
-        """Return the last events; the bytes have ended."""
-        events = self._decode(self._sse.flush())
-        if not self.is_done and self.error is None:
-            self.error = ProviderError("the stream ended before its answer did")
-        return events
-
-    def _decode(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for payload in payloads:
-            if self._answer.is_done or self.error is not None:
-                break
-            try:
-                event = _read_event(payload)
-                if event is not None:
-                    self._answer.take(event, events)
-            except (ProviderError, BadRequest) as error:
-                self.error = error
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                self.error = ProviderError(f"an event of the stream cannot be read: {type(error).__name__}")
-        return events
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        event = _read_event(payload)
+        if event is not None:
+            self._answer.take(event, events)
+            self.is_done = self._answer.is_done
 
 
 def decode_message(body: bytes, reading: Reading) -> list[Event]:
@@ -196,8 +161,7 @@ def _read_event(payload: bytes) -> _StreamEvent | None:
 
 # --- the answer ---------------------------------------------------------------------------------
 
-_Reason = Literal["stop", "length", "tool_calls", "content_filter"]
-_REASONS: dict[str, _Reason] = {
+_REASONS: dict[str, Reason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "tool_calls",
@@ -468,13 +432,7 @@ class _Answer:
         usage = read_messages_usage(self._usage)
         if usage is not None:
             events.append(UsageReported(usage))
-        match reason:
-            case "length":
-                events.append(TurnIncomplete("max_output_tokens"))
-            case "content_filter":
-                events.append(TurnIncomplete("content_filter"))
-            case _:
-                events.append(TurnCompleted())
+        events.append(turn_end([reason]))
         self.is_done = True
 
     def _tell_held(self, events: list[Event]) -> None:
@@ -557,49 +515,3 @@ def _annotation(citation: dict[str, Any], start: int, end: int) -> dict[str, Any
         "filename": name,
         "index": place if isinstance(place, int) else 0,
     }
-
-
-# --- how it fails -------------------------------------------------------------------------------
-
-_BUSY = {"overloaded_error": 529, "rate_limit_error": 429}
-
-
-class _ErrorFields(msgspec.Struct):
-    type: str | None = None
-    message: str | None = None
-
-
-def failure_of(error: object) -> FrontdeskError:
-    """The error that is reported inside an answer, by its type: BadRequest or ProviderError.
-
-    It tells the provider's words as they came, of any length; they may name its address or our key.
-    """
-    try:
-        fields = msgspec.convert(error, _ErrorFields)
-    except msgspec.ValidationError:
-        fields = _ErrorFields()
-    if fields.type == "invalid_request_error" and fields.message and not is_accounts_matter(fields.message):
-        return BadRequest(fields.message, code=code_of(fields.message))
-    reason = f"the provider reports an error inside its answer: {fields.type!r}"
-    if fields.type in _BUSY:
-        return ProviderError(reason, status=503, code="provider_busy", upstream_status=_BUSY[fields.type])
-    return ProviderError(reason)
-
-
-_TOO_LONG = re.compile(
-    r"prompt is too long|exceed\w* (?:the )?(?:context|model.s context)|input length and", re.IGNORECASE
-)
-_ACCOUNT = re.compile(
-    r"credit balance|\bbilling\b|\b(?:your|this) (?:organization|workspace)|data retention|anthropic-(?:version|beta)",
-    re.IGNORECASE,
-)
-
-
-def code_of(message: str) -> str | None:
-    """OpenAI's code of what a message says is wrong with a request, where it has one."""
-    return "context_length_exceeded" if _TOO_LONG.search(message) else None
-
-
-def is_accounts_matter(message: str) -> bool:
-    """Whether a request was turned down for the account that asks, and not for what it asks."""
-    return _ACCOUNT.search(message) is not None

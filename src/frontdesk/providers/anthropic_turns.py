@@ -38,7 +38,20 @@ from frontdesk.providers.parts import (
     split_data_url,
 )
 from frontdesk.providers.seals import opened
-from frontdesk.turn.items import Image, Item, Message, Part, Prompt, Text, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    Compaction,
+    Image,
+    Item,
+    Message,
+    Part,
+    Prompt,
+    Reference,
+    Text,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+    unresolved,
+)
 
 Block = dict[str, Any]
 
@@ -158,6 +171,8 @@ class _Reader:
                 self._add_call(item)
             case ToolOutput():
                 self._add_result(item.call_id, self._blocks(item.output, "user"))
+            case Reference() | Compaction():
+                raise unresolved(item)
             case Unknown():
                 self._read_unknown(item)
 

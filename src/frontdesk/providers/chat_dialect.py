@@ -19,10 +19,11 @@ import msgspec
 from frontdesk.core.errors import BadRequest, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.providers.annotations import Annotations
+from frontdesk.providers.bodies import StreamDecoder
 from frontdesk.providers.chat_messages import written_messages
 from frontdesk.providers.chat_parameters import add_parameters, carried_parameters
+from frontdesk.providers.endings import Reason, turn_end
 from frontdesk.providers.profiles import Profile
-from frontdesk.providers.sse import SseDecoder
 from frontdesk.providers.usage import read_chat_usage
 from frontdesk.turn.events import (
     AnnotationAdded,
@@ -37,8 +38,6 @@ from frontdesk.turn.events import (
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
-    TurnCompleted,
-    TurnIncomplete,
     Usage,
     UsageReported,
 )
@@ -146,72 +145,34 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_described = msgspec.json.Decoder(_DescribedChunk).decode
 
 
-class ChatStreamDecoder:
-    """Decodes a stream of Chat Completions chunks.
+class ChatStreamDecoder(StreamDecoder):
+    """Decodes a stream of Chat Completions chunks."""
 
-    Feed it bytes as they come, then `finish()` at their end. Where `error` is set afterwards, the
-    events returned so far are good and the answer breaks off there.
-    """
-
-    __slots__ = ("_answer", "_is_described", "_sse", "error", "is_done")
+    __slots__ = ("_answer", "_is_described")
 
     def __init__(self, choices: int = 1, *, reports_cost: bool = False) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._answer = _Answer(choices, reports_cost=reports_cost)
         self._is_described = False
-        self.error: ProviderError | None = None
-        self.is_done = False
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events of these bytes. Never raises: see `error`."""
-        try:
-            payloads = self._sse.feed(chunk)
-        except ProviderError as error:
-            self.error = error
-            return []
-        return self._decode(payloads)
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        if payload == b"[DONE]":
+            self._close(events)
+        elif self._is_described:
+            self._answer.take(_decode_chunk(payload), events)
+        else:
+            chunk = _decode_described(payload)
+            self._is_described = _describe(chunk, events) or bool(chunk.choices)
+            self._answer.take(chunk, events)
 
-    def finish(self) -> list[Event]:
-        """Return the last events; the bytes have ended."""
-        events = self._decode(self._sse.flush())
-        if not self.is_done and self.error is None:
-            if self._answer.is_finished:
-                events.extend(self._end())
-            else:
-                self.error = ProviderError("the stream ended before its answer did")
-        return events
+    def _end(self, events: list[Event]) -> None:
+        if not self._answer.is_finished:
+            raise ProviderError("the stream ended before its answer did")
+        self._close(events)
 
-    def _decode(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for payload in payloads:
-            if self.is_done or self.error is not None:
-                break
-            if payload == b"[DONE]":
-                events.extend(self._end())
-                break
-            try:
-                if self._is_described:
-                    self._answer.take(_decode_chunk(payload), events)
-                else:
-                    self._take_first(_decode_described(payload), events)
-            except ProviderError as error:
-                self.error = error
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                self.error = ProviderError(f"a chunk of the stream cannot be read: {type(error).__name__}")
-        return events
-
-    def _take_first(self, chunk: _DescribedChunk, events: list[Event]) -> None:
-        self._is_described = _describe(chunk, events) or bool(chunk.choices)
-        self._answer.take(chunk, events)
-
-    def _end(self) -> list[Event]:
-        try:
-            events = self._answer.end()
-        except ProviderError as error:
-            self.error = error
-            return []
+    def _close(self, events: list[Event]) -> None:
+        events.extend(self._answer.end())
         self.is_done = True
-        return events
 
 
 def decode_chat(body: bytes, choices: int = 1, *, reports_cost: bool = False) -> list[Event]:
@@ -239,8 +200,7 @@ def _describe(chunk: _DescribedChunk, events: list[Event]) -> bool:
     return True
 
 
-_Reason = Literal["stop", "length", "tool_calls", "content_filter"]
-_REASONS: dict[str, _Reason] = {
+_REASONS: dict[str, Reason] = {
     "stop": "stop",
     "length": "length",
     "max_tokens": "length",
@@ -299,13 +259,7 @@ class _Answer:
         events: list[Event] = []
         if self._usage is not None:
             events.append(UsageReported(self._usage))
-        reasons = {state.reason for state in self._choices.values()}
-        if "length" in reasons:
-            events.append(TurnIncomplete("max_output_tokens"))
-        elif "content_filter" in reasons:
-            events.append(TurnIncomplete("content_filter"))
-        else:
-            events.append(TurnCompleted())
+        events.append(turn_end([state.reason for state in self._choices.values()]))
         return events
 
     def _take_words(
@@ -412,7 +366,7 @@ class _ChoiceState:
         self.open_output = 0
         self.annotations = Annotations()
         self.calls: dict[int, int] = {}
-        self.reason: _Reason | None = None
+        self.reason: Reason | None = None
 
 
 # What a server would have said with a 429 or a 503 before its answer began; OpenRouter's codes are statuses.

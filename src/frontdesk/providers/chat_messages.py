@@ -13,7 +13,19 @@ from typing import Any, cast
 from frontdesk.core.errors import BadRequest
 from frontdesk.providers.parts import CACHE_MARK, Declined, Document, Sound, has_cache_mark, read_part
 from frontdesk.providers.profiles import Profile
-from frontdesk.turn.items import Image, Message, Part, Prompt, Text, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    Compaction,
+    Image,
+    Message,
+    Part,
+    Prompt,
+    Reference,
+    Text,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+    unresolved,
+)
 
 Json = dict[str, Any]
 
@@ -45,6 +57,8 @@ class _Messages:
                 case ToolOutput():
                     output = self._content(item.output)
                     self._add({"role": "tool", "tool_call_id": self._call_id(item.call_id), "content": output})
+                case Reference() | Compaction():
+                    raise unresolved(item)
                 case Unknown():
                     self._add_unknown(item)
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 
 import msgspec
 
 from frontdesk.core.clock import Clock
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.errors import BadRequest, FrontdeskError
+from frontdesk.providers.bodies import MAX_BODY_BYTES, BodyDecoder, Decoder, read_events
 from frontdesk.providers.gemini_answer import Asked, GeminiStreamDecoder, decode_gemini
 from frontdesk.providers.gemini_contents import is_signed, unsigned
 from frontdesk.providers.gemini_dialect import custom_tools, encode_gemini, renamed_tools
 from frontdesk.providers.gemini_embeddings import added, decode_vectors, encode_texts
 from frontdesk.providers.gemini_errors import OUR_MATTER, param_of, parsed_gemini_error
 from frontdesk.providers.gemini_profiles import gemini_profile
-from frontdesk.providers.refusals import Refusals, Said
+from frontdesk.providers.refusals import Refusals, Said, account_refused
 from frontdesk.providers.seal_box import SealBox
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
 from frontdesk.turn.events import (
-    AnswerDescribed,
     EmbeddingsProduced,
     Event,
     TurnCompleted,
@@ -29,7 +31,6 @@ from frontdesk.turn.events import (
 from frontdesk.turn.items import EmbeddingRequest, MediaRequest, Prompt, Request
 
 _encode = msgspec.json.Encoder().encode
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _OK = 200
 _BAD_REQUEST = 400
 
@@ -62,27 +63,17 @@ class GeminiProvider:
             words = "The model behind this name answers in words or makes vectors of texts; ask another one."
             raise BadRequest(words, code="unsupported_request", param="model")
         prompt = self._seals.opened(prompt)
+        async with aclosing(read_events(partial(self._begin, prompt, model), self._refusals)) as batches:
+            async for batch in batches:
+                yield self._seals.locked(batch)
+
+    async def _begin(self, prompt: Prompt, model: str) -> tuple[UpstreamResponse, Decoder]:
+        response = await self._ask(prompt, model)
         seals = "reasoning.encrypted_content" in prompt.include
-        asked = Asked(model, prompt.choices, custom_tools(prompt), renamed_tools(prompt), seals)
-        with await self._ask(prompt, model) as response:
-            described = _described(response)
-            if not prompt.stream:
-                whole = await response.read_all(_MAX_BODY_BYTES)
-                try:
-                    events = decode_gemini(whole, asked)
-                except (BadRequest, ProviderError) as error:
-                    raise self._refusals.redacted(error) from None
-                yield self._seals.locked(described + events)
-                return
-            decoder = GeminiStreamDecoder(asked)
-            while not decoder.is_done:
-                chunk = await response.read()
-                events = decoder.feed(chunk) if chunk else decoder.finish()
-                if events:
-                    yield self._seals.locked(described + events)
-                    described = []
-                if decoder.error is not None:
-                    raise self._refusals.redacted(decoder.error)
+        asked = Asked(model, prompt.choices, custom_tools(prompt), renamed_tools(prompt), seals, _tier_of(response))
+        if prompt.stream:
+            return response, GeminiStreamDecoder(asked)
+        return response, BodyDecoder(partial(decode_gemini, asked=asked))
 
     async def _ask(self, prompt: Prompt, model: str) -> UpstreamResponse:
         """Send a prompt; returns the beginning of its answer, and keeps nothing of the body, which may be large."""
@@ -111,7 +102,7 @@ class GeminiProvider:
             with await self._upstream.post(f"v1beta/{model}:batchEmbedContents", _encode(asked)) as response:
                 if response.status != _OK:
                     raise self._error_for(response, await self._refusals.read(response))
-                body = await response.read_all(_MAX_BODY_BYTES)
+                body = await response.read_all(MAX_BODY_BYTES)
             expected = len(asked["requests"])
             some, usage = decode_vectors(body, expected, is_shortened=request.dimensions is not None)
             vectors += some
@@ -123,7 +114,7 @@ class GeminiProvider:
     def _error_for(self, response: UpstreamResponse, said: Said, prompt: Prompt | None = None) -> FrontdeskError:
         """The error for a refusal: in the caller's words where it is the caller's matter."""
         if response.status == _BAD_REQUEST and said.code in OUR_MATTER:
-            return ProviderError(f"status {_BAD_REQUEST}, code {said.code!r}", upstream_status=_BAD_REQUEST)
+            return account_refused(f"status {_BAD_REQUEST}, code {said.code!r}", _BAD_REQUEST)
         param = None if said.param is None or prompt is None else param_of(said.param, prompt.dialect)
         return self._refusals.error_for(response, msgspec.structs.replace(said, param=param))
 
@@ -138,7 +129,6 @@ def _full_name(model: str) -> str:
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 
 
-def _described(response: UpstreamResponse) -> list[Event]:
+def _tier_of(response: UpstreamResponse) -> str | None:
     """What a header says of the tier that served; a request for another one may be served as a plain one."""
-    tier = _TIERS.get((response.header("x-gemini-service-tier") or "").lower())
-    return [] if tier is None else [AnswerDescribed(service_tier=tier)]
+    return _TIERS.get((response.header("x-gemini-service-tier") or "").lower())

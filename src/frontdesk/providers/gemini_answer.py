@@ -17,15 +17,17 @@ from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.errors import ProviderError
 from frontdesk.core.ids import new_id
+from frontdesk.providers.bodies import StreamDecoder
+from frontdesk.providers.endings import Reason, turn_end
 from frontdesk.providers.gemini_errors import failure_of
 from frontdesk.providers.gemini_seals import Signature, sealed
 from frontdesk.providers.gemini_sources import sources_in
 from frontdesk.providers.gemini_usage import read_gemini_usage
-from frontdesk.providers.sse import SseDecoder
 from frontdesk.turn.events import (
     AnnotationAdded,
+    AnswerDescribed,
     ChoiceFinished,
     Event,
     ItemFinished,
@@ -37,18 +39,16 @@ from frontdesk.turn.events import (
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
-    TurnCompleted,
-    TurnIncomplete,
     UsageReported,
 )
 
 _Fields: TypeAlias = dict[str, Any]
-_Reason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What of a request its answer depends on. `custom` are tools whose calls are told as text; `names` those that
-    tools have where Gemini calls them otherwise; `seals` whether to tell signatures, which `model` alone reads.
+    """What an answer is read with. `custom` are tools whose calls are told as text; `names` those that tools have where
+    Gemini calls them otherwise; `seals` whether to tell signatures, which `model` alone reads; `tier` what its head
+    says of the service.
     """
 
     model: str
@@ -56,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
     custom: frozenset[str] = frozenset()
     names: dict[str, str] = {}
     seals: bool = False
+    tier: str | None = None
 
 
 # --- what is read -------------------------------------------------------------------------------
@@ -89,53 +90,21 @@ class _Chunk(msgspec.Struct, rename="camel"):
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
-class GeminiStreamDecoder:
-    """Decodes a stream of streamGenerateContent with `alt=sse`.
+class GeminiStreamDecoder(StreamDecoder):
+    """Decodes a stream of streamGenerateContent with `alt=sse`."""
 
-    Feed it bytes as they come, then `finish()` at their end. Where `error` is set afterwards, the
-    events returned so far are good and the answer breaks off there.
-    """
-
-    __slots__ = ("_answer", "_sse", "error", "is_done")
+    __slots__ = ("_answer",)
 
     def __init__(self, asked: Asked) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._answer = _Answer(asked)
-        self.error: FrontdeskError | None = None
-        self.is_done = False
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events of these bytes. Never raises: see `error`."""
-        try:
-            payloads = self._sse.feed(chunk)
-        except ProviderError as error:
-            self.error = error
-            return []
-        return self._decode(payloads)
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        self._answer.take(_decode_chunk(payload), events)
 
-    def finish(self) -> list[Event]:
-        """Return the last events; the bytes have ended."""
-        events = self._decode(self._sse.flush())
-        if self.error is None:
-            try:
-                self._answer.end(events)
-                self.is_done = True
-            except ProviderError as error:
-                self.error = error
-        return events
-
-    def _decode(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for payload in payloads:
-            if self.error is not None:
-                break
-            try:
-                self._answer.take(_decode_chunk(payload), events)
-            except (ProviderError, BadRequest) as error:
-                self.error = error
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                self.error = ProviderError(f"a chunk of the stream cannot be read: {type(error).__name__}")
-        return events
+    def _end(self, events: list[Event]) -> None:
+        self._answer.end(events)
+        self.is_done = True
 
 
 def decode_gemini(body: bytes, asked: Asked) -> list[Event]:
@@ -152,7 +121,7 @@ def decode_gemini(body: bytes, asked: Asked) -> list[Event]:
 
 # --- what becomes of it -------------------------------------------------------------------------
 
-_REASONS: dict[str, _Reason] = {
+_REASONS: dict[str, Reason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
     "CONTINUATION": "length",  # the most that one request may be; what goes on from there is another
@@ -181,7 +150,7 @@ MISSING_THOUGHT_SIGNATURE, OTHER, …
 class _Answer:
     """All candidates of one answer."""
 
-    __slots__ = ("_asked", "_is_blocked", "_outputs", "_states", "_usage")
+    __slots__ = ("_asked", "_is_blocked", "_outputs", "_states", "_tier", "_usage")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -189,11 +158,15 @@ class _Answer:
         self._outputs = 0
         self._usage: _Fields = {}
         self._is_blocked = False
+        self._tier = asked.tier  # until it was told
 
     def take(self, chunk: _Chunk, events: list[Event]) -> None:
         """Add what a chunk says. Raises ProviderError or BadRequest; what was added stands."""
         if chunk.error is not None:
             raise failure_of(chunk.error)
+        if self._tier is not None:
+            events.append(AnswerDescribed(service_tier=self._tier))
+            self._tier = None
         if chunk.usage_metadata:
             self._usage = chunk.usage_metadata  # of all so far: only the last one is read
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
@@ -214,16 +187,11 @@ class _Answer:
         has_all = states.keys() >= set(range(self._asked.choices))
         if not has_all or not all(state.reason or self._is_blocked for state in states.values()):
             raise ProviderError("the answer ended before all of its candidates did")
-        reasons = [self._end_candidate(states[index], events) for index in sorted(states)]
+        reasons: list[Reason] = [self._end_candidate(states[index], events) for index in sorted(states)]
         usage = read_gemini_usage(self._usage)
         if usage is not None:
             events.append(UsageReported(usage))
-        if "length" in reasons:
-            events.append(TurnIncomplete("max_output_tokens"))
-        elif "content_filter" in reasons:
-            events.append(TurnIncomplete("content_filter"))
-        else:
-            events.append(TurnCompleted())
+        events.append(turn_end(reasons))
 
     def _take_candidate(self, state: _State, candidate: _Candidate, events: list[Event]) -> None:
         said = (candidate.grounding_metadata, candidate.citation_metadata, candidate.url_context_metadata)
@@ -326,7 +294,7 @@ class _Answer:
             events.extend(AnnotationAdded(state.open_output, source) for source in sources)
         state.sources, state.texts = [], []
 
-    def _end_candidate(self, state: _State, events: list[Event]) -> _Reason:
+    def _end_candidate(self, state: _State, events: list[Event]) -> Reason:
         reason = state.reason or "content_filter"
         if reason == "stop":
             self._close(state, events)
@@ -355,7 +323,7 @@ class _State:
         self.texts: list[str] = []  # of the open message
         self.sources: list[_Fields] = []
         self.has_calls = False
-        self.reason: _Reason | None = None
+        self.reason: Reason | None = None
 
 
 def _text_of(arguments: Any, *, is_custom: bool) -> str:

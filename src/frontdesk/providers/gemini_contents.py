@@ -24,7 +24,20 @@ from frontdesk.core.errors import BadRequest
 from frontdesk.providers.gemini_profiles import GeminiProfile
 from frontdesk.providers.gemini_seals import UNSIGNED, Signature, unsealed
 from frontdesk.providers.parts import Declined, Document, PictureFile, Sound, is_text_type, read_part, split_data_url
-from frontdesk.turn.items import Image, Item, Message, Part, Prompt, Text, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    Compaction,
+    Image,
+    Item,
+    Message,
+    Part,
+    Prompt,
+    Reference,
+    Text,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+    unresolved,
+)
 
 CUSTOM_INPUT = "input"
 """The one argument of the function that a custom tool becomes."""
@@ -133,6 +146,8 @@ class _Writer:
                 self._add_call(item, signature)
             case ToolOutput():
                 self._add_output(item.call_id, item.output)
+            case Reference() | Compaction():
+                raise unresolved(item)
             case Unknown(dialect="chat"):
                 self._add_chat_message(item.raw)
             case Unknown():

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
-from frontdesk.providers.refusals import Said
+from frontdesk.providers.refusals import Said, account_refused
 
 _KEY_REFUSED = "api_key_invalid"
 OUR_MATTER = frozenset({_KEY_REFUSED, "failed_precondition"})
@@ -50,10 +50,12 @@ def failure_of(error: Any) -> FrontdeskError:
     except msgspec.ValidationError:
         return ProviderError("the provider reports an error inside its answer")
     said = _said(typed)
-    if typed.code == _BAD_REQUEST and said.code not in OUR_MATTER and said.message:
-        return BadRequest(said.message, code=said.code)
     status = typed.code if type(typed.code) is int else None
     reason = f"the provider reports an error inside its answer: {typed.status or status}"
+    if status == _BAD_REQUEST and said.code in OUR_MATTER:
+        return account_refused(reason, _BAD_REQUEST)
+    if status == _BAD_REQUEST and said.message:
+        return BadRequest(said.message, code=said.code)
     if status == _TOO_MANY:
         return ProviderError(
             reason, status=503, code="provider_busy", upstream_status=status, retry_after_s=said.retry_after_s

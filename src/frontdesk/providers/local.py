@@ -7,7 +7,7 @@ hints (who asks, how to cache, how hard to think) changes no answer and is passe
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
 
@@ -17,7 +17,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.local.catalogue import Kind, Sampling, known_models
-from frontdesk.local.frames import Chat, Chunk, Embed, Failed, JobAnswer, Vectors
+from frontdesk.local.frames import Chat, Chunk, Embed, Failed, Job, JobAnswer, Vectors
 from frontdesk.local.models import LocalModel, find_model
 from frontdesk.local.options import worker_command
 from frontdesk.local.schemas import (
@@ -50,12 +50,14 @@ from frontdesk.turn.events import (
     UsageReported,
 )
 from frontdesk.turn.items import (
+    Compaction,
     EmbeddingRequest,
     Image,
     Item,
     Message,
     Part,
     Prompt,
+    Reference,
     Request,
     Text,
     Tool,
@@ -63,6 +65,7 @@ from frontdesk.turn.items import (
     ToolOutput,
     TranscriptionRequest,
     Unknown,
+    unresolved,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -131,22 +134,11 @@ class LocalProvider:
         except ProviderError as error:
             return State("failed", error.reason)
 
-    async def _chat(self, prompt: Prompt, name: str) -> AsyncGenerator[list[Event], None]:
+    def _chat(self, prompt: Prompt, name: str) -> AsyncGenerator[list[Event], None]:
         running = self._find(name, "chat")
         question = read_prompt(prompt, running.model.sampling)
-        conversation = await running.supervisor.ask(lambda job: Chat(job, question.body, question.schema))
-        reader: _Reader = _EnvelopeReader(question.stop) if question.is_enveloped else _WordsReader()
-        try:
-            while not reader.is_done:
-                events: list[Event] = []
-                for answer in await conversation.read():
-                    reader.take(answer, events)
-                if events:
-                    yield events
-                if reader.error is not None:
-                    raise reader.error
-        finally:
-            conversation.close()
+        reader = _EnvelopeReader(question.stop) if question.is_enveloped else _WordsReader()
+        return _read_events(running, lambda job: Chat(job, question.body, question.schema), reader)
 
     async def _embed(self, request: EmbeddingRequest, name: str) -> AsyncGenerator[list[Event], None]:
         running = self._find(name, "embedding")
@@ -170,21 +162,9 @@ class LocalProvider:
             conversation.close()
         yield [EmbeddingsProduced(vectors), UsageReported(Usage(tokens, 0)), TurnCompleted()]
 
-    async def _transcribe(self, request: TranscriptionRequest, name: str) -> AsyncGenerator[list[Event], None]:
+    def _transcribe(self, request: TranscriptionRequest, name: str) -> AsyncGenerator[list[Event], None]:
         running = self._find(name, "transcription")
-        conversation = await running.supervisor.ask(lambda job: transcription_job(request, job))
-        reader = TranscriptReader(request)
-        try:
-            while not reader.is_done:
-                events: list[Event] = []
-                for answer in await conversation.read():
-                    reader.take(answer, events)
-                if events:
-                    yield events
-                if reader.error is not None:
-                    raise reader.error
-        finally:
-            conversation.close()
+        return _read_events(running, lambda job: transcription_job(request, job), TranscriptReader(request))
 
     def _find(self, name: str, kind: Kind | None = None) -> _Running:
         running = self._running.get(name)
@@ -233,6 +213,23 @@ class _Running:
     def __init__(self, model: LocalModel, supervisor: Supervisor) -> None:
         self.model = model
         self.supervisor = supervisor
+
+
+async def _read_events(
+    running: _Running, job_of: Callable[[int], Job], reader: _Reader
+) -> AsyncGenerator[list[Event], None]:
+    conversation = await running.supervisor.ask(job_of)
+    try:
+        while not reader.is_done:
+            events: list[Event] = []
+            for answer in await conversation.read():
+                reader.take(answer, events)
+            if events:
+                yield events
+            if reader.error is not None:
+                raise reader.error
+    finally:
+        conversation.close()
 
 
 def _texts_to_embed(request: EmbeddingRequest, name: str) -> list[str]:
@@ -449,6 +446,8 @@ def _message(item: Item, tool_names: Mapping[str, str], field: str) -> tuple[str
         case ToolOutput():
             name = tool_names.get(item.call_id, "the tool")
             return "user", f"Result of {name}: {_words(item.output, field)}"
+        case Reference() | Compaction():
+            raise unresolved(item)
         case Unknown():
             if item.raw.get("type") == "reasoning":  # of an earlier answer; no model reads another's
                 return None

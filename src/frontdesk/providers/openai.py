@@ -8,13 +8,15 @@ from array import array
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 from yarl import URL
 
 from frontdesk.core.clock import Clock, SystemClock
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.errors import BadRequest, ProviderError
+from frontdesk.providers.bodies import BodyDecoder, Decoder, read_events
 from frontdesk.providers.chat_dialect import ChatStreamDecoder, decode_chat, encode_chat
 from frontdesk.providers.endpoints import Endpoints
 from frontdesk.providers.openai_errors import judged, lacks_schemas, read_error
@@ -29,17 +31,7 @@ from frontdesk.turn.events import EmbeddingsProduced, Event, TurnCompleted, Usag
 from frontdesk.turn.items import EmbeddingRequest, Format, Prompt, Request
 
 _encode = msgspec.json.Encoder().encode
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _LACKING_S = 300.0
-
-
-class _StreamDecoder(Protocol):
-    @property
-    def is_done(self) -> bool: ...
-    @property
-    def error(self) -> FrontdeskError | None: ...
-    def feed(self, chunk: bytes) -> list[Event]: ...
-    def finish(self) -> list[Event]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class _Dialect:
 
     path: Callable[[str], str]
     encode: Callable[[Prompt, str, Profile], dict[str, Any]]
-    open_stream: Callable[[int], _StreamDecoder]
+    open_stream: Callable[[int], Decoder]
     decode_body: Callable[[bytes, int], list[Event]]
 
 
@@ -116,7 +108,7 @@ class OpenAIProvider:
                 return self._answer_in_shape(request, request.format, model)
             return self._answer(request, model)
         if isinstance(request, EmbeddingRequest):
-            return self._embed(request, model)
+            return read_events(partial(self._embed, request, model), self._refusals)
         return self._media.answer(request, model)
 
     async def _answer_in_shape(self, prompt: Prompt, form: Format, model: str) -> AsyncGenerator[list[Event], None]:
@@ -154,28 +146,15 @@ class OpenAIProvider:
     ) -> AsyncGenerator[list[Event], None]:
         return held_to(schema_of_format(form), self._answer(told_prompt(prompt, form, native=native), model))
 
-    async def _answer(self, prompt: Prompt, model: str) -> AsyncGenerator[list[Event], None]:
+    def _answer(self, prompt: Prompt, model: str) -> AsyncGenerator[list[Event], None]:
+        return read_events(partial(self._begin, prompt, model), self._refusals)
+
+    async def _begin(self, prompt: Prompt, model: str) -> tuple[UpstreamResponse, Decoder]:
         dialect, response = await self._ask(prompt, model)
-        with response:
-            if response.status != _OK:
-                raise await self._refusals.error_of(response)
-            if not prompt.stream:
-                body = await response.read_all(_MAX_BODY_BYTES)
-                try:
-                    events = dialect.decode_body(body, prompt.choices)
-                except (BadRequest, ProviderError) as error:
-                    raise self._refusals.redacted(error) from None
-                yield events
-                return
-            decoder = dialect.open_stream(prompt.choices)
-            while not decoder.is_done:
-                chunk = await response.read()
-                events = decoder.feed(chunk) if chunk else decoder.finish()
-                if events:
-                    yield events
-                if decoder.error is not None:
-                    raise self._refusals.redacted(decoder.error)
-            response.skip_rest()
+        response = await self._refusals.accepted(response)
+        if prompt.stream:
+            return response, dialect.open_stream(prompt.choices)
+        return response, BodyDecoder(lambda body: dialect.decode_body(body, prompt.choices))
 
     async def _ask(self, prompt: Prompt, model: str) -> tuple[_Dialect, UpstreamResponse]:
         """Send a prompt; returns the dialect that it is answered in."""
@@ -212,7 +191,7 @@ class OpenAIProvider:
         # Nothing keeps the encoded body while the answer streams: it may be large.
         return await self._upstream.post(dialect.path(model), _encode(dialect.encode(prompt, model, self._profile)))
 
-    async def _embed(self, request: EmbeddingRequest, model: str) -> AsyncGenerator[list[Event], None]:
+    async def _embed(self, request: EmbeddingRequest, model: str) -> tuple[UpstreamResponse, Decoder]:
         said = request.parameters.items()
         fields: dict[str, Any] = {
             **{name: value for name, value in said if name not in HINTS or name in self._profile.hints},
@@ -222,11 +201,9 @@ class OpenAIProvider:
         }
         if request.dimensions is not None:
             fields[self._profile.dimensions_name] = request.dimensions
-        with await self._upstream.post(self._endpoints.of_model("embeddings", model), _encode(fields)) as response:
-            if response.status != _OK:
-                raise await self._refusals.error_of(response)
-            body = await response.read_all(_MAX_BODY_BYTES)
-            yield _decode_embeddings(body, len(request.inputs), reports_cost=self._reports_cost)
+        response = await self._upstream.post(self._endpoints.of_model("embeddings", model), _encode(fields))
+        decode = partial(_decode_embeddings, expected=len(request.inputs), reports_cost=self._reports_cost)
+        return await self._refusals.accepted(response), BodyDecoder(decode)
 
 
 _TELL_THEIR_COST = frozenset({"openrouter.ai", "api.openrouter.ai"})

@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from typing import Any, Literal, Protocol, cast
+from functools import partial
+from typing import Any, Literal, cast
 
 import msgspec
 
 from frontdesk.core.errors import ProviderError
 from frontdesk.core.money import Units
+from frontdesk.providers.bodies import BodyDecoder, Decoder, StreamDecoder, read_events
 from frontdesk.providers.forms import FormWriter
 from frontdesk.providers.refusals import Refusals
-from frontdesk.providers.sse import SseDecoder
 from frontdesk.providers.upstream import Upstream, UpstreamResponse
 from frontdesk.providers.usage import read_chat_usage, read_responses_usage
 from frontdesk.turn.events import (
@@ -50,19 +51,10 @@ from frontdesk.turn.items import (
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_SOUND_BYTES = 256 * 1024 * 1024
 _MOST_SECONDS = 10**7
-_OK = 200
-_Events = AsyncGenerator[list[Event], None]
 Address = Callable[[str, str], str]
 """Where a path of OpenAI's is, of a model."""
-
-
-class _StreamDecoder(Protocol):
-    @property
-    def is_done(self) -> bool: ...
-    def feed(self, chunk: bytes) -> list[Event]: ...
 
 
 class MediaEndpoints:
@@ -74,110 +66,67 @@ class MediaEndpoints:
         self._address: Address = address or _as_it_is
         self._forms = FormWriter()
 
-    def answer(self, request: MediaRequest, model: str) -> _Events:
+    def answer(self, request: MediaRequest, model: str) -> AsyncGenerator[list[Event], None]:
         """Yield the events of one upstream read at a time."""
+        return read_events(partial(self._begin, request, model), self._refusals)
+
+    async def _begin(self, request: MediaRequest, model: str) -> tuple[UpstreamResponse, Decoder]:
+        response = await self._refusals.accepted(await self._ask(request, model))
+        content_type = response.header("Content-Type") or ""
+        if isinstance(request, SpeechRequest) and _is_no_sound(content_type):
+            with response:
+                raise ProviderError(f"the provider answered {content_type!r} instead of sound")
+        return response, _decoder_of(request, content_type)
+
+    async def _ask(self, request: MediaRequest, model: str) -> UpstreamResponse:
         match request:
             case ModerationRequest():
-                return self._moderate(request, model)
+                fields = {**request.parameters, "model": model, "input": _moderation_input(request)}
+                return await self._post_json("moderations", fields, model)
             case TranscriptionRequest():
-                return self._transcribe(request, model)
+                path = "audio/transcriptions" if request.task == "transcribe" else "audio/translations"
+                return await self._post_form(path, _transcription_fields(request, model), model)
             case SpeechRequest():
-                return self._speak(request, model)
+                return await self._post_json("audio/speech", _speech_fields(request, model), model)
             case ImageRequest():
-                return self._draw(request, model)
-
-    async def _moderate(self, request: ModerationRequest, model: str) -> _Events:
-        fields = {**request.parameters, "model": model, "input": _moderation_input(request)}
-        with await self._post_json("moderations", fields, model) as response:
-            body = await self._body_of(response)
-        expected = len(request.inputs) if isinstance(request.inputs[0], str) else 1
-        yield decode_moderations(body, expected)
-
-    async def _transcribe(self, request: TranscriptionRequest, model: str) -> _Events:
-        path = "audio/transcriptions" if request.task == "transcribe" else "audio/translations"
-        form = self._forms.pieces(_transcription_fields(request, model))
-        with await self._upstream.post(self._address(path, model), form, self._forms.content_type) as response:
-            if request.stream and response.status == _OK and _is_event_stream(response):
-                async with aclosing(self._decoded(response, TranscriptStreamDecoder())) as batches:
-                    async for events in batches:
-                        yield events
-                return
-            # What streams nothing, as whisper-1, answers with one body all the same.
-            yield decode_transcript(await self._body_of(response))
-
-    async def _speak(self, request: SpeechRequest, model: str) -> _Events:
-        with await self._post_json("audio/speech", _speech_fields(request, model), model) as response:
-            await self._check(response)
-            if _is_event_stream(response):
-                async with aclosing(self._decoded(response, SpeechStreamDecoder(request))) as batches:
-                    async for events in batches:
-                        yield events
-                return
-            said = response.header("Content-Type")
-            if _NO_SOUND.match(said or ""):
-                raise ProviderError(f"the provider answered {said!r} instead of sound")
-            media_type = media_type_of(said, request)
-            size_bytes = 0
-            while chunk := await response.read():
-                events: list[Event] = [] if size_bytes else [AudioStarted(media_type)]
-                size_bytes += len(chunk)
-                if size_bytes > _MAX_SOUND_BYTES:
-                    raise ProviderError(f"the provider's sound is larger than {_MAX_SOUND_BYTES} bytes")
-                yield [*events, AudioProduced(chunk)]
-            if not size_bytes:
-                raise ProviderError("the provider answered no sound")
-            yield [TurnCompleted()]
-
-    async def _draw(self, request: ImageRequest, model: str) -> _Events:
-        with await self._post_images(request, model) as response:
-            if request.stream and response.status == _OK and _is_event_stream(response):
-                async with aclosing(self._decoded(response, ImageStreamDecoder(request.n))) as batches:
-                    async for events in batches:
-                        yield events
-                return
-            yield decode_images(await self._body_of(response))
+                return await self._post_images(request, model)
 
     async def _post_images(self, request: ImageRequest, model: str) -> UpstreamResponse:
         if request.operation == "generate":
             return await self._post_json("images/generations", _image_fields(request, model), model)
         fields = [*_image_fields(request, model).items(), *_image_files(request)]
         path = "images/edits" if request.operation == "edit" else "images/variations"
-        return await self._upstream.post(
-            self._address(path, model), self._forms.pieces(fields), self._forms.content_type
-        )
+        return await self._post_form(path, fields, model)
+
+    async def _post_form(self, path: str, fields: list[tuple[str, Any]], model: str) -> UpstreamResponse:
+        form = self._forms.pieces(fields)
+        return await self._upstream.post(self._address(path, model), form, self._forms.content_type)
 
     async def _post_json(self, path: str, fields: dict[str, Any], model: str) -> UpstreamResponse:
         return await self._upstream.post(self._address(path, model), _encode(fields))
-
-    async def _check(self, response: UpstreamResponse) -> None:
-        if response.status != _OK:
-            raise await self._refusals.error_of(response)
-
-    async def _body_of(self, response: UpstreamResponse) -> bytes:
-        await self._check(response)
-        return await response.read_all(_MAX_BODY_BYTES)
-
-    async def _decoded(self, response: UpstreamResponse, decoder: _StreamDecoder) -> _Events:
-        """What a stream says, to the event that ends it; a stream that ends before has broken off."""
-        while not decoder.is_done:
-            chunk = await response.read()
-            if not chunk:
-                raise ProviderError("the stream ended before its answer did")
-            try:
-                events = decoder.feed(chunk)
-            except ProviderError as error:
-                raise self._refusals.redacted(error) from None
-            if events:
-                yield events
-        response.skip_rest()
 
 
 def _as_it_is(path: str, model: str) -> str:  # noqa: ARG001 - other servers have paths of their own for each model
     return path
 
 
-def _is_event_stream(response: UpstreamResponse) -> bool:
-    return (response.header("Content-Type") or "").lower().startswith("text/event-stream")
+def _decoder_of(request: MediaRequest, content_type: str) -> Decoder:
+    is_stream = _is_event_stream(content_type)
+    match request:
+        case ModerationRequest():
+            expected = len(request.inputs) if isinstance(request.inputs[0], str) else 1
+            return BodyDecoder(partial(decode_moderations, expected=expected))
+        case TranscriptionRequest():
+            # What streams nothing, as whisper-1, answers with one body all the same.
+            return TranscriptStreamDecoder() if request.stream and is_stream else BodyDecoder(decode_transcript)
+        case SpeechRequest():
+            return SpeechStreamDecoder(request) if is_stream else _SoundDecoder(media_type_of(content_type, request))
+        case ImageRequest():
+            return ImageStreamDecoder(request.n) if request.stream and is_stream else BodyDecoder(decode_images)
+
+
+def _is_event_stream(content_type: str) -> bool:
+    return content_type.lower().startswith("text/event-stream")
 
 
 # --- what is asked ------------------------------------------------------------------------------
@@ -283,19 +232,28 @@ def decode_images(body: bytes) -> list[Event]:
     return [ImagesProduced(data, _only(raw, _ABOUT)), *_drawn(raw, len(data)), TurnCompleted()]
 
 
-class TranscriptStreamDecoder:
+class _MediaStreamDecoder(StreamDecoder):
+    """Reads events that are objects. One that no blank line ended is none: it may have been cut."""
+
+    __slots__ = ()
+
+    def finish(self) -> list[Event]:
+        self.error = ProviderError("the stream ended before its answer did")
+        return []
+
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        events += self._read(_event(payload))
+
+    @abstractmethod
+    def _read(self, raw: dict[str, Any]) -> list[Event]: ...
+
+
+class TranscriptStreamDecoder(_MediaStreamDecoder):
     """Reads a transcript that comes in pieces."""
 
-    def __init__(self) -> None:
-        self._sse = SseDecoder()
-        self.is_done = False
+    __slots__ = ()
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that this chunk completes. Raises ProviderError for an error inside the stream."""
-        return [event for payload in self._sse.feed(chunk) if not self.is_done for event in self._read(payload)]
-
-    def _read(self, payload: bytes) -> list[Event]:
-        raw = _event(payload)
+    def _read(self, raw: dict[str, Any]) -> list[Event]:
         match raw.get("type"):
             case "transcript.text.delta" if isinstance(raw.get("delta"), str):
                 return [TextDelta(0, raw["delta"], raw.get("logprobs"))]
@@ -309,21 +267,17 @@ class TranscriptStreamDecoder:
                 return []
 
 
-class SpeechStreamDecoder:
+class SpeechStreamDecoder(_MediaStreamDecoder):
     """Reads sound that comes in events."""
 
+    __slots__ = ("_has_begun", "_request")
+
     def __init__(self, request: SpeechRequest) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._request = request
         self._has_begun = False
-        self.is_done = False
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that this chunk completes. Raises ProviderError for an error inside the stream."""
-        return [event for payload in self._sse.feed(chunk) if not self.is_done for event in self._read(payload)]
-
-    def _read(self, payload: bytes) -> list[Event]:
-        raw = _event(payload)
+    def _read(self, raw: dict[str, Any]) -> list[Event]:
         match raw.get("type"):
             case "speech.audio.delta" if isinstance(raw.get("audio"), str):
                 content = _decoded_base64(raw["audio"])
@@ -339,21 +293,17 @@ class SpeechStreamDecoder:
                 return []
 
 
-class ImageStreamDecoder:
+class ImageStreamDecoder(_MediaStreamDecoder):
     """Reads pictures that come in events, as many as were asked for."""
 
+    __slots__ = ("_came", "_expected")
+
     def __init__(self, expected: int) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._expected = expected
         self._came: list[dict[str, Any]] = []
-        self.is_done = False
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that this chunk completes. Raises ProviderError for an error inside the stream."""
-        return [event for payload in self._sse.feed(chunk) if not self.is_done for event in self._read(payload)]
-
-    def _read(self, payload: bytes) -> list[Event]:
-        raw = _event(payload)
+    def _read(self, raw: dict[str, Any]) -> list[Event]:
         _, _, what = str(raw.get("type")).partition(".")
         match what:
             case "partial_image" if isinstance(raw.get("b64_json"), str):
@@ -367,6 +317,33 @@ class ImageStreamDecoder:
                 return [produced, *_drawn(raw, len(self._came)), TurnCompleted()]
             case _:
                 return []
+
+
+class _SoundDecoder:
+    """Passes sound on as it comes."""
+
+    __slots__ = ("_media_type", "_size_bytes", "error", "is_done")
+
+    def __init__(self, media_type: str) -> None:
+        self._media_type = media_type
+        self._size_bytes = 0
+        self.error: ProviderError | None = None
+        self.is_done = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        begun: list[Event] = [] if self._size_bytes else [AudioStarted(self._media_type)]
+        self._size_bytes += len(chunk)
+        if self._size_bytes > _MAX_SOUND_BYTES:
+            self.error = ProviderError(f"the provider's sound is larger than {_MAX_SOUND_BYTES} bytes")
+            return []
+        return [*begun, AudioProduced(chunk)]
+
+    def finish(self) -> list[Event]:
+        if not self._size_bytes:
+            self.error = ProviderError("the provider answered no sound")
+            return []
+        self.is_done = True
+        return [TurnCompleted()]
 
 
 _PICTURE = frozenset({"b64_json", "url", "revised_prompt"})
@@ -417,6 +394,10 @@ def _decoded_base64(text: str) -> bytes:
 
 _SOUND = re.compile(r"audio/[\w.+-]+", re.ASCII)
 _NO_SOUND = re.compile(r"application/(?:[\w.-]+\+)?json|text/", re.ASCII | re.IGNORECASE)
+
+
+def _is_no_sound(content_type: str) -> bool:
+    return _NO_SOUND.match(content_type) is not None and not _is_event_stream(content_type)
 
 
 def media_type_of(said: str | None, request: SpeechRequest) -> str:

@@ -162,28 +162,21 @@ def _as_llama_cpp(effort: str, _model: str) -> dict[str, Any]:
 
 # --- the rows -----------------------------------------------------------------------------------
 
+_KNOWN = replace(
+    COMPATIBLE, carries_unknown=False, has_custom_tools=False, hints=frozenset(), documents="none", cache_marks="none"
+)  # what most of them have in common; a row says what it has beside that
 _ROWS: dict[str, Profile] = {
-    "deepseek": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "deepseek": replace(
+        _KNOWN,
         lacks=frozenset({"n", "seed", "logit_bias", "parallel_tool_calls", "verbosity", "service_tier"}),
-        hints=frozenset(),
         ask_effort=_as_deepseek,
         json_schema="told",  # "response_format" is text or json_object
         sounds="none",
-        documents="none",
-        cache_marks="none",
         reasoning_name="reasoning_content",  # asked for where calls were made: 400 without it
     ),
-    "groq": Profile(
+    "groq": replace(
+        _KNOWN,
         max_tokens_name="max_completion_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
         # The two penalties: "not yet supported by any of our models".
         lacks=frozenset(
             {"n", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "verbosity"}
@@ -191,62 +184,37 @@ _ROWS: dict[str, Profile] = {
         hints=frozenset({"user"}),
         ask_effort=_as_groq,
         sounds="none",
-        documents="none",
-        cache_marks="none",
         reasoning_name="reasoning",
     ),
-    "llama-cpp": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "llama-cpp": replace(
+        _KNOWN,
         lacks=frozenset({"verbosity", "service_tier"}),
-        hints=frozenset(),
         ask_effort=_as_llama_cpp,
-        documents="none",
         tool_choice="words",  # an object is passed over
-        cache_marks="none",
         reasoning_name="reasoning_content",
     ),
-    "mistral": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
+    "mistral": replace(
+        _KNOWN,
         has_stream_options=False,  # 422 extra_forbidden; usage comes without being asked for
-        has_custom_tools=False,
         lacks=frozenset({"logit_bias", "verbosity", "service_tier"}),
         renamed={"seed": "random_seed"},
         hints=frozenset({"metadata", "prediction", "prompt_cache_key"}),
         ask_effort=_as_mistral,
         sounds="base64",
         documents="mistral",
-        cache_marks="none",
         dimensions_name="output_dimension",
         call_id_chars=9,  # 400 "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9."
     ),
-    "ollama": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "ollama": replace(
+        _KNOWN,
         lacks=frozenset({"n", "logit_bias", "parallel_tool_calls", "verbosity", "service_tier"}),
-        hints=frozenset(),
         ask_effort=_as_ollama,
         sounds="none",
-        documents="none",
         tool_choice="auto",
-        cache_marks="none",
         reasoning_name="reasoning",
     ),
-    "openrouter": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "openrouter": replace(
+        _KNOWN,
         lacks=frozenset({"n"}),
         hints=HINTS - {"prompt_cache_retention", "safety_identifier"},
         ask_effort=_as_openrouter,
@@ -256,31 +224,18 @@ _ROWS: dict[str, Profile] = {
         honours_all_on_demand=True,
         marks_cache=True,
     ),
-    "together": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "together": replace(
+        _KNOWN,
         # Its log probabilities are asked for by a number, and are told in a shape of its own.
         lacks=frozenset({"logprobs", "top_logprobs", "parallel_tool_calls", "verbosity", "service_tier"}),
-        hints=frozenset(),
         ask_effort=_as_together,
-        documents="none",
-        cache_marks="none",
         reasoning_name="reasoning",
     ),
-    "vllm": Profile(
-        max_tokens_name="max_tokens",
-        has_developer_role=False,
-        reads_open_reasoning=True,
-        carries_unknown=False,
-        has_custom_tools=False,
+    "vllm": replace(
+        _KNOWN,
         lacks=frozenset({"verbosity", "service_tier"}),
         hints=frozenset({"user"}),
         ask_effort=_as_vllm,
-        documents="none",
-        cache_marks="none",
         reasoning_name="reasoning",
     ),
 }

@@ -24,10 +24,12 @@ _MAX_CODE = 80
 _MAX_PARAM = 200
 _MAX_REASON = 300
 _MOST_RETRY_AFTER_S = 99_999.0
+_OK = 200
 _TOO_MANY = frozenset({429, 529})  # Anthropic calls an overload 529
 # Our key and our account, between our operator and the vendor: to ask again is of no use.
 _OURS = frozenset({401, 402, 403})
-_SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})  # OpenAI's, with a 429
+SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+"""OpenAI's codes, with a 429, of an account that is not served: it is not that the server is busy."""
 _CALLERS_MATTER: dict[int, type[BadRequest | TooLarge | Unprocessable]] = {
     400: BadRequest,
     413: TooLarge,
@@ -65,6 +67,13 @@ class Refusals:
         self._error_timeout_s = error_timeout_s
         self._judge = judge
 
+    async def accepted(self, response: UpstreamResponse) -> UpstreamResponse:
+        """Return the beginning of an answer. Raises the error of a refusal, and lets go of it."""
+        if response.status == _OK:
+            return response
+        with response:
+            raise await self.error_of(response)
+
     async def error_of(self, response: UpstreamResponse) -> FrontdeskError:
         """Read a refusal and return the error to raise for it."""
         return self.error_for(response, await self.read(response))
@@ -97,7 +106,7 @@ class Refusals:
                 param=said.param,
             )
         reason = f"status {status}, code {said.code!r}"
-        if status in _OURS or (status in _TOO_MANY and said.code in _SPENT):
+        if status in _OURS or (status in _TOO_MANY and said.code in SPENT):
             return account_refused(reason, status)
         retry_after_s = self._retry_after_s(response)
         if retry_after_s is None:

@@ -26,6 +26,7 @@ import msgspec
 from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
 from frontdesk.core.ids import new_id
 from frontdesk.providers.annotations import Annotations
+from frontdesk.providers.refusals import SPENT, account_refused
 from frontdesk.providers.usage import read_responses_usage
 from frontdesk.turn.events import (
     AnnotationAdded,
@@ -515,7 +516,8 @@ _INCOMPLETE_REASONS: dict[str | None, Literal["max_output_tokens", "content_filt
     "length": "max_output_tokens",
     "content_filter": "content_filter",
 }
-_BUSY = frozenset({"rate_limit_exceeded", "insufficient_quota", "slow_down", "server_is_overloaded"})
+_BUSY = frozenset({"rate_limit_exceeded", "slow_down", "server_is_overloaded"})
+_TOO_MANY = 429  # what a spent account would be told had it been found before the stream began
 # What would be a 400 had it been found before the stream began.
 _CALLERS_MATTER = frozenset(
     {
@@ -561,6 +563,8 @@ def failure_of(error: object) -> FrontdeskError:
     if code in _CALLERS_MATTER:
         return BadRequest(fields.message or "The model's provider refused the request.", code=code, param=fields.param)
     reason = f"the provider reports an error inside its answer: {code!r}"
+    if code in SPENT:
+        return account_refused(reason, _TOO_MANY)
     if code in _BUSY:
         return ProviderError(reason, status=503, code="provider_busy")
     return ProviderError(reason)

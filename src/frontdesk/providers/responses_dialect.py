@@ -12,13 +12,27 @@ from typing import Any, cast
 
 import msgspec
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, ProviderError
+from frontdesk.core.errors import BadRequest, ProviderError
+from frontdesk.providers.bodies import StreamDecoder
 from frontdesk.providers.profiles import Profile
 from frontdesk.providers.responses_answer import Response, ResponsesAnswer, StreamEvent
 from frontdesk.providers.seals import is_foreign
-from frontdesk.providers.sse import SseDecoder
 from frontdesk.turn.events import Event
-from frontdesk.turn.items import Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    Compaction,
+    Image,
+    Item,
+    Message,
+    Part,
+    Prompt,
+    Reference,
+    Text,
+    Tool,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+    unresolved,
+)
 
 # --- encoding -----------------------------------------------------------------------------------
 
@@ -149,6 +163,8 @@ def _item(item: Item, custom: set[str], profile: Profile) -> dict[str, Any]:
                 "call_id": item.call_id,
                 "output": _content(item.output, "user"),
             }
+        case Reference() | Compaction():
+            raise unresolved(item)
         case Unknown():
             if item.dialect == "responses":
                 return item.raw
@@ -258,56 +274,21 @@ _decode_event = msgspec.json.Decoder(StreamEvent).decode
 _decode_body = msgspec.json.Decoder(Response).decode
 
 
-class ResponsesStreamDecoder:
-    """Decodes a stream of Responses events.
+class ResponsesStreamDecoder(StreamDecoder):
+    """Decodes a stream of Responses events."""
 
-    Feed it bytes as they come, then `finish()` at their end. Where `error` is set afterwards, the
-    events returned so far are good and the answer breaks off there.
-    """
-
-    __slots__ = ("_answer", "_sse", "error")
+    __slots__ = ("_answer",)
 
     def __init__(self, *, reports_cost: bool = False) -> None:
-        self._sse = SseDecoder()
+        super().__init__()
         self._answer = ResponsesAnswer(reports_cost=reports_cost)
-        self.error: FrontdeskError | None = None
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the answer is whole, or as whole as it will be."""
-        return self._answer.is_done
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events of these bytes. Never raises: see `error`."""
-        try:
-            payloads = self._sse.feed(chunk)
-        except ProviderError as error:
-            self.error = error
-            return []
-        return self._decode(payloads)
-
-    def finish(self) -> list[Event]:
-        """Return the last events; the bytes have ended."""
-        events = self._decode(self._sse.flush())
-        if not self.is_done and self.error is None:
-            self.error = ProviderError("the stream ended before its answer did")
-        return events
-
-    def _decode(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
+    def _take(self, payload: bytes, events: list[Event]) -> None:
+        if payload == b"[DONE]":  # Chat Completions' end, which some servers send after their own
+            return
         answer = self._answer
-        for payload in payloads:
-            if answer.is_done or self.error is not None:
-                break
-            if payload == b"[DONE]":  # Chat Completions' end, which some servers send after their own
-                continue
-            try:
-                answer.take(_decode_event(payload), events)
-            except (ProviderError, BadRequest) as error:
-                self.error = error
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                self.error = ProviderError(f"an event of the stream cannot be read: {type(error).__name__}")
-        return events
+        answer.take(_decode_event(payload), events)
+        self.is_done = answer.is_done
 
 
 def decode_responses(body: bytes, *, reports_cost: bool = False) -> list[Event]:

@@ -6,19 +6,15 @@ and none can be made elsewhere (AES-256-GCM). Those of another key are left as t
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import importlib
-import secrets
-from typing import Any, cast
 
 import msgspec
 
+from frontdesk.core.sealing import Cipher
 from frontdesk.providers.seals import Tag, is_foreign
 from frontdesk.turn.events import Event, ReasoningEncrypted
 from frontdesk.turn.items import Item, Prompt, Unknown
 
-_NONCE_BYTES = 12
 _MOST_CHARS = 12 * 1024 * 1024
 
 
@@ -27,8 +23,7 @@ class SealBox:
 
     def __init__(self, tag: Tag, secret: str) -> None:
         self._tag: Tag = tag
-        self._key = hashlib.sha256(b"frontdesk seal\0" + tag.encode() + secret.encode()).digest()
-        self._cipher: Any = None
+        self._cipher = Cipher(hashlib.sha256(b"frontdesk seal\0" + tag.encode() + secret.encode()).digest())
 
     def locked(self, events: list[Event]) -> list[Event]:
         """Return events whose seals nobody can read."""
@@ -43,9 +38,7 @@ class SealBox:
         return prompt if all(map(_same, items, prompt.items)) else msgspec.structs.replace(prompt, items=items)
 
     def _locked(self, event: ReasoningEncrypted) -> ReasoningEncrypted:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        text = nonce + self._aes().encrypt(nonce, event.content.encode(), self._tag.encode())
-        return ReasoningEncrypted(event.output, self._tag + base64.b64encode(text).decode())
+        return ReasoningEncrypted(event.output, self._tag + self._cipher.seal(event.content, self._tag.encode()))
 
     def _opened(self, item: Item) -> Item:
         assert isinstance(item, Unknown)
@@ -53,29 +46,8 @@ class SealBox:
         if is_foreign(self._tag, seal) or len(seal) > _MOST_CHARS:
             return item
         # What cannot be opened must not be taken for a seal of the dialect's: anybody could have written it.
-        text = self._text(seal.removeprefix(self._tag))
+        text = self._cipher.unseal(seal.removeprefix(self._tag), self._tag.encode())
         return Unknown({**item.raw, "encrypted_content": text}, item.dialect)
-
-    def _text(self, locked: str) -> str | None:
-        try:
-            raw = base64.b64decode(locked, validate=True)
-            text = self._aes().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._tag.encode())
-        except ValueError:
-            return None
-        except self._invalid:
-            return None
-        return cast("bytes", text).decode()
-
-    def _aes(self) -> Any:
-        """The cipher; `cryptography` is loaded with the first seal, for most servers never see one."""
-        if self._cipher is None:
-            ciphers: Any = importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
-            self._cipher = ciphers.AESGCM(self._key)
-        return self._cipher
-
-    @property
-    def _invalid(self) -> type[Exception]:
-        return cast("Any", importlib.import_module("cryptography.exceptions")).InvalidTag
 
 
 def _has_seal(item: Item) -> bool:

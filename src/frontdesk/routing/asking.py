@@ -161,7 +161,7 @@ class Asking:
             error.upstream_status,
             error.reason,
         )
-        self._route.our_key.refused(attempt.provider, attempt.model, error.upstream_status, error.reason)
+        self._route.our_key.refused(attempt.provider, attempt.model, error)
         if self._breaker is None:
             return
         match self._mark_of(error):

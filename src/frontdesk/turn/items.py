@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from frontdesk.core.errors import BadRequest
+
 
 class Text(msgspec.Struct, frozen=True):
     """Words, of a person or of the model. `extra` is what else the wire's part said."""
@@ -61,7 +63,29 @@ class ToolOutput(msgspec.Struct, frozen=True):
     kind: Literal["function", "custom"] = "function"
 
 
-Item = Message | ToolCall | ToolOutput | Unknown
+class Reference(msgspec.Struct, frozen=True):
+    """An item that is stored here, by its id. No provider sees one: the item is put in its place before."""
+
+    id: str
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """What came before, made shorter and sealed by this server. No provider sees one: what it holds takes its place."""
+
+    sealed: str
+
+
+Item = Message | ToolCall | ToolOutput | Reference | Compaction | Unknown
+
+
+def unresolved(item: Reference | Compaction) -> BadRequest:
+    """Make the error for an item that a provider would see though it means something only here."""
+    kind = "item_reference" if isinstance(item, Reference) else "compaction"
+    return BadRequest(
+        f"An item of type {kind!r} cannot be used here. Send the items themselves that it stands for.",
+        code="unsupported_item",
+        param="input",
+    )
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -78,6 +102,13 @@ class Format(msgspec.Struct, frozen=True):
     definition: dict[str, Any]
 
 
+class ConversationNamed(msgspec.Struct, frozen=True):
+    """The conversation that a request goes on with: at its end, or behind the item `after`; None is its beginning."""
+
+    id: str
+    after: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """A request for an answer.
 
@@ -85,7 +116,9 @@ class Prompt(msgspec.Struct, frozen=True):
     `items` are in order of the conversation. `tool_choice` is "none", "auto", "required" or
     {"type": ..., "name": ...} as in Responses. `parameters` hold all that we do not decide
     about, in the spelling of Chat Completions; a provider maps it, carries it or refuses it by name.
-    `include` and `truncation` are Responses' own. `variables` are values for the feature's instructions.
+    `include` and `truncation` are Responses' own. `variables` are values for the feature's instructions. `previous` and
+    `conversation` name what came before `items`; whoever asks a provider has put it in front of them. `answered` are the
+    places of those items that this server said itself, and put in: nobody needs leave to bring them.
     """
 
     items: list[Item]
@@ -104,6 +137,9 @@ class Prompt(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] = {}
     variables: dict[str, str] = {}
     dialect: Literal["chat", "responses"] = "chat"
+    previous: str | None = None
+    conversation: ConversationNamed | None = None
+    answered: frozenset[int] = frozenset()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):

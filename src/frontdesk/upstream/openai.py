@@ -24,11 +24,12 @@ from frontdesk.turn.turn import Caller, Door, Turn
 from frontdesk.upstream.dialects import Answer, Asked, Reply
 from frontdesk.upstream.frames import each_payload, frame, named_frame
 from frontdesk.upstream.openai_media import read_media
-from frontdesk.wire import openai_chat_render, openai_responses_render
+from frontdesk.wire import openai_chat_render, openai_responses_answer
 from frontdesk.wire.openai_chat import read_chat
 from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
 from frontdesk.wire.openai_embeddings import EmbeddingsBody, read_embeddings
 from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_responses_facts import ResponseTurnFacts
 from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
 from frontdesk.wire.reading import read_object
 
@@ -129,8 +130,9 @@ class OpenAIDialect:
         echo = {**read.echo, "store": True, **{name: raw[name] for name in _ECHOED if raw.get(name) is not None}}
         if reasoning:
             echo["reasoning"] = {"effort": reasoning.get("effort"), "summary": prompt.reasoning_summary}
-        stream = ResponsesStream(turn, echo, obfuscates=_obfuscates(raw)) if prompt.stream else None
-        return OpenAIAnswer("responses", turn.model, prompt, stream, ResponsesBody(turn, echo))
+        facts = ResponseTurnFacts(turn, echo)
+        stream = ResponsesStream(facts, obfuscates=_obfuscates(raw)) if prompt.stream else None
+        return OpenAIAnswer("responses", turn.model, prompt, stream, ResponsesBody(facts))
 
     def read_embeddings(self, raw: dict[str, Any]) -> OpenAIAnswer:
         """Return what a body of Embeddings asks."""
@@ -150,7 +152,9 @@ class OpenAIDialect:
         model = raw.get("model")
         if not isinstance(model, str) or not model:
             raise BadRequest("you must provide a model parameter", code="missing_required_parameter", param="model")
-        return Turn(door, Caller("server", "upstream", None, None), model, request, self._clock)
+        turn = Turn(door, Caller("server", "upstream", None, None), model, request, self._clock)
+        turn.finished_at = turn.started_at  # as far as anybody is told
+        return turn
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
@@ -367,7 +371,7 @@ class OpenAIAnswer:
         response = payload.get("response")
         if response is None or response["usage"]:
             return payload
-        return {**payload, "response": {**response, "usage": openai_responses_render.usage_body(usage)}}
+        return {**payload, "response": {**response, "usage": openai_responses_answer.usage_body(usage)}}
 
     def _description(self) -> list[Event]:
         if self._is_described:

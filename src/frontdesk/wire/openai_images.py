@@ -10,10 +10,12 @@ from msgspec import Meta
 
 from frontdesk.core.errors import BadRequest, FrontdeskError
 from frontdesk.turn.events import TERMINAL_TYPES, Event, ImagesProduced, PartialImageProduced, Usage, UsageReported
+from frontdesk.turn.facts import Facts
 from frontdesk.turn.items import ImageRequest, Upload
 from frontdesk.turn.turn import Turn
 from frontdesk.wire.forms import Form, check_files, one_file, read_form, view_form
 from frontdesk.wire.media import FILE, check_whole, named_frame
+from frontdesk.wire.media_stream import MediaStream
 from frontdesk.wire.reading import Refused, names_of, read_object, refuse, view
 from frontdesk.wire.refusing import unsupported, wrong
 
@@ -208,10 +210,10 @@ def _parameters(form: Form, fields: msgspec.Struct, passed: type[msgspec.Struct]
 class ImagesBody:
     """Renders events as one list of pictures."""
 
-    __slots__ = ("_images", "_turn", "_usage")
+    __slots__ = ("_facts", "_images", "_usage")
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._images = ImagesProduced([])
         self._usage: Usage | None = None
 
@@ -226,12 +228,12 @@ class ImagesBody:
 
     def body(self) -> bytes:
         """Return the list as JSON, with what was used where the provider said it."""
-        told: dict[str, Any] = {"created": int(self._turn.started_at), "data": self._images.data, **self._images.about}
+        told: dict[str, Any] = {"created": int(self._facts.started_at), "data": self._images.data, **self._images.about}
         usage = _usage_body(self._usage)
         return _encode(told if usage is None else {**told, "usage": usage})
 
 
-class ImagesStream:
+class ImagesStream(MediaStream):
     """Renders events as server-sent events: pictures on the way, then each that is done."""
 
     __slots__ = ("_images", "_prefix", "_turn", "_usage")
@@ -242,11 +244,6 @@ class ImagesStream:
         self._prefix = "image_generation" if request.operation == "generate" else "image_edit"
         self._images = ImagesProduced([])
         self._usage: Usage | None = None
-
-    def render(self, events: list[Event]) -> bytes:
-        """Return the events' bytes."""
-        check_whole(events)
-        return b"".join(frame for event in events for frame in self._frames(event))
 
     def render_error(self, error: FrontdeskError) -> bytes:
         """Return the event that ends a stream which broke off."""

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
     AudioProduced,
@@ -23,6 +22,7 @@ from frontdesk.turn.media_sizes import written_about
 from frontdesk.turn.sizes import size_of
 from frontdesk.turn.turn import Turn
 from frontdesk.wire.media import check_whole, data_frame
+from frontdesk.wire.media_stream import MediaStream
 from frontdesk.wire.reading import names_of, read_object, view
 
 _MAX_CHARS = 4096  # OpenAI's own limit
@@ -94,7 +94,7 @@ class SpeechSound:
         return b"".join(event.content for event in events if isinstance(event, AudioProduced))
 
 
-class SpeechStream:
+class SpeechStream(MediaStream):
     """Renders events as server-sent events: pieces of sound, then what they took."""
 
     __slots__ = ("_turn", "_usage")
@@ -102,15 +102,6 @@ class SpeechStream:
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._usage: Usage | None = None
-
-    def render(self, events: list[Event]) -> bytes:
-        """Return the events' bytes."""
-        check_whole(events)
-        return b"".join(frame for event in events for frame in self._frames(event))
-
-    def render_error(self, error: FrontdeskError) -> bytes:
-        """Return the event that ends a stream which broke off."""
-        return data_frame(error.body())
 
     def _frames(self, event: Event) -> Iterator[bytes]:
         if isinstance(event, AudioProduced):

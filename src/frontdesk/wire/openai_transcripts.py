@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta
 
-from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import (
     TERMINAL_TYPES,
     Event,
@@ -21,6 +20,7 @@ from frontdesk.turn.events import (
 from frontdesk.turn.items import TranscriptFormat, TranscriptionRequest
 from frontdesk.wire.forms import check_files, one_file, read_form, view_form
 from frontdesk.wire.media import FILE, check_whole, data_frame
+from frontdesk.wire.media_stream import MediaStream
 from frontdesk.wire.reading import names_of
 
 _encode = msgspec.json.Encoder().encode
@@ -223,7 +223,7 @@ def _clock(seconds: float, point: str) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{left // 1000:02}{point}{left % 1000:03}"
 
 
-class TranscriptStream:
+class TranscriptStream(MediaStream):
     """Renders events as server-sent events: deltas and segments, then all of the text."""
 
     __slots__ = ("_text", "_transcript", "_usage")
@@ -232,15 +232,6 @@ class TranscriptStream:
         self._text: list[str] = []
         self._transcript: dict[str, Any] = {}
         self._usage: Usage | None = None
-
-    def render(self, events: list[Event]) -> bytes:
-        """Return the events' bytes."""
-        check_whole(events)
-        return b"".join(frame for event in events for frame in self._frames(event))
-
-    def render_error(self, error: FrontdeskError) -> bytes:
-        """Return the event that ends a stream which broke off."""
-        return data_frame(error.body())
 
     def _frames(self, event: Event) -> Iterator[bytes]:
         match event:
