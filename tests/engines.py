@@ -82,9 +82,13 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def postgresql_url(postgresql_server: PostgresqlServer) -> str:
-    # A schema of its own: ten times as quick as a database of its own.
+    return await schema_of(postgresql_server)
+
+
+async def schema_of(server: PostgresqlServer) -> str:
+    """An empty, migrated schema of one's own: ten times as quick as a database of one's own."""
     schema = f"test_{next(_numbers)}"
-    url = f"{postgresql_server.url()}&search_path={schema}"
+    url = f"{server.url()}&search_path={schema}"
     connection = await asyncpg.connect(url)
     await connection.execute(f"CREATE SCHEMA {schema}; {_tables_in_sql()}")
     await connection.close()

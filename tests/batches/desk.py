@@ -142,7 +142,10 @@ class BatchDesk:
         now_ms = unix_ms(self.clock)
         beat = insert(process).on_conflict_do_update(index_elements=[process.c.id], set_={"heartbeat_at_ms": now_ms})
         await self.database.write(
-            Step(Query(beat), {"id": self.process, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms})
+            Step(
+                Query(beat),
+                {"id": self.process, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms, "fenced_at_ms": None},
+            )
         )
 
     async def upload(self, content: bytes, caller: Caller = USER, purpose: str = "batch") -> str:

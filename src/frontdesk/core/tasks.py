@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _log = logging.getLogger("frontdesk.tasks")
 
@@ -39,6 +41,18 @@ class Tasks:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
+
+    async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """Do work that must not be left half-way, and return what it returns.
+
+        Where who waits is cancelled, that is raised once the work has ended; a second time, at once.
+        """
+        task = self.start(name, work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

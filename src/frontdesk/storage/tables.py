@@ -1,7 +1,7 @@
 """The tables. Tenant leads every key; ids are text; times are milliseconds since 1970, UTC.
 
-Texts of prompts and answers are only in what callers had kept: files, and the lines of batches. `migrations`
-brings a database here; a test holds the two together.
+Texts of prompts and answers are only in what callers had kept: responses, conversations, files, and the lines of
+batches. `migrations` brings a database here; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -412,6 +412,164 @@ batch_line = Table(
     _text_or_null("answer"),
 )
 
+# Turns that outlive their connection: stored, in a conversation, in the background, or with an idempotency key. `owner`
+# is the process that carries one, null before anybody does; until `is_dispatched` no provider was asked. One that
+# `is_stored` is its owner's to retrieve; others are kept for their key alone. `caller` (JSON) is who asked, as they
+# were then. `http_status` is what its request is answered with. `status` is queued, in_progress, completed, incomplete,
+# failed or cancelled.
+response = Table(
+    "response",
+    metadata,
+    _key("tenant"),
+    _key("id"),
+    _text("person"),
+    _text("credential"),
+    _text("caller"),
+    _text("door"),
+    _text_or_null("owner"),
+    _text("status"),
+    Column("is_stored", Boolean, nullable=False),
+    Column("is_background", Boolean, nullable=False),
+    Column("is_dispatched", Boolean, nullable=False),
+    Column("wants_cancel", Boolean, nullable=False),
+    _text_or_null("conversation"),
+    _text_or_null("previous"),
+    _text("model"),
+    _text("feature"),
+    _text_or_null("metadata"),
+    Column("http_status", Integer),
+    _time("created_at_ms"),
+    _time_or_null("finished_at_ms"),
+    _time_or_null("events_until_ms"),
+    _time_or_null("expires_at_ms"),
+    Index("ix_response_owner", "tenant", "person", "credential", "id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_response_open",
+    response.c.owner,
+    sqlite_where=response.c.finished_at_ms.is_(None),
+    postgresql_where=response.c.finished_at_ms.is_(None),
+)
+# Of all tenants: one sweep looks for those of each.
+Index(
+    "ix_response_expires_at_ms",
+    response.c.expires_at_ms,
+    sqlite_where=response.c.expires_at_ms.is_not(None),
+    postgresql_where=response.c.expires_at_ms.is_not(None),
+)
+Index(
+    "ix_response_events_until_ms",
+    response.c.events_until_ms,
+    sqlite_where=response.c.events_until_ms.is_not(None),
+    postgresql_where=response.c.events_until_ms.is_not(None),
+)
+
+# Their texts, by `part`: "asked" is the request, "answer" the whole answer, as events that were put together
+# (msgpack). With SQLite's own rowid: large rows do not belong into an index.
+response_text = Table(
+    "response_text",
+    metadata,
+    _key("tenant"),
+    _key("response"),
+    _key("part"),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Their events as they came (msgpack), in batches: from the place `first`, counted from 0, up to `last`.
+response_event = Table(
+    "response_event",
+    metadata,
+    _key("tenant"),
+    _key("response"),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Keys under which requests are done once (the header Idempotency-Key): whose, for which route, what of (`fingerprint`,
+# a hash of the body). Of a turn it names the `response`; of all else `answer` is what was answered, null while it is
+# being done by the process `owner`.
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    _key("tenant"),
+    _key("person"),
+    _key("credential"),
+    _key("route"),
+    _key("key"),
+    Column("fingerprint", LargeBinary, nullable=False),
+    _text_or_null("response"),
+    _text_or_null("owner"),
+    Column("http_status", Integer),
+    _text_or_null("headers"),
+    Column("answer", LargeBinary),
+    _time("created_at_ms"),
+    _time("expires_at_ms"),
+    Index("ix_idempotency_key_expires_at_ms", "expires_at_ms"),
+    sqlite_with_rowid=False,
+)
+
+# Conversations. `branch` is the chosen one of its `branches`, which are numbered from 0. `version` counts changes of
+# its items, `response` is the one that is being made in it. `metadata` is JSON.
+conversation = Table(
+    "conversation",
+    metadata,
+    _key("tenant"),
+    _key("id"),
+    _text("person"),
+    _text("credential"),
+    _text_or_null("title"),
+    _text_or_null("metadata"),
+    Column("branch", Integer, nullable=False),
+    Column("branches", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    _text_or_null("response"),
+    _time("created_at_ms"),
+    _time("changed_at_ms"),
+    _time_or_null("pinned_at_ms"),
+    _time_or_null("expires_at_ms"),
+    Index("ix_conversation_owner", "tenant", "person", "credential", "changed_at_ms"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_conversation_expires_at_ms",
+    conversation.c.expires_at_ms,
+    sqlite_where=conversation.c.expires_at_ms.is_not(None),
+    postgresql_where=conversation.c.expires_at_ms.is_not(None),
+)
+
+# A branch goes along its `parent` up to the position `fork`, where its own items begin; `length` is where its next one
+# comes. The branch 0 has no parent.
+conversation_branch = Table(
+    "conversation_branch",
+    metadata,
+    _key("tenant"),
+    _key("conversation"),
+    Column("number", Integer, primary_key=True),
+    Column("parent", Integer),
+    Column("fork", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Their items, each at its position in its branch. `content` is the item (JSON), null once it was deleted; `words` is
+# what is searched of it. `response` is what made it or brought it along.
+conversation_item = Table(
+    "conversation_item",
+    metadata,
+    _key("tenant"),
+    _key("conversation"),
+    Column("branch", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _text("id"),
+    _text_or_null("response"),
+    Column("content", LargeBinary),
+    _text_or_null("words"),
+    _time("created_at_ms"),
+    Index("uq_conversation_item_id", "tenant", "conversation", "id", unique=True),
+)
+
 # How far a process has come with what it enqueued: a connection that breaks in a commit leaves it open, and
 # this row tells.
 delivery = Table(
@@ -423,12 +581,14 @@ delivery = Table(
     sqlite_with_rowid=False,
 )
 
-# Serving processes: one whose heart has stopped no longer carries its turns.
+# Serving processes: one whose heart has stopped no longer carries its turns. One that others took for dead and whose
+# turns they ended is fenced: it may not go on with them.
 process = Table(
     "process",
     metadata,
     _key("id"),
     _time("started_at_ms"),
     _time("heartbeat_at_ms"),
+    _time_or_null("fenced_at_ms"),
     sqlite_with_rowid=False,
 )

@@ -60,6 +60,10 @@ class TurnRecorder:
         rows = self._store.final_steps(row, attempts)
         self._treasury.settle(Settlement(held.reservation, row.cost_micros or 0, rows))
 
+    def dropped(self, turn: Turn) -> None:
+        """It was no turn: nothing is kept of it."""
+        self._store.dropped(turn.caller.tenant, turn.id)
+
     def _attempt_row(self, turn: Turn, attempt: Attempt, number: int) -> AttemptRow:
         """An attempt that says nothing of its end shares the turn's."""
         is_open = attempt.status == "running"

@@ -62,6 +62,11 @@ class TurnStore:
         self._ended_attempts.extend(attempts)
         self._arm()
 
+    def dropped(self, tenant: str, turn_id: str) -> None:
+        """A turn that began was none. Only enqueues, and only where its row was written meanwhile."""
+        if self._begun.pop((tenant, turn_id), None) is None:
+            self._database.enqueue(Step(_DROP_TURN, {"of_tenant": tenant, "of_id": turn_id}))
+
     def final_steps(self, row: TurnRow, attempts: Sequence[AttemptRow]) -> tuple[Step, ...]:
         """The steps that write the final rows of a turn, for who writes them with something else; it is settled."""
         self._forget(row)
@@ -116,7 +121,7 @@ class TurnStore:
     async def heartbeat(self) -> None:
         """Say that this process still lives."""
         now_ms = unix_ms(self._clock)
-        values = {"id": self._owner, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms}
+        values = {"id": self._owner, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms, "fenced_at_ms": None}
         await self._database.write(Step(_BEAT, values))
 
     async def sweep_orphans(self, dead_after_s: float) -> int:
@@ -244,6 +249,11 @@ def _crash(table: Table, *changes: str) -> Insert:
     )
 
 
+_DROP_TURN = Query(
+    delete(turn).where(
+        turn.c.tenant == bindparam("of_tenant"), turn.c.id == bindparam("of_id"), turn.c.status == "running"
+    )
+)
 _BEGIN_TURN = Query(_begin(turn))
 _BEGIN_ATTEMPT = Query(_begin(attempt))
 _PUT_TURN = Query(_put(turn))
