@@ -37,6 +37,7 @@ from frontdesk.usage.costs import usage_of
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnStore
 from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
+from frontdesk.wire.openai_responses_facts import ResponseTurnFacts
 from frontdesk.wire.openai_responses_render import ResponsesStream
 from tests.fakes import DiaryPolicy, HandClock, ListSink, PlayedProvider, answer_events, make_turn
 from tests.funds import FundingPolicy, ListTreasury, PricesByRoute
@@ -202,7 +203,7 @@ async def _send(message: dict[str, Any]) -> None:
 SINKS: dict[str, Callable[[Turn], Any]] = {
     "list": lambda _: ListSink(),
     "chat stream": lambda turn: StreamSink(ChatStream(turn, includes_usage=True), _send, []),
-    "responses stream": lambda turn: StreamSink(ResponsesStream(turn, {}), _send, []),
+    "responses stream": lambda turn: StreamSink(ResponsesStream(ResponseTurnFacts(turn, {})), _send, []),
     "body": lambda turn: BodySink(ChatBody(turn), _send, []),
 }
 

@@ -298,3 +298,21 @@ async def test_headers_leave_as_they_are_when_they_leave(reader: Reader, kind: s
     sent = reader.messages[0]
     assert sent["status"] == (429 if first == "a refusal" else 200)
     assert sent["headers"][-2:] == [(b"x-request-id", b"resp_1"), (b"x-ratelimit-limit-requests", b"20")]
+
+
+async def test_a_body_that_makes_no_answer_is_answered_with_its_error() -> None:
+    class Unanswerable:
+        def add(self, events: list[Event]) -> None:
+            pass
+
+        def body(self) -> bytes:
+            raise FrontdeskError("There is nothing to tell.", code="nothing", status=502)
+
+    reader = Reader()
+    sink = BodySink(Unanswerable(), reader.send, [])
+
+    await sink.write([TurnCompleted()])
+
+    assert sink.is_complete
+    assert reader.messages[0]["status"] == 502
+    assert b'"nothing"' in reader.bodies[0]

@@ -117,8 +117,8 @@ class Prompt(msgspec.Struct, frozen=True):
     {"type": ..., "name": ...} as in Responses. `parameters` hold all that we do not decide
     about, in the spelling of Chat Completions; a provider maps it, carries it or refuses it by name.
     `include` and `truncation` are Responses' own. `variables` are values for the feature's instructions. `previous` and
-    `conversation` name what came before `items`; whoever asks a provider has put it in front of them. `answered` are the
-    places of those items that this server said itself, and put in: nobody needs leave to bring them.
+    `conversation` name what came before `items`; whoever asks a provider has put it in front of them. `answered` are
+    the places of items that this server said itself, and put in: nobody needs leave to bring those.
     """
 
     items: list[Item]

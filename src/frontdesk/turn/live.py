@@ -65,7 +65,7 @@ class LiveTurns:
         `receive` is ASGI's, after the body was read. A turn whose reader has gone drains on.
         `abort` closes the connection; it is called where a turn ends without an end for its reader.
         """
-        running = self._start(turn, sink, abort)
+        running = self.start(turn, sink, abort)
         while (await receive())["type"] != "http.disconnect":
             pass
         if not sink.is_complete and not running.task.done():
@@ -98,7 +98,11 @@ class LiveTurns:
         await self._tasks.wait(_LAST_WORDS_S)
         await self._tasks.close()
 
-    def _start(self, turn: Turn, sink: Sink, abort: Callable[[], None] | None) -> Running:
+    def start(self, turn: Turn, sink: Sink, abort: Callable[[], None] | None = None) -> Running:
+        """Run a turn, whoever reads it. `abort` is called where it ends without an end for its sink.
+
+        Raises Unavailable where the process is going down.
+        """
         if self._is_closing:
             raise Unavailable(
                 "The server is restarting. Try again in a moment.", code="server_shutting_down", retry_after_s=1

@@ -25,6 +25,7 @@ from frontdesk.turn.events import (
 )
 from frontdesk.turn.file_texts import screened_file
 from frontdesk.turn.items import (
+    Compaction,
     EmbeddingRequest,
     Image,
     ImageRequest,
@@ -34,6 +35,7 @@ from frontdesk.turn.items import (
     ModerationRequest,
     Part,
     Prompt,
+    Reference,
     Request,
     SpeechRequest,
     Text,
@@ -185,6 +187,8 @@ def _screened_item(item: Item, screen: Screen) -> Item:
             return msgspec.structs.replace(item, arguments=screen(item.arguments))
         case ToolOutput():
             return msgspec.structs.replace(item, output=_screened_content(item.output, screen))
+        case Reference() | Compaction():
+            return item  # no words: they come in its place
         case Unknown():
             return msgspec.structs.replace(item, raw=_screened_carried(item.raw, screen))
 

@@ -5,7 +5,7 @@ fits one of these, its test, and one line in the list in `app`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from frontdesk.core.errors import FrontdeskError
 from frontdesk.turn.events import Event
@@ -111,6 +111,49 @@ class Funds(Protocol):
         """Whether one more attempt, by this route ("provider/model"), is covered besides those before it.
 
         Puts aside more where it is not, and then only returns True once that is durable.
+        """
+        ...
+
+
+class Entrance(Protocol):
+    """How a turn that is kept enters the store: once, before anything is done for it."""
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether it is there."""
+        ...
+
+    @property
+    def is_dispatched(self) -> bool:
+        """Whether it is there, and noted that providers are asked."""
+        ...
+
+    def enter(self, most_tokens: int | None = None) -> Any:
+        """Keep it: a generator of a transaction's steps, which returns the error that refuses it, or None.
+
+        `most_tokens` is how long its answer may be, where that was decided with this.
+        """
+        ...
+
+    def has_entered(self) -> None:
+        """That transaction is on the disk."""
+        ...
+
+    def may_have_entered(self) -> None:
+        """Nobody knows whether it is: see that it does not stay."""
+        ...
+
+    async def enter_alone(self) -> None:
+        """Keep it, in a transaction of its own. Raises what refuses it, and Unavailable where nothing can be stored.
+
+        Who waits is cancelled once it is known whether it has entered.
+        """
+        ...
+
+    async def dispatch(self) -> None:
+        """Note, before a first provider is asked, that one is; it enters with that, where it has not yet.
+
+        Raises what refuses it, and Unavailable where nothing can be stored.
         """
         ...
 

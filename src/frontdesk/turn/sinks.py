@@ -23,11 +23,12 @@ Notices = Sequence[Mapping[str, object]]
 
 # RFC 9110 has no name for "do not buffer"; nginx reads X-Accel-Buffering. no-transform keeps
 # compressing proxies away (RFC 9111 §5.2.2.6).
-_STREAM_HEADERS: Headers = [
+STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+"""Of every event stream."""
 # A comment of its own event (WHATWG HTML §9.2.6): parsers of OpenAI's SDKs ignore it.
 _KEEP_ALIVE = b": keep-alive\n\n"
 _encode = msgspec.json.Encoder().encode
@@ -53,7 +54,7 @@ class BodyRenderer(Protocol):
         ...
 
     def body(self) -> bytes:
-        """Return the body; the terminal event was the last one."""
+        """Return the body; the terminal event was the last one. Raises FrontdeskError where that makes no answer."""
         ...
 
 
@@ -98,6 +99,10 @@ class StreamSink:
         body = self.renderer.render(events)
         await self._write(body, is_last=bool(events) and type(events[-1]) in TERMINAL_TYPES)
 
+    def resume(self) -> None:
+        """The reader had a part of it before: what goes wrong is told inside the stream, whatever is left of it."""
+        self._has_begun = True
+
     def keep_alive(self) -> None:
         """Send a comment: proxies and phones close what is silent, and readers pass it over.
 
@@ -119,7 +124,7 @@ class StreamSink:
         """Answer with the error's status, or end the stream with it."""
         if self._has_left:
             return
-        if self._has_started:
+        if self._has_started or self._has_begun:
             await self._write(self.renderer.render_error(error), is_last=True)
         else:
             self._is_sending = True
@@ -151,7 +156,7 @@ class StreamSink:
         self.is_complete = is_last
 
     def _start(self) -> dict[str, Any]:
-        return {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + self._headers}
+        return {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS + self._headers}
 
     def _send_between(self, body: bytes) -> bool:
         """Send what is no part of the answer, headers first; False where it would wait."""
@@ -192,8 +197,12 @@ class BodySink:
             return
         self.renderer.add(events)
         if events and type(events[-1]) in TERMINAL_TYPES:
-            headers = with_notices(self._headers, self._notices)
-            await send_json(self._send, 200, self.renderer.body(), headers)
+            try:
+                body = self.renderer.body()
+            except FrontdeskError as error:
+                await self.fail(error)
+                return
+            await send_json(self._send, 200, body, with_notices(self._headers, self._notices))
             self.is_complete = True
 
     def keep_alive(self) -> None:

@@ -27,6 +27,7 @@ import msgspec
 
 from frontdesk.turn.file_texts import text_bytes
 from frontdesk.turn.items import (
+    Compaction,
     EmbeddingRequest,
     Image,
     ImageRequest,
@@ -36,6 +37,7 @@ from frontdesk.turn.items import (
     ModerationRequest,
     Part,
     Prompt,
+    Reference,
     Request,
     SpeechRequest,
     Text,
@@ -192,6 +194,8 @@ class _Walk:
             case ToolOutput():
                 self._add(utf8_bytes(item.call_id), 0)
                 self._add_output(item.output)
+            case Reference() | Compaction():
+                pass  # what it stands for is counted in its place
             case Unknown():
                 self._add_raw_item(item)
 

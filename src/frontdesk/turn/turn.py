@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from frontdesk.core.errors import FrontdeskError
     from frontdesk.turn.events import Usage
     from frontdesk.turn.items import Request
-    from frontdesk.turn.seams import Funds
+    from frontdesk.turn.seams import Entrance, Funds
     from frontdesk.turn.sizes import Size
 
 Door = Literal["chat", "responses", "embeddings", "moderations", "transcriptions", "speech", "images"]
@@ -141,8 +141,11 @@ class Turn:
 
     Written by            fields
     doors                 id door caller address model feature request started_at wants_status priority deadline_at tell
+                          entrance
     access                tier
     features              request instructions
+    history               request seen_version
+    truncation            request size
     limits, budgets       size
     limits                headers
     budgets               request routes funds notices
@@ -162,6 +165,7 @@ class Turn:
         "clock",
         "deadline_at",
         "door",
+        "entrance",
         "error",
         "feature",
         "finished_at",
@@ -178,6 +182,7 @@ class Turn:
         "priority",
         "request",
         "routes",
+        "seen_version",
         "served_tier",
         "size",
         "slots_awaited",
@@ -215,6 +220,8 @@ class Turn:
         self.tell: Callable[[Mapping[str, object]], None] | None = None  # says something now, before the answer begins
         self.routes: tuple[str, ...] | None = None  # the model's that may answer, in order; None for all
         self.funds: Funds | None = None  # what was put aside for it
+        self.entrance: Entrance | None = None  # of one that is kept
+        self.seen_version: int | None = None  # of the conversation, as its items were read
         self.instructions: str | None = None  # the server's own, which no caller may read
         self.clock = clock
         self.started_at = clock.now()

@@ -1,0 +1,47 @@
+"""Which items of a conversation belong together: a call and what it returned, a thought and what it led to.
+
+Providers refuse the one without the other, so whatever leaves items out asks here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from frontdesk.turn.items import Item, Message, ToolCall, ToolOutput, Unknown
+
+_CALLS = frozenset({"function_call", "custom_tool_call"})
+_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+def call_of(item: Item) -> str | None:
+    """The id of the call that an item is; None where it is none."""
+    return item.call_id if type(item) is ToolCall else _named(item, _CALLS)
+
+
+def answers_call(item: Item) -> str | None:
+    """The id of the call whose output an item is; None where it is none's."""
+    return item.call_id if type(item) is ToolOutput else _named(item, _OUTPUTS)
+
+
+def is_thought(item: Item) -> bool:
+    """Whether an item is what the model thought."""
+    return _raw(item).get("type") == "reasoning"
+
+
+def is_models(item: Item) -> bool:
+    """Whether the model said it: a message of the assistant's, a call, a thought."""
+    if type(item) is Message:
+        return item.role == "assistant"
+    return call_of(item) is not None or is_thought(item)
+
+
+def _named(item: Item, kinds: frozenset[str]) -> str | None:
+    raw = _raw(item)
+    return raw.get("call_id") if raw.get("type") in kinds else None
+
+
+def _raw(item: Item) -> dict[str, Any]:
+    return item.raw if type(item) is Unknown and item.dialect == "responses" else _NOTHING
+
+
+_NOTHING: dict[str, Any] = {}
