@@ -30,6 +30,7 @@ from frontdesk.turn.events import (
     Usage,
     UsageReported,
 )
+from frontdesk.turn.facts import ToldTurn
 from frontdesk.turn.items import Message, Prompt
 from frontdesk.turn.turn import Caller, Door, Turn
 from tests.fakes import HandClock
@@ -59,6 +60,11 @@ def turn_at(door: Door, *, include: frozenset[str] = frozenset()) -> Turn:
     """A turn that asked for these things beside its answer."""
     prompt = Prompt([Message("user", "x")], stream=True, include=include)
     return Turn(door, Caller("user", "sess_1", "u1", "free"), "fast", prompt, HandClock())
+
+
+def told_at(*, include: frozenset[str] = frozenset(), said: dict[str, Any] | None = None) -> ToldTurn:
+    """The facts of a turn that took seven seconds, as it is told again."""
+    return ToldTurn("resp_1", "fast", 1_800_000_000.25, 1_800_000_007.5, {} if said is None else said, include)
 
 
 def payloads(rendered: bytes) -> list[Any]:

@@ -22,17 +22,20 @@ from openai.types import (
     moderation_create_params,
 )
 from openai.types.audio import speech_create_params, transcription_create_params, translation_create_params
-from openai.types.chat import completion_create_params
-from openai.types.responses import response_create_params
+from openai.types.chat import completion_create_params, completion_update_params
+from openai.types.conversations import conversation_create_params, conversation_update_params, item_create_params
+from openai.types.responses import input_token_count_params, response_compact_params, response_create_params
 
 from frontdesk.core.errors import BadRequest
+from frontdesk.turn.items import Reference
 from frontdesk.wire import openai_chat_shapes as chat
 from frontdesk.wire import openai_responses_shapes as responses
 from frontdesk.wire.openai_chat import read_chat
+from frontdesk.wire.openai_conversation_shapes import ConversationAsked, ConversationChanges, ItemsAsked
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked, read_embeddings
 from frontdesk.wire.openai_images import IMAGES_REFUSED, ImageEditAsked, ImageGenerationAsked, ImageVariationAsked
 from frontdesk.wire.openai_moderations import ModerationsAsked
-from frontdesk.wire.openai_responses import read_responses
+from frontdesk.wire.openai_responses import read_compact, read_input_tokens, read_responses
 from frontdesk.wire.openai_speech import SpeechAsked
 from frontdesk.wire.openai_transcripts import TranscriptionAsked, TranslationAsked
 from frontdesk.wire.reading import Kinds, Refused
@@ -41,6 +44,8 @@ from tests.wire.samples import notes_of, optional_fields, sample, smallest
 REFUSED: dict[type[msgspec.Struct], Mapping[str, Refused]] = {
     chat.ChatCompletionRequest: chat.CHAT_REFUSED,
     responses.ResponseRequest: responses.RESPONSES_REFUSED,
+    responses.InputTokensAsked: responses.INPUT_TOKENS_REFUSED,
+    ItemsAsked: {"include": Refused("It stands in the query.")},
     **dict.fromkeys((ImageGenerationAsked, ImageEditAsked), IMAGES_REFUSED),
     responses.CacheOptions: responses.CACHE_OPTIONS_REFUSED,
     responses.PromptReference: responses.PROMPT_REFUSED,
@@ -77,6 +82,12 @@ REFUSED: dict[type[msgspec.Struct], Mapping[str, Refused]] = {
         (image_edit_params.ImageEditParamsStreaming, ImageEditAsked),
         (image_edit_params.ImageEditParamsNonStreaming, ImageEditAsked),
         (image_create_variation_params.ImageCreateVariationParams, ImageVariationAsked),
+        (input_token_count_params.InputTokenCountParams, responses.InputTokensAsked),
+        (response_compact_params.ResponseCompactParams, responses.CompactAsked),
+        (conversation_create_params.ConversationCreateParams, ConversationAsked),
+        (conversation_update_params.ConversationUpdateParams, ConversationChanges),
+        (item_create_params.ItemCreateParams, ItemsAsked),
+        (completion_update_params.CompletionUpdateParams, chat.StoredChatChanges),
     ],
 )
 def test_every_field_and_value_of_the_sdk_is_known(params: Any, shape: type[msgspec.Struct]) -> None:
@@ -194,12 +205,26 @@ def test_each_field_of_chat_completions_is_heard(name: str) -> None:
     assert read_chat(written({**base, name: told(name, given)})) != read_chat(written(base))
 
 
-@pytest.mark.parametrize("name", [name for name, _ in optional_fields(responses.ResponseRequest) if name != "store"])
+@pytest.mark.parametrize("name", [name for name, _ in optional_fields(responses.ResponseRequest)])
 def test_each_field_of_responses_is_heard(name: str) -> None:
     given = sample(dict(optional_fields(responses.ResponseRequest))[name])
     base = {**RESPONSE, **({"stream": True} if name == "stream_options" else {})}
 
     assert read_responses(written({**base, name: told(name, given)})) != read_responses(written(base))
+
+
+@pytest.mark.parametrize(
+    ("shape", "read", "name"),
+    [
+        pytest.param(shape, read, name, id=f"{shape.__name__}.{name}")
+        for shape, read in ((responses.InputTokensAsked, read_input_tokens), (responses.CompactAsked, read_compact))
+        for name, _ in optional_fields(shape)
+    ],
+)
+def test_each_field_beside_responses_is_heard(shape: type[msgspec.Struct], read: Any, name: str) -> None:
+    given = sample(dict(optional_fields(shape))[name])
+
+    assert read(written({**RESPONSE, name: told(name, given)})) != read(written(RESPONSE))
 
 
 @pytest.mark.parametrize("name", [name for name, _ in optional_fields(EmbeddingsAsked)])
@@ -216,6 +241,8 @@ def told(name: str, given: Any) -> Any:
         "text": {"verbosity": "low"},
         "encoding_format": "base64",
         "prompt": {"id": "x", "variables": {"a": "b"}},
+        "input": "y",
+        "store": False,
     }.get(name, 2 if name == "n" else given)
 
 
@@ -391,10 +418,9 @@ def test_items_of_hosted_tools_are_refused_by_name(kind: str, remedy: str) -> No
 
 
 def test_a_reference_without_its_type_is_one() -> None:
-    with pytest.raises(BadRequest) as caught:
-        read_responses(written({"input": [{"id": "msg_1"}]}))
+    named = [{"id": "msg_1"}, {"id": "msg_1", "type": None}, {"id": "msg_1", "type": "item_reference"}]
 
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "input[0].type")
+    assert read_responses(written({"input": named})).prompt.items == [Reference("msg_1")] * 3
 
 
 def written(body: dict[str, Any]) -> bytes:

@@ -265,3 +265,12 @@ def test_what_an_answer_rested_on_does_not_come_back() -> None:
 
     assert first == Message("assistant", "Hi.")
     assert second == Unknown({"role": "assistant", "content": "Hi.", "tool_calls": [call]}, "chat")
+
+
+def test_what_is_to_be_stored_is_told() -> None:
+    told = [read(**fields) for fields in ({}, {"store": True}, {"store": False})]
+    named = read(store=True, metadata={"a": "b"})
+
+    assert [chat.store for chat in told] == [None, True, False]
+    assert [chat.metadata for chat in (*told, named)] == [{}, {}, {}, {"a": "b"}]
+    assert all("store" not in chat.prompt.parameters for chat in (*told, named))

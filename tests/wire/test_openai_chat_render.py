@@ -23,7 +23,7 @@ from frontdesk.turn.events import (
 from frontdesk.wire.openai_chat_render import ChatBody, ChatStream
 from tests.contract.own_document import OwnDocument
 from tests.peers.document import Answer
-from tests.wire.answers import EVERYTHING, LOGPROBS, answers, batches, frames, payloads, turn_at
+from tests.wire.answers import EVERYTHING, LOGPROBS, answers, batches, frames, payloads, told_at, turn_at
 
 OWN = OwnDocument()
 
@@ -138,6 +138,17 @@ def test_chunks_add_up_to_the_body_and_are_described(
     assert usages[-1] == (whole.get("usage") if includes_usage else None)
     assert sum(usage is not None for usage in usages) == int(includes_usage and has_usage)
     assert all(("usage" in chunk) == includes_usage for chunk in chunks)
+
+
+def test_a_stored_one_tells_its_metadata() -> None:
+    said = [{}, {"a": "b"}]
+    bodies = [ChatBody(told_at(), metadata) for metadata in said]
+    for body in bodies:
+        body.add([MessageStarted(0, "msg_1"), TextDelta(0, "hi"), ChoiceFinished(0, "stop"), TurnCompleted()])
+
+    assert [json.loads(body.body())["metadata"] for body in bodies] == said
+    for body in bodies:
+        assert OWN.check(Answer("POST", "/v1/chat/completions", 200, "application/json", body.body())) == []
 
 
 @given(answers(choices=2))

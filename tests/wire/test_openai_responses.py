@@ -9,10 +9,29 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from frontdesk.core.errors import BadRequest
-from frontdesk.turn.items import Format, Image, Message, Text, Tool, ToolCall, ToolOutput, Unknown
-from frontdesk.wire.openai_responses import ResponsesRequest, read_responses
+from frontdesk.turn.items import (
+    Compaction,
+    ConversationNamed,
+    Format,
+    Image,
+    Message,
+    Reference,
+    Text,
+    Tool,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+)
+from frontdesk.wire.openai_responses import (
+    ResponsesRequest,
+    read_compact,
+    read_input_tokens,
+    read_items,
+    read_responses,
+)
 from frontdesk.wire.openai_responses_shapes import Includable
 from tests.wire.test_openai_chat import JSON, refusal_of
 
@@ -34,9 +53,24 @@ def part(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "param", "code", "words"),
     [
-        ({"input": 7}, "input", "invalid_type", "expected a text or a list, not 7"),
-        ({"input": None}, "input", "invalid_type", "not null"),
-        ({"input": []}, "input", "invalid_value", "length >= 1"),
+        ({"input": 7}, "input", "invalid_type", "expected a text or a list or null, not 7"),
+        ({"input": None}, "input", "missing_required_parameter", "'previous_response_id'"),
+        ({"input": []}, "input", "missing_required_parameter", "what to go on with"),
+        ({"background": True, "store": False}, "background", "invalid_value", "'store': true"),
+        ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id",
+         "mutually_exclusive_parameters", "'conversation'"),
+        ({"previous_response_id": "a b"}, "previous_response_id", "invalid_value", "not 'a b'"),
+        ({"conversation": {"id": ""}}, "conversation.id", "invalid_value", "not ''"),
+        ({"conversation": {}}, "conversation.id", "missing_required_parameter", ""),
+        ({"conversation": {"id": "c", "before": "x"}}, "conversation.before", "unsupported_parameter", ""),
+        ({"conversation": {"id": "c", "after": "x\0"}}, "conversation.after", "invalid_value", "not "),
+        ({"context_management": [{"type": "compaction"}]}, "context_management", "unsupported_parameter", "/compact"),
+        ({"background_options": {"x": 1}}, "background_options", "unsupported_parameter", "'background'"),
+        (item(type="item_reference"), "input[1].id", "missing_required_parameter", ""),
+        (item(type="item_reference", id="x", content="y"), "input[1].content", "unsupported_parameter", ""),
+        (item(type="compaction"), "input[1].encrypted_content", "missing_required_parameter", ""),
+        (item(type="compaction", encrypted_content=""), "input[1].encrypted_content", "invalid_value", "length >= 1"),
+        (item(type="compaction_trigger"), "input[1].type", "unsupported_parameter", "/v1/responses/compact"),
         ({"input": ["x"]}, "input[0]", "invalid_type", "expected an object, not 'x'"),
         ({"instructions": ["x"]}, "instructions", "invalid_type", "expected a text or null"),
         ({"temperature": 3}, "temperature", "invalid_value", "<= 2.0, not 3"),
@@ -260,3 +294,91 @@ def test_what_is_wrong_with_a_prompt_is_named(prompt: Any, param: str, code: str
 
     assert refusal is not None
     assert (refusal.param, refusal.code) == (param, code)
+
+
+# --- what is stored -------------------------------------------------------------------------------
+
+
+def test_a_response_is_stored_unless_its_request_says_otherwise() -> None:
+    told = [read(**fields) for fields in ({}, {"store": None}, {"store": True}, {"store": False})]
+
+    assert [asked.store for asked in told] == [True, True, True, False]
+    assert [asked.echo["store"] for asked in told] == [True, True, True, False]
+
+
+def test_the_background_is_asked_for() -> None:
+    told = [read(**fields) for fields in ({}, {"background": False, "store": False}, {"background": True})]
+
+    assert [(asked.background, asked.echo["background"]) for asked in told] == [
+        (False, False),
+        (False, False),
+        (True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (None, None),
+        ("conv_1", ConversationNamed("conv_1", UNSET)),
+        ({"id": "conv_1"}, ConversationNamed("conv_1", UNSET)),
+        ({"id": "conv_1", "after": None}, ConversationNamed("conv_1", None)),
+        ({"id": "conv_1", "after": "msg_1"}, ConversationNamed("conv_1", "msg_1")),
+    ],
+)
+def test_a_conversation_is_named_by_its_id_or_as_an_object(said: Any, named: ConversationNamed | None) -> None:
+    asked = read(conversation=said)
+
+    assert asked.conversation == named
+    assert asked.echo["conversation"] == (None if named is None else {"id": "conv_1"})
+
+
+def test_an_earlier_response_is_named_and_repeated() -> None:
+    asked = read(previous_response_id="resp_1")
+
+    assert (asked.previous, asked.echo["previous_response_id"]) == ("resp_1", "resp_1")
+    assert asked.prompt.parameters == {}
+
+
+@pytest.mark.parametrize("earlier", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
+@pytest.mark.parametrize("nothing", [{}, {"input": None}, {"input": []}])
+def test_nothing_new_need_be_said_behind_what_is_stored(earlier: dict[str, Any], nothing: dict[str, Any]) -> None:
+    assert read_responses(json.dumps({**earlier, **nothing}).encode()).prompt.items == []
+
+
+def test_items_that_mean_something_only_here_are_read() -> None:
+    given_items = [
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "compaction", "encrypted_content": "sealed", "id": "cmp_1", "created_by": None},
+    ]
+
+    assert read(input=given_items).prompt.items == [Reference("msg_1"), Compaction("sealed")]
+    assert read_items(given_items, "items") == [Reference("msg_1"), Compaction("sealed")]
+
+
+def test_the_size_of_an_input_may_be_asked_without_one() -> None:
+    asked = read_input_tokens(b'{"instructions": "Be brief.", "tools": [{"type": "function", "name": "f"}]}')
+
+    assert (asked.prompt.items, asked.prompt.instructions, len(asked.prompt.tools)) == ([], "Be brief.", 1)
+
+
+@pytest.mark.parametrize(
+    ("reads", "fields", "param", "code"),
+    [
+        (read_input_tokens, {"input": 7}, "input", "invalid_type"),
+        (read_input_tokens, {"temperature": 1}, "temperature", "unsupported_parameter"),
+        (read_input_tokens, {"personality": "friendly"}, "personality", "unsupported_parameter"),
+        (read_input_tokens, {"conversation": "c", "previous_response_id": "r"}, "previous_response_id",
+         "mutually_exclusive_parameters"),
+        (read_input_tokens, {"input": [{"role": "king", "content": ""}]}, "input[0].role", "invalid_value"),
+        (read_compact, {}, "input", "missing_required_parameter"),
+        (read_compact, {"input": "x", "tools": []}, "tools", "unsupported_parameter"),
+        (read_compact, {"input": "x", "prompt_cache_options": {"prewarm": True}}, "prompt_cache_options.prewarm",
+         "unsupported_parameter"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_beside_responses_is_named(reads: Any, fields: dict[str, Any], param: str, code: str) -> None:
+    refused = refusal_of(lambda: reads(json.dumps(fields).encode()))
+
+    assert refused is not None
+    assert (refused.param, refused.code) == (param, code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -16,17 +16,25 @@ from frontdesk.turn.events import (
     AnswerDescribed,
     Event,
     MessageStarted,
+    ReasoningStarted,
+    ReasoningSummaryDelta,
     RefusalDelta,
     TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
     TurnCancelled,
+    TurnCompleted,
     TurnIncomplete,
 )
-from frontdesk.turn.items import Format
-from frontdesk.wire.openai_responses import read_responses
-from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
+from frontdesk.turn.items import Format, Message, Text, ToolCall, Unknown
+from frontdesk.turn.log import Entry, Failure, decode_entries, encode_entries, put_together
+from frontdesk.wire.openai_chat_render import ChatBody
+from frontdesk.wire.openai_responses import read_items, read_responses
+from frontdesk.wire.openai_responses_facts import ResponseTurnFacts
+from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream, last_word, output_items
 from tests.contract.own_document import OwnDocument
 from tests.peers.document import Answer
-from tests.wire.answers import EVERYTHING, FILE, LOGPROBS, PAGE, answers, batches, frames, payloads, turn_at
+from tests.wire.answers import EVERYTHING, FILE, LOGPROBS, PAGE, answers, batches, frames, payloads, told_at, turn_at
 
 OWN = OwnDocument()
 ECHO = read_responses(b'{"input": "x"}').echo
@@ -154,7 +162,11 @@ def test_everything_as_one_response() -> None:
         "output_tokens_details": {"reasoning_tokens": 5},
         "total_tokens": 43,
     }
-    assert (response["status"], response["service_tier"], response["completed_at"]) == ("completed", "flex", 1800000000)
+    assert (response["status"], response["service_tier"], response["completed_at"]) == (
+        "completed",
+        "flex",
+        1_800_000_007,
+    )
 
 
 def test_parts_of_a_summary_are_counted() -> None:
@@ -239,8 +251,7 @@ def test_later_description_without_a_tier_keeps_the_first() -> None:
     ],
 )
 def test_broken_answer_ends_as_failed_with_a_code_of_openais(error: FrontdeskError, code: str) -> None:
-    turn = turn_at("responses")
-    stream = ResponsesStream(turn, ECHO)
+    stream = ResponsesStream(told_at(said=ECHO))
     rendered = stream.render([MessageStarted(0, "msg_1"), TextDelta(0, "half")]) + stream.render_error(error)
 
     last = payloads(rendered)[-1]
@@ -263,8 +274,8 @@ def test_id_of_a_provider_is_no_way_out_of_the_json() -> None:
 @given(answers(), st.lists(st.integers(1, 5), min_size=1, max_size=4), st.booleans())
 def test_streamed_equals_whole_and_is_described(events: list[Event], sizes: list[int], is_sealed: bool) -> None:
     include = SEALED if is_sealed else frozenset[str]()
-    turn = turn_at("responses", include=include)
-    stream, body = ResponsesStream(turn, ECHO), ResponsesBody(turn, ECHO)
+    facts = told_at(include=include, said=ECHO)
+    stream, body = ResponsesStream(facts), ResponsesBody(facts)
 
     rendered = b"".join(stream.render(batch) for batch in batches(events, sizes) if batch)
     body.add(events)
@@ -283,9 +294,9 @@ def test_streamed_equals_whole_and_is_described(events: list[Event], sizes: list
 
 @given(answers())
 def test_obfuscation_is_beside_each_delta_and_nowhere_else(events: list[Event]) -> None:
-    turn = turn_at("responses")
-    plain = payloads(ResponsesStream(turn, ECHO).render(events))
-    hidden = payloads(ResponsesStream(turn, ECHO, obfuscates=True).render(events))
+    facts = told_at(said=ECHO)
+    plain = payloads(ResponsesStream(facts).render(events))
+    hidden = payloads(ResponsesStream(facts, obfuscates=True).render(events))
 
     assert [event["type"].endswith(".delta") for event in hidden] == ["obfuscation" in event for event in hidden]
     assert [{name: value for name, value in event.items() if name != "obfuscation"} for event in hidden] == plain
@@ -305,6 +316,8 @@ def test_response_repeats_what_was_asked() -> None:
         "safety_identifier": "s",
         "service_tier": "priority",
         "store": True,
+        "background": True,
+        "conversation": {"id": "conv_1", "after": "msg_1"},
         "temperature": 0,
         "text": {"format": {"type": "json_object"}, "verbosity": "low"},
         "tool_choice": {"type": "function", "name": "f"},
@@ -316,13 +329,13 @@ def test_response_repeats_what_was_asked() -> None:
         "presence_penalty": 1,
     }
     echo = read_responses(json.dumps(asked).encode()).echo
-    body = ResponsesBody(turn_at("responses"), echo)
+    body = ResponsesBody(told_at(said=echo))
     body.add([MessageStarted(0, "msg_1"), TextDelta(0, "x", LOGPROBS), TurnIncomplete("max_output_tokens")])
 
     response = json.loads(body.body())
-    same = set(asked) - {"input", "store", "reasoning", "tools", "prompt_cache_options"}
+    same = set(asked) - {"input", "reasoning", "tools", "prompt_cache_options", "conversation"}
     assert {name: response[name] for name in same} == {name: asked[name] for name in same}
-    assert response["store"] is False
+    assert response["conversation"] == {"id": "conv_1"}
     assert response["reasoning"] == {"effort": "low", "summary": "auto", "context": "all_turns"}
     assert response["prompt_cache_options"] == {"mode": "explicit", "ttl": "30m"}
     assert response["tools"] == [
@@ -337,12 +350,12 @@ def test_response_repeats_what_was_asked() -> None:
 
 
 def stream_of(given_batches: list[list[Event]], *, include: frozenset[str] = frozenset()) -> bytes:
-    stream = ResponsesStream(turn_at("responses", include=include), ECHO)
+    stream = ResponsesStream(told_at(include=include, said=ECHO))
     return b"".join(stream.render(batch) for batch in given_batches)
 
 
 def body_of(events: list[Event], *, include: frozenset[str] = frozenset()) -> dict[str, Any]:
-    body = ResponsesBody(turn_at("responses", include=include), ECHO)
+    body = ResponsesBody(told_at(include=include, said=ECHO))
     body.add(events)
     return json.loads(body.body())
 
@@ -390,7 +403,8 @@ def test_what_a_feature_decided_is_told_and_what_it_holds_is_not() -> None:
     asked = read_responses(b'{"input": "x", "max_output_tokens": 900, "instructions": "mine", "top_p": 0.5}')
     turn = turn_at("responses")
     turn.request = asked.prompt
-    stream, body = ResponsesStream(turn, asked.echo), ResponsesBody(turn, asked.echo)
+    facts = ResponseTurnFacts(turn, asked.echo)
+    stream, body = ResponsesStream(facts), ResponsesBody(facts)
     turn.request = msgspec.structs.replace(
         asked.prompt,
         instructions="theirs\n\nmine",
@@ -416,8 +430,131 @@ def test_what_a_feature_decided_is_told_and_what_it_holds_is_not() -> None:
 
 def test_a_prompt_of_the_servers_is_repeated_by_its_name() -> None:
     asked = read_responses(b'{"input": "x", "prompt": {"id": "chat", "variables": {"a": "b"}}}')
-    body = ResponsesBody(turn_at("responses"), asked.echo)
+    body = ResponsesBody(told_at(said=asked.echo))
     body.add([TurnIncomplete("content_filter")])
 
     assert json.loads(body.body())["prompt"] == {"id": "chat", "variables": {"a": "b"}, "version": None}
     assert OWN.check(Answer("POST", "/v1/responses", 200, "application/json", body.body())) == []
+
+
+# --- answers that are told again ------------------------------------------------------------------
+
+
+@given(answers(), st.sampled_from(["chat", "responses"]))
+def test_what_was_put_together_gives_the_same_body(events: list[Event], door: str) -> None:
+    facts = told_at(said=ECHO)
+    whole, again = [ChatBody(facts) if door == "chat" else ResponsesBody(facts) for _ in range(2)]
+
+    whole.add(events)
+    again.add(cast("list[Event]", decode_entries(encode_entries(put_together(list(events))))))
+
+    assert again.body() == whole.body()
+
+
+@given(answers(), st.integers(0, 12), st.booleans())
+def test_an_answer_that_is_kept_is_told_as_far_as_it_came(events: list[Event], cut: int, breaks: bool) -> None:
+    entries: list[Entry] = [*events[:cut], *([Failure.of(ProviderError("x"))] if breaks else [])]
+    stream, body = ResponsesStream(told_at(said=ECHO)), ResponsesBody.of(told_at(said=ECHO), entries)
+    stream.render(events[:cut])
+    if breaks:
+        stream.render_error(ProviderError("x"))
+
+    told = json.loads(body.body())
+    assert told == stream.response()
+    assert told["status"] == ("failed" if breaks else stream.response()["status"])
+    assert OWN.check(Answer("POST", "/v1/responses", 200, "application/json", body.body())) == []
+
+
+def test_an_answer_under_way_is_told_with_what_it_has() -> None:
+    body = ResponsesBody.of(
+        told_at(said=ECHO),
+        [
+            ReasoningStarted(0, "rs_1"),
+            ReasoningSummaryDelta(0, "So"),
+            MessageStarted(1, "msg_1"),
+            TextDelta(1, "hal"),
+            ToolCallStarted(2, "fc_1", "call_1", "f"),
+            ToolArgumentsDelta(2, '{"a'),
+        ],
+    )
+
+    told = [body.response() for _ in range(2)]  # asking changes nothing
+    body.add([TextDelta(1, "f"), TurnCompleted()])
+
+    assert told[0] == told[1]
+    assert (told[0]["status"], told[0]["completed_at"]) == ("in_progress", None)
+    assert [item["status"] for item in told[0]["output"]] == ["in_progress"] * 3
+    assert told[0]["output"][0]["summary"] == [{"type": "summary_text", "text": "So"}]
+    assert told[0]["output"][1]["content"][0]["text"] == "hal"
+    assert told[0]["output"][2]["arguments"] == '{"a'
+    whole = json.loads(body.body())
+    assert [item["status"] for item in whole["output"]] == ["completed"] * 3
+    assert whole["output"][1]["content"] == [{"type": "output_text", "text": "half", "annotations": [], "logprobs": []}]
+
+
+def test_a_response_that_failed_is_one_with_what_came_of_it() -> None:
+    body = ResponsesBody(told_at(said=ECHO))
+    body.add([MessageStarted(0, "msg_1"), TextDelta(0, "half")])
+
+    body.fail(RateLimited("Wait."))
+
+    told = json.loads(body.body())
+    assert (told["status"], told["completed_at"]) == ("failed", None)
+    assert told["error"] == {"code": "rate_limit_exceeded", "message": "Wait."}
+    assert (told["output"][0]["status"], told["output"][0]["content"][0]["text"]) == ("incomplete", "half")
+
+
+def test_a_response_in_the_background_waits_before_it_begins() -> None:
+    facts = told_at(said={**ECHO, "background": True})
+    rendered = ResponsesStream(facts, is_background=True).render([MessageStarted(0, "msg_1"), TurnCancelled()])
+
+    told = payloads(rendered)
+    assert [(event["type"], event["sequence_number"], event["response"]["status"]) for event in told[:3]] == [
+        ("response.created", 0, "queued"),
+        ("response.queued", 1, "queued"),
+        ("response.in_progress", 2, "in_progress"),
+    ]
+    assert described(rendered)
+    accepted = json.loads(ResponsesBody(facts).accepted())
+    assert accepted == told[0]["response"]
+    assert (accepted["status"], accepted["output"], accepted["background"]) == ("queued", [], True)
+
+
+@given(answers(), st.none() | st.integers(0, 99), st.booleans(), st.booleans())
+def test_the_last_word_is_the_end_of_the_stream_with_the_next_number(
+    events: list[Event], after: int | None, breaks: bool, carries_ids: bool
+) -> None:
+    facts = told_at(said=ECHO)
+    error = ProviderError("x")
+    entries: list[Entry] = [*events[:-1], Failure.of(error)] if breaks else list(events)
+    stream = ResponsesStream(facts)
+    rendered = stream.render(events[:-1]) + stream.render_error(error) if breaks else stream.render(events)
+
+    word = last_word(facts, put_together(entries), after, carries_ids=carries_ids)
+
+    number = 0 if after is None else after + 1
+    assert word.startswith(b"id: %d\nevent: " % number if carries_ids else b"event: ")
+    last = json.loads(word.split(b"\ndata: ")[1])
+    assert last == {**payloads(rendered)[-1], "sequence_number": number}
+    assert word.count(b"\n\n") == 1
+
+
+def test_items_of_an_answer_are_told_with_what_was_sealed() -> None:
+    events: list[Entry] = [event for batch in EVERYTHING for event in batch]
+
+    items = output_items(told_at(), events)
+
+    assert items == body_of(cast("list[Event]", events), include=SEALED)["output"]
+    assert items[0]["encrypted_content"] == "sealed"
+
+
+def test_items_of_an_answer_can_be_sent_again() -> None:
+    events: list[Entry] = [event for batch in EVERYTHING for event in batch]
+
+    reasoning, thoughts, message, *calls = read_items(output_items(told_at(), events), "items")
+
+    assert isinstance(message, Message)
+    assert [item.raw["type"] for item in (reasoning, thoughts) if isinstance(item, Unknown)] == ["reasoning"] * 2
+    assert (message.role, message.extra) == ("assistant", {"phase": "commentary"})
+    assert [part.text for part in message.content if isinstance(part, Text)] == ["hi a"]
+    assert calls == [ToolCall("call_1", "f", '{"a":1}'), ToolCall("call_2", "c", "free", "custom")]

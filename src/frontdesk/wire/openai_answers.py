@@ -207,6 +207,7 @@ class ChatCompletion(msgspec.Struct):
     service_tier: str | None
     usage: ChatUsage | UnsetType = UNSET
     system_fingerprint: str | UnsetType = UNSET
+    metadata: Annotated[Metadata, Meta(description="Where it is stored.")] | UnsetType = UNSET
 
 
 class ChatFunctionDelta(msgspec.Struct):
@@ -396,6 +397,12 @@ class EchoedPrompt(msgspec.Struct):
     version: None
 
 
+class EchoedConversation(msgspec.Struct):
+    """The conversation that the response belongs to."""
+
+    id: str
+
+
 class EchoedCacheOptions(msgspec.Struct):
     """What was said about caching."""
 
@@ -433,14 +440,14 @@ class Response(msgspec.Struct):
     object: Literal["response"]
     created_at: _UnixTime
     completed_at: _UnixTime | None
-    status: Literal["in_progress", "completed", "incomplete", "cancelled", "failed"]
+    status: Literal["queued", "in_progress", "completed", "incomplete", "cancelled", "failed"]
     error: ResponseError | None
     incomplete_details: IncompleteDetails | None
     model: str
     output: list[OutputItem]
     usage: ResponseUsage | None
-    background: Literal[False]
-    conversation: None
+    background: bool
+    conversation: EchoedConversation | None
     frequency_penalty: float
     instructions: str | None
     max_output_tokens: int | None
@@ -449,14 +456,14 @@ class Response(msgspec.Struct):
     moderation: None
     parallel_tool_calls: bool
     presence_penalty: float
-    previous_response_id: None
+    previous_response_id: str | None
     prompt: EchoedPrompt | None
     prompt_cache_key: str | None
     prompt_cache_retention: Literal["in_memory", "24h"] | None
     reasoning: EchoedReasoning
     safety_identifier: str | None
     service_tier: Annotated[str, Meta(description="The tier that served; else the one asked for.")]
-    store: Literal[False]
+    store: Annotated[bool, Meta(description="Whether it can be retrieved.")]
     temperature: float
     text: TextOptions
     tool_choice: ToolChoice
@@ -481,8 +488,14 @@ class ResponseCreated(_Event, tag="response.created"):
     response: Response
 
 
+class ResponseQueued(_Event, tag="response.queued"):
+    """The second one of a response in the background."""
+
+    response: Response
+
+
 class ResponseInProgress(_Event, tag="response.in_progress"):
-    """The second one."""
+    """The answer begins."""
 
     response: Response
 
@@ -663,6 +676,7 @@ class CustomToolCallInputDone(_CallEvent, tag="response.custom_tool_call_input.d
 
 ResponseEvent = (
     ResponseCreated
+    | ResponseQueued
     | ResponseInProgress
     | OutputItemAdded
     | ContentPartAdded

@@ -46,6 +46,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     feature: str | None
     includes_usage: bool
     obfuscates: bool = False
+    store: bool | None = None
+    metadata: dict[str, str] = {}
 
 
 def read_chat(body: bytes) -> ChatRequest:
@@ -82,6 +84,8 @@ def read_chat(body: bytes) -> ChatRequest:
         feature=(fields.metadata or {}).get("feature"),
         includes_usage=options is not None and bool(options.include_usage),
         obfuscates=options is not None and bool(options.include_obfuscation),
+        store=fields.store,
+        metadata=fields.metadata or {},
     )
 
 

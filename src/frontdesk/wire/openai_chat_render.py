@@ -8,7 +8,7 @@ in Responses alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -34,7 +34,8 @@ from frontdesk.turn.events import (
     Usage,
     UsageReported,
 )
-from frontdesk.turn.turn import Turn
+from frontdesk.turn.facts import Facts
+from frontdesk.wire.cursors import cursor_at
 from frontdesk.wire.logprobs import chat_logprobs
 from frontdesk.wire.obfuscation import obfuscated
 
@@ -43,9 +44,15 @@ _SUMMARY_BREAK = "\n\n"  # between two parts of a summary, which have no parts h
 
 
 class ChatStream:
-    """Renders events as `chat.completion.chunk`s."""
+    """Renders events as `chat.completion.chunk`s.
+
+    Each frame has its place in the stream, counted from 0: those up to `after` are left out, for the reader has them,
+    and `carries_ids` puts it on each.
+    """
 
     __slots__ = (
+        "_cursor",
+        "_facts",
         "_head",
         "_includes_usage",
         "_obfuscates",
@@ -54,12 +61,20 @@ class ChatStream:
         "_tail",
         "_thought",
         "_tool_counts",
-        "_turn",
         "_usage",
     )
 
-    def __init__(self, turn: Turn, *, includes_usage: bool, obfuscates: bool = False) -> None:
-        self._turn = turn
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        includes_usage: bool,
+        obfuscates: bool = False,
+        after: int | None = None,
+        carries_ids: bool = False,
+    ) -> None:
+        self._facts = facts
+        self._cursor = cursor_at(after, carries_ids=carries_ids)
         self._includes_usage = includes_usage
         self._obfuscates = obfuscates
         self._tail = b',"usage":null}\n\n' if includes_usage else b"}\n\n"
@@ -80,11 +95,12 @@ class ChatStream:
                 add(self._text(self._outputs[event.output], event.text))  # type: ignore[union-attr]
             else:
                 self._render_rare(event, add)
-        return b"".join(chunks)
+        return b"".join(chunks if self._cursor is None else self._cursor.pass_on(chunks))
 
     def render_error(self, error: FrontdeskError) -> bytes:
         """Return the error as an event of its own. There is no `[DONE]`: the answer is not whole."""
-        return b"data: " + _encode(error.body()) + b"\n\n"
+        chunks = [b"data: " + _encode(error.body()) + b"\n\n"]
+        return b"".join(chunks if self._cursor is None else self._cursor.pass_on(chunks))
 
     def _render_rare(self, event: Event, add: Callable[[bytes], None]) -> None:
         match event:
@@ -128,12 +144,12 @@ class ChatStream:
 
     def _describe(self, described: AnswerDescribed) -> None:
         """Put together what every chunk begins with."""
-        turn = self._turn
+        facts = self._facts
         fields: dict[str, Any] = {
-            "id": turn.id,
+            "id": facts.id,
             "object": "chat.completion.chunk",
-            "created": int(turn.started_at),
-            "model": turn.model,
+            "created": int(facts.started_at),
+            "model": facts.model,
             "service_tier": described.service_tier,
         }
         if described.system_fingerprint is not None:
@@ -196,12 +212,13 @@ class _Output:
 
 
 class ChatBody:
-    """Renders events as one `chat.completion`."""
+    """Renders events as one `chat.completion`; `metadata` is that of one that is stored."""
 
-    __slots__ = ("_choices", "_described", "_outputs", "_turn", "_usage")
+    __slots__ = ("_choices", "_described", "_facts", "_metadata", "_outputs", "_usage")
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    def __init__(self, facts: Facts, metadata: Mapping[str, str] | None = None) -> None:
+        self._facts = facts
+        self._metadata = metadata
         self._choices: dict[int, _Choice] = {}
         self._outputs: dict[int, tuple[_Choice, list[str]]] = {}
         self._described = AnswerDescribed()
@@ -248,12 +265,12 @@ class ChatBody:
 
     def body(self) -> bytes:
         """Return the completion as JSON."""
-        turn = self._turn
+        facts = self._facts
         body: dict[str, Any] = {
-            "id": turn.id,
+            "id": facts.id,
             "object": "chat.completion",
-            "created": int(turn.started_at),
-            "model": turn.model,
+            "created": int(facts.started_at),
+            "model": facts.model,
             "choices": [self._choices[index].body(index) for index in sorted(self._choices)],
             "service_tier": self._described.service_tier,
         }
@@ -261,6 +278,8 @@ class ChatBody:
             body["usage"] = usage_body(self._usage)
         if self._described.system_fingerprint is not None:
             body["system_fingerprint"] = self._described.system_fingerprint
+        if self._metadata is not None:
+            body["metadata"] = self._metadata
         return _encode(body)
 
     def _choice(self, choice: int) -> _Choice:

@@ -372,13 +372,18 @@ class ChatCompletionRequest(ChatPassed, kw_only=True):
     reasoning_effort: Effort | None = None
     verbosity: Verbosity | None = None
     metadata: Metadata | None = None
+    store: bool | None = None
 
 
-_NOTHING_STORED = "Leave it out, or send false: nothing is stored yet."
+class StoredChatChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """What changes of a stored chat completion: all of its metadata; null takes it away."""
+
+    metadata: Metadata | None
+
+
 _TEXT_ONLY = "Leave it out: answers are text."
 _OF_RESPONSES = "It belongs to /v1/responses."
 CHAT_REFUSED: dict[str, Refused] = {
-    "store": Refused(_NOTHING_STORED, (None, False)),
     "functions": Refused("Use 'tools'."),
     "function_call": Refused("Use 'tool_choice'."),
     "modalities": Refused(_TEXT_ONLY, (None, ["text"])),

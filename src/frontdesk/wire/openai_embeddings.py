@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from frontdesk.turn.events import EmbeddingsProduced, Event, Usage, UsageReported
+from frontdesk.turn.facts import Facts
 from frontdesk.turn.items import EmbeddingRequest
-from frontdesk.turn.turn import Turn
 from frontdesk.wire.reading import names_of, read_object, view
 from frontdesk.wire.refusing import wrong
 
@@ -84,10 +84,10 @@ def _read_inputs(given: str | list[Any]) -> list[str] | list[list[int]]:
 class EmbeddingsBody:
     """Renders events as one list of embeddings."""
 
-    __slots__ = ("_is_base64", "_turn", "_usage", "_vectors")
+    __slots__ = ("_facts", "_is_base64", "_usage", "_vectors")
 
-    def __init__(self, turn: Turn, *, is_base64: bool) -> None:
-        self._turn = turn
+    def __init__(self, facts: Facts, *, is_base64: bool) -> None:
+        self._facts = facts
         self._is_base64 = is_base64
         self._vectors: list[bytes] = []
         self._usage: Usage | None = None
@@ -113,7 +113,7 @@ class EmbeddingsBody:
                     {"object": "embedding", "index": index, "embedding": self._written(vector)}
                     for index, vector in enumerate(self._vectors)
                 ],
-                "model": self._turn.model,
+                "model": self._facts.model,
                 "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             }
         )

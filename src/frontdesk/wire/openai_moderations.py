@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from frontdesk.turn.events import Event, ModerationsProduced
+from frontdesk.turn.facts import Facts
 from frontdesk.turn.items import Image, ModerationRequest, Text
-from frontdesk.turn.turn import Turn
 from frontdesk.wire.media import check_whole
 from frontdesk.wire.reading import Kinds, names_of, read_object, view
 from frontdesk.wire.refusing import told, wrong
@@ -90,10 +90,10 @@ def _read_part(raw: Any, where: str) -> Text | Image:
 class ModerationsBody:
     """Renders events as one list of judgements."""
 
-    __slots__ = ("_results", "_turn")
+    __slots__ = ("_facts", "_results")
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._results: list[dict[str, Any]] = []
 
     def add(self, events: list[Event]) -> None:
@@ -105,4 +105,4 @@ class ModerationsBody:
 
     def body(self) -> bytes:
         """Return the list as JSON."""
-        return _encode({"id": self._turn.id, "model": self._turn.model, "results": self._results})
+        return _encode({"id": self._facts.id, "model": self._facts.model, "results": self._results})

@@ -9,10 +9,26 @@ from typing import Any, cast
 
 import msgspec
 
-from frontdesk.turn.items import Format, Image, Item, Message, Part, Prompt, Text, Tool, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    Compaction,
+    ConversationNamed,
+    Format,
+    Image,
+    Item,
+    Message,
+    Part,
+    Prompt,
+    Reference,
+    Text,
+    Tool,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+)
 from frontdesk.wire.openai_responses_shapes import (
     CACHE_OPTIONS_REFUSED,
     CALL_REFUSED,
+    INPUT_TOKENS_REFUSED,
     ITEMS,
     PARTS,
     PROMPT_REFUSED,
@@ -22,12 +38,17 @@ from frontdesk.wire.openai_responses_shapes import (
     TOOL_REFUSED,
     TOOLS,
     AllowedToolsChoice,
+    CompactAsked,
+    CompactionItem,
+    ConversationReference,
     CustomToolCallItem,
     CustomToolCallOutputItem,
     FunctionCallItem,
     FunctionCallOutputItem,
     InputImagePart,
     InputTextPart,
+    InputTokensAsked,
+    ItemReference,
     JsonSchemaFormat,
     MessageItem,
     OutputTextPart,
@@ -50,7 +71,8 @@ _LOGPROBS = "message.output_text.logprobs"
 class ResponsesRequest(msgspec.Struct, frozen=True):
     """A Responses request: the prompt, and what the Response object echoes.
 
-    `feature` is what metadata names, `prompt_id` what `prompt` does.
+    `feature` is what metadata names, `prompt_id` what `prompt` does. What it goes on with is the response `previous`
+    or a `conversation`, never both: the prompt holds only what is new.
     """
 
     prompt: Prompt
@@ -59,26 +81,58 @@ class ResponsesRequest(msgspec.Struct, frozen=True):
     echo: dict[str, Any]
     obfuscates: bool = False
     prompt_id: str | None = None
+    store: bool = True
+    background: bool = False
+    previous: str | None = None
+    conversation: ConversationNamed | None = None
 
 
 def read_responses(body: bytes) -> ResponsesRequest:
     """Read a request body; raises BadRequest naming the field."""
-    raw = read_object(body)
+    return read_response_fields(read_object(body))
+
+
+def read_response_fields(raw: dict[str, Any]) -> ResponsesRequest:
+    """Read the fields of a request; raises BadRequest naming the one that is wrong."""
     refuse(raw, RESPONSES_REFUSED)
     if "prompt" in raw:
         _refuse_in_reference(raw["prompt"])
     fields = view(raw, ResponseRequest)
+    _check_input(fields)
+    return _request(fields, raw)
+
+
+def read_input_tokens(body: bytes) -> ResponsesRequest:
+    """Read a request for the size of an input, as the one that it would be; raises BadRequest naming the field."""
+    raw = read_object(body)
+    refuse(raw, INPUT_TOKENS_REFUSED)
+    view(raw, InputTokensAsked)
+    return _request(view(raw, ResponseRequest), raw)
+
+
+def read_compact(body: bytes) -> ResponsesRequest:
+    """Read a request to make an input shorter, as the one that it would be; raises BadRequest naming the field."""
+    raw = read_object(body)
+    view(raw, CompactAsked)
+    fields = view(raw, ResponseRequest)
+    _check_input(fields)
+    return _request(fields, raw)
+
+
+def _request(fields: ResponseRequest, raw: dict[str, Any]) -> ResponsesRequest:
     options = fields.stream_options
     if options is not None and not fields.stream:
         raise wrong(
             "stream_options", "'stream_options' is only for streams. Send 'stream': true with it, or leave it out."
         )
+    _check_storing(fields)
     if fields.prompt_cache_options is not None:
         refuse(raw["prompt_cache_options"], CACHE_OPTIONS_REFUSED, "prompt_cache_options.")
     reasoning = fields.reasoning or _NO_REASONING
     text = fields.text or _NO_TEXT
+    conversation = _named(fields.conversation)
     prompt = Prompt(
-        items=_read_input(fields.input),
+        items=_read_input(fields),
         instructions=fields.instructions,
         tools=[_read_tool(tool, f"tools[{position}]") for position, tool in enumerate(fields.tools or ())],
         tool_choice=_read_tool_choice(fields.tool_choice),
@@ -93,15 +147,46 @@ def read_responses(body: bytes) -> ResponsesRequest:
         parameters=_parameters(fields, raw),
         variables=_variables(fields),
         dialect="responses",
+        previous=fields.previous_response_id,
+        conversation=conversation,
     )
     return ResponsesRequest(
         prompt,
         fields.model,
         (fields.metadata or {}).get("feature"),
-        _echo(fields, raw),
+        _echo(fields, raw, conversation),
         options is not None and bool(options.include_obfuscation),
         None if fields.prompt is None else fields.prompt.id,
+        fields.store is not False,
+        bool(fields.background),
+        fields.previous_response_id,
+        conversation,
     )
+
+
+def _check_input(fields: ResponseRequest) -> None:
+    if not (fields.input or isinstance(fields.input, str) or fields.previous_response_id or fields.conversation):
+        words = "There is nothing to answer. Send 'input', or say with 'previous_response_id' what to go on with."
+        raise wrong("input", words, "missing_required_parameter")
+
+
+def _check_storing(fields: ResponseRequest) -> None:
+    if fields.background and fields.store is False:
+        words = "'background': true needs 'store': true: its answer is asked for later. Send one of them otherwise."
+        raise wrong("background", words)
+    if fields.previous_response_id is not None and fields.conversation is not None:
+        raise wrong(
+            "previous_response_id",
+            "'previous_response_id' and 'conversation' exclude each other. Send one of them.",
+            "mutually_exclusive_parameters",
+        )
+
+
+def _named(said: str | ConversationReference | None) -> ConversationNamed | None:
+    """The conversation that a request names by its id, or as an object."""
+    if said is None:
+        return None
+    return ConversationNamed(said) if isinstance(said, str) else ConversationNamed(said.id, said.after)
 
 
 _NO_REASONING = Reasoning()
@@ -160,10 +245,16 @@ def _variables(fields: ResponseRequest) -> dict[str, str]:
 # --- items --------------------------------------------------------------------------------------
 
 
-def _read_input(given: str | list[dict[str, Any]]) -> list[Item]:
-    if isinstance(given, str):
-        return [Message("user", given)]
-    return [_read_item(item, f"input[{position}]") for position, item in enumerate(given)]
+def _read_input(fields: ResponseRequest) -> list[Item]:
+    """What is new; nothing where the request goes on with what is stored."""
+    if isinstance(fields.input, str):
+        return [Message("user", fields.input)]
+    return read_items(fields.input or [], "input")
+
+
+def read_items(items: list[dict[str, Any]], where: str) -> list[Item]:
+    """Return items in the neutral form; raises BadRequest naming the place of one that is wrong, as `input[0].role`."""
+    return [_read_item(item, f"{where}[{position}]") for position, item in enumerate(items)]
 
 
 _MESSAGE = frozenset({"type", "role", "content", "id", "status"})
@@ -174,7 +265,7 @@ _OUTPUT = frozenset({"type", "call_id", "name", "output", "id", "status", *CALL_
 
 def _read_item(item: dict[str, Any], where: str) -> Item:
     """Return the item; what says more than ours can hold goes on as it came, once it was checked."""
-    match ITEMS.typed(_named(item), where):
+    match ITEMS.typed(_with_type(item), where):
         case MessageItem() as message:
             extra = None if len(item) == 2 else others(item, _MESSAGE)
             return Message(message.role, read_content(message.content, f"{where}.content", _read_part), extra)
@@ -192,12 +283,16 @@ def _read_item(item: dict[str, Any], where: str) -> Item:
             kind = "function" if isinstance(output, FunctionCallOutputItem) else "custom"
             ours = ToolOutput(output.call_id, content, kind)
             known = _OUTPUT
+        case ItemReference() as reference:
+            return Reference(reference.id)
+        case CompactionItem() as compaction:
+            return Compaction(compaction.encrypted_content)
         case _:
             return Unknown(item, "responses")
     return ours if others(item, known) is None else Unknown(item, "responses")
 
 
-def _named(item: dict[str, Any]) -> dict[str, Any]:
+def _with_type(item: dict[str, Any]) -> dict[str, Any]:
     """A reference to an item may leave its type out, as a message may."""
     if item.get("type") is None and "role" not in item and "id" in item:
         return {**item, "type": "item_reference"}
@@ -250,7 +345,7 @@ def _read_format(text: TextOptions, raw: dict[str, Any]) -> Format | None:
 # --- what the Response repeats ------------------------------------------------------------------
 
 
-def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
+def _echo(fields: ResponseRequest, raw: dict[str, Any], conversation: ConversationNamed | None) -> dict[str, Any]:
     """The fields of a Response that repeat its request: all present, null where nothing was said.
 
     Left out where they were: `prompt_cache_options` and `user`, for which OpenAI's document has no null.
@@ -258,8 +353,8 @@ def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
     reasoning = fields.reasoning or _NO_REASONING
     text = cast("dict[str, Any]", raw.get("text") or {})
     echo: dict[str, Any] = {
-        "background": False,
-        "conversation": None,
+        "background": bool(fields.background),
+        "conversation": None if conversation is None else {"id": conversation.id},
         "frequency_penalty": fields.frequency_penalty or 0.0,
         "instructions": fields.instructions,
         "max_output_tokens": fields.max_output_tokens,
@@ -268,7 +363,7 @@ def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
         "moderation": None,
         "parallel_tool_calls": fields.parallel_tool_calls is not False,
         "presence_penalty": fields.presence_penalty or 0.0,
-        "previous_response_id": None,
+        "previous_response_id": fields.previous_response_id,
         "prompt": None if fields.prompt is None else _echoed_reference(fields.prompt),
         "prompt_cache_key": fields.prompt_cache_key,
         "prompt_cache_retention": fields.prompt_cache_retention,
@@ -279,7 +374,7 @@ def _echo(fields: ResponseRequest, raw: dict[str, Any]) -> dict[str, Any]:
         },
         "safety_identifier": fields.safety_identifier,
         "service_tier": fields.service_tier or "default",
-        "store": False,
+        "store": fields.store is not False,
         "temperature": 1.0 if fields.temperature is None else fields.temperature,
         "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
         "tool_choice": raw.get("tool_choice") or "auto",

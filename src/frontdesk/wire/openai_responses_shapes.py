@@ -21,6 +21,7 @@ from frontdesk.wire.parameters import (
     Metadata,
     OutputLimit,
     Passed,
+    StoredId,
     TextFormat,
     Verbosity,
 )
@@ -180,6 +181,22 @@ class ReasoningItem(msgspec.Struct):
     status: _ItemStatus | None = None
 
 
+class ItemReference(msgspec.Struct, forbid_unknown_fields=True):
+    """An item that is stored here, by its id."""
+
+    type: Literal["item_reference"]
+    id: StoredId
+
+
+class CompactionItem(msgspec.Struct):
+    """What came before, as this server made it shorter and sealed it."""
+
+    type: Literal["compaction"]
+    encrypted_content: Annotated[str, Meta(min_length=1)]
+    id: Annotated[str, LeftOut] | None = None
+    created_by: Annotated[str, LeftOut] | None = None
+
+
 _HOSTED = "No provider's own tools run here, so nothing makes such items: leave it out."
 ITEMS = Kinds(
     "type",
@@ -190,11 +207,11 @@ ITEMS = Kinds(
         "custom_tool_call": CustomToolCallItem,
         "custom_tool_call_output": CustomToolCallOutputItem,
         "reasoning": ReasoningItem,
+        "item_reference": ItemReference,
+        "compaction": CompactionItem,
     },
     refused={
-        "item_reference": "Nothing is stored yet: send the item itself.",
-        "compaction": "Send the earlier items themselves.",
-        "compaction_trigger": "Send fewer items instead.",
+        "compaction_trigger": "Ask for it at '/v1/responses/compact'.",
         "additional_tools": "Name all tools in 'tools'.",
         "configuration_update": "Say it in the request's own fields.",
         **dict.fromkeys(
@@ -430,10 +447,17 @@ Includable = Literal[
 ]
 
 
+class ConversationReference(msgspec.Struct, forbid_unknown_fields=True):
+    """A conversation, and the item behind which the request goes on with it: null is before the first one."""
+
+    id: StoredId
+    after: StoredId | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class ResponseRequest(ResponsesPassed, kw_only=True):
     """A request for a response."""
 
-    input: str | Annotated[list[dict[str, Any]], Meta(min_length=1), ITEMS]
+    input: str | Annotated[list[dict[str, Any]], ITEMS] | None = None
     model: str | None = None
     instructions: str | None = None
     stream: bool | None = None
@@ -448,15 +472,49 @@ class ResponseRequest(ResponsesPassed, kw_only=True):
     prompt: PromptReference | None = None
     metadata: Metadata | None = None
     store: bool | None = None
+    background: bool | None = None
+    previous_response_id: StoredId | None = None
+    conversation: StoredId | ConversationReference | None = None
 
 
-_SEND_EARLIER = "Send the earlier messages in 'input'."
+class InputTokensAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request for how many tokens the input of a response would have."""
+
+    input: str | Annotated[list[dict[str, Any]], ITEMS] | None = None
+    model: str | None = None
+    instructions: str | None = None
+    previous_response_id: StoredId | None = None
+    conversation: StoredId | ConversationReference | None = None
+    tools: Annotated[list[dict[str, Any]], TOOLS] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    reasoning: Reasoning | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+
+
+INPUT_TOKENS_REFUSED: dict[str, Refused] = {
+    "personality": Refused("Leave it out: say in 'instructions' how the model shall answer.")
+}
+
+
+class CompactAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request to make what was said shorter."""
+
+    input: str | Annotated[list[dict[str, Any]], ITEMS] | None = None
+    model: str | None = None
+    instructions: str | None = None
+    previous_response_id: StoredId | None = None
+    prompt_cache_key: Annotated[str, Meta(max_length=512)] | None = None
+    prompt_cache_options: CacheOptions | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
+    image: ImageOptions | None = None
+
+
 RESPONSES_REFUSED: dict[str, Refused] = {
-    "background": Refused("Leave it out and keep the connection open.", (None, False)),
-    "background_options": Refused("Leave it out: nothing runs in the background yet."),
-    "previous_response_id": Refused(_SEND_EARLIER),
-    "conversation": Refused(_SEND_EARLIER),
-    "context_management": Refused("Leave it out, and send fewer items instead."),
+    "background_options": Refused("Leave it out, and send 'background' alone."),
+    "context_management": Refused("Leave it out, and ask '/v1/responses/compact' for shorter input."),
     "max_tool_calls": Refused("It limits tools that the provider runs, and none are offered."),
     "moderation": Refused("Leave it out: the server's own guards screen what it sends and answers."),
     "access_programs": Refused("Leave it out: it belongs to the account of whoever runs this server."),

@@ -19,6 +19,7 @@ Metadata = Annotated[
 OutputLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 FormatName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
 JsonSchema = dict[str, Any]
+StoredId = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$")]  # of what is stored here, or might be
 LeftOut = Meta(extra={"fate": "left out"})  # a field of what an answer said, that no model reads
 
 
