@@ -45,8 +45,12 @@ async def ask(
     messages: Iterable[dict[str, Any]] = ({"type": "http.request", "body": b""},),
     client: tuple[str, int] | None = ("192.0.2.1", 5000),
     scheme: str = "http",
+    offers_socket: bool = False,
 ) -> Answer:
-    """Send one request. `messages` are what `receive` returns, in order; then nothing comes any more."""
+    """Send one request. `messages` are what `receive` returns, in order; then nothing comes any more.
+
+    The offer of a WebSocket lacks what a handshake needs, so nobody can take it.
+    """
     answer = Answer()
     path, _, query = path.partition("?")
     coming = iter(messages)
@@ -60,6 +64,7 @@ async def ask(
         "headers": list(headers),
         "client": client,
         "server": ("127.0.0.1", 80),
+        **({"frontdesk.upgrade": None} if offers_socket else {}),
     }
 
     async def receive() -> dict[str, Any]:

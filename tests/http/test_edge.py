@@ -108,3 +108,26 @@ async def test_the_methods_of_a_route_are_told_in_one_order(tmp_path: Path) -> N
     answer = await ask(edge, "POST", "/api/route")
 
     assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", "DELETE, GET, HEAD")
+
+
+async def test_a_door_s_path_may_be_a_list_for_who_reads(tmp_path: Path) -> None:
+    async def door(scope: Any, receive: Any, send: Any) -> None:
+        await Response("door")(scope, receive, send)
+
+    async def listing(request: Request) -> Response:
+        return Response("list")
+
+    routes = Routes([Route("/v1/door", listing, methods=["GET"])], pages(tmp_path))
+    edge = Edge({"/v1/door": door, "/v1/other": door}, routes, listed={"/v1/door"})
+
+    answers = [await ask(edge, method, path) for path in ("/v1/door", "/v1/other") for method in ("POST", "GET", "PUT")]
+
+    assert [(answer.status, answer.headers.get("allow")) for answer in answers] == [
+        (200, None),
+        (200, None),
+        (405, "GET, HEAD, POST"),
+        (200, None),
+        (405, "POST"),
+        (405, "POST"),
+    ]
+    assert [answer.messages[1]["body"] for answer in answers[:2]] == [b"door", b"list"]

@@ -215,6 +215,47 @@ async def test_offers_without_a_body_are_passed_over_however_many_come_at_once()
     assert await asked(bare * 2000 + SIZED_OFFER) == [*[("GET", "/bare", OFFERED, b"")] * 2000, SIZED_ASKED]
 
 
+HANDSHAKE = b"GET /socket HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+ANSWER = HEAD + b"content-length: 0\r\n\r\n"
+
+
+async def told_of_sockets(*parts: bytes) -> list[tuple[str, bool]]:
+    """The requests that come, and whether each may become a WebSocket; all are answered as requests."""
+    seen: list[tuple[str, bool]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["path"], "frontdesk.upgrade" in scope))
+        await send(start((b"content-length", b"0")))
+        await send(body(b""))
+
+    wire = await received(app, *parts)
+
+    assert b"".join(wire.writes) == ANSWER * len(seen)
+    return seen
+
+
+async def test_the_offer_of_a_socket_is_told_wherever_the_bytes_are_cut_and_of_its_request_alone() -> None:
+    several = b"GET /before HTTP/1.1\r\nhost: x\r\n\r\n" + HANDSHAKE + SIZED_OFFER + HANDSHAKE
+    expected = [("/before", False), ("/socket", True), ("/sized", False), ("/socket", True)]
+    for cut in range(1, len(several) + 1):
+        assert await told_of_sockets(several[:cut], several[cut:]) == expected, f"cut at {cut}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        HANDSHAKE.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 0\r\n\r\n"),
+        HANDSHAKE.replace(b"WebSocket", b"h2c"),
+        HANDSHAKE.replace(b"WebSocket", b"h2c, websocket"),
+        HANDSHAKE.replace(b"Upgrade: WebSocket", b"Upgrade: websocket\r\nUpgrade: websocket"),
+        HANDSHAKE.replace(b"Connection: Upgrade\r\n", b""),
+    ],
+    ids=["a POST", "h2c", "a choice", "twice", "no connection header"],
+)
+async def test_what_offers_something_else_is_a_request_as_any_other(other: bytes) -> None:
+    assert await told_of_sockets(other, HANDSHAKE) == [("/socket", False), ("/socket", True)]
+
+
 async def test_a_client_that_offers_and_waits_to_continue_is_told_to() -> None:
     head, content = SIZED_OFFER.replace(b"empty:", b"expect: 100-continue").split(b"\r\n\r\n", 1)
     wire = await written([start(SIZED), body(b"hello")], head + b"\r\n\r\n" + content)

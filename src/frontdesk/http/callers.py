@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from frontdesk.core.errors import Forbidden, Unauthenticated
+from frontdesk.http.once import Once
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import with_body
 from frontdesk.turn.turn import Caller, Role
@@ -80,10 +81,11 @@ class GuardedRoute(Route):
         self.may = may
 
 
-def guarded(path: str, method: str, handler: Handler, callers: Callers) -> GuardedRoute:
+def guarded(path: str, method: str, handler: Handler, callers: Callers, once: Once | None = None) -> GuardedRoute:
     """Make a route whose `caller` is who its handler's signature allows; the others are refused.
 
-    The handler's request has all of its body, which may be small alone.
+    The handler's request has all of its body, which may be small alone. With `once` it is done once where the
+    request has a key for that.
     """
     may = may_of(handler, "caller")
 
@@ -91,7 +93,11 @@ def guarded(path: str, method: str, handler: Handler, callers: Callers) -> Guard
         head = Head(request.scope)
         await _admitted(callers, head, may)
         request = await with_body(request)
-        return await handler(request, await _admitted(callers, head, may))
+        caller = await _admitted(callers, head, may)
+        if once is None or not once.is_for(head, caller):
+            return await handler(request, caller)
+        assert caller is not None  # as `is_for` says
+        return await once.carry(path, request, caller, handler)
 
     return GuardedRoute(path, method, serve, may)
 
@@ -101,10 +107,11 @@ Admission = Callable[[], Awaitable[Caller]]
 UploadHandler = Callable[[Request, Any, Admission], Awaitable[Response]]
 
 
-def guarded_upload(path: str, handler: UploadHandler, callers: Callers) -> GuardedRoute:
+def guarded_upload(path: str, handler: UploadHandler, callers: Callers, once: Once | None = None) -> GuardedRoute:
     """Make a POST route as `guarded` does, whose handler reads the body itself, of any size.
 
-    So it must ask again who calls when it has read all, before it keeps anything.
+    So it must ask again who calls when it has read all, before it keeps anything. It hears then as well where that
+    was done before: whatever is raised, it lets through.
     """
     may = may_of(handler, "caller")
 
@@ -116,7 +123,19 @@ def guarded_upload(path: str, handler: UploadHandler, callers: Callers) -> Guard
             may.check(caller)
             return caller
 
-        return await handler(request, await admitted(), admitted)
+        caller = await admitted()
+        if once is None or not once.is_for(head, caller):
+            return await handler(request, caller, admitted)
+
+        async def carried(request: Request, claimed: Callable[[], Awaitable[None]]) -> Response:
+            async def admitted_once() -> Caller:
+                caller = await admitted()
+                await claimed()
+                return caller
+
+            return await handler(request, caller, admitted_once)
+
+        return await once.carry_upload(path, request, caller, carried)
 
     return GuardedRoute(path, "POST", serve, may)
 

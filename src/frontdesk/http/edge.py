@@ -1,4 +1,4 @@
-"""The way in: POSTs on the line go to their door by exact path, Starlette's router serves all else.
+"""The way in: POSTs on the line and WebSockets go to their door by exact path, Starlette's router serves all else.
 
 Both raise, and here alone it is answered: a FrontdeskError with its status in OpenAI's shape, a
 store that fails with 503, a bug with 500 after it was logged once. Where an answer has begun, it can
@@ -8,12 +8,12 @@ only be logged; the protocol then closes the connection, so that nobody takes th
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from typing import Any, Protocol
 
 from frontdesk.core.errors import FrontdeskError, store_unavailable
 from frontdesk.core.ids import new_id
-from frontdesk.http.requests import ClientGone, Receive, Scope, Send, WrongMethod
+from frontdesk.http.requests import ClientGone, Receive, Scope, Send, UpgradeNeeded, WrongMethod
 from frontdesk.storage.errors import StorageError
 from frontdesk.turn.sinks import Headers, send_error
 
@@ -29,14 +29,26 @@ class Door(Protocol):
 
 
 class Edge:
-    """The ASGI application under CORS. `doors` answer POST at their paths."""
+    """The ASGI application under CORS. `doors` answer POST at their paths, `sockets` the offer of a WebSocket.
 
-    def __init__(self, doors: Mapping[str, Door], rest: Door) -> None:
+    A path that both serve answers a GET without an offer as doors do, one of a socket alone with 426. At those of
+    doors that are `listed` the rest answers GET.
+    """
+
+    def __init__(
+        self,
+        doors: Mapping[str, Door],
+        rest: Door,
+        sockets: Mapping[str, Door] | None = None,
+        listed: Collection[str] = (),
+    ) -> None:
         self._doors = doors
         self._rest = rest
+        self._sockets = sockets or {}
+        self._listed = listed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request: the server sends neither WebSockets nor the lifespan here."""
+        """Serve a request. A WebSocket's handshake is one, with "frontdesk.upgrade" in its scope."""
         has_begun = False
 
         def send_on(message: dict[str, Any]) -> Awaitable[None]:
@@ -54,13 +66,23 @@ class Edge:
                 await send_error(send, answer, headers)
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        path = scope["path"]
+        path, method = scope["path"], scope["method"]
+        if "frontdesk.upgrade" in scope and (socket := self._sockets.get(path)) is not None:
+            return socket(scope, receive, send)
         door = self._doors.get(path)
-        if door is None:
+        if door is not None:
+            if method == "POST":
+                return door(scope, receive, send)
+            if path not in self._listed:
+                raise WrongMethod(path, method, "POST")
+            if method not in _READING:
+                raise WrongMethod(path, method, "GET, HEAD, POST")
             return self._rest(scope, receive, send)
-        if scope["method"] != "POST":
-            raise WrongMethod(path, scope["method"], "POST")
-        return door(scope, receive, send)
+        if path not in self._sockets:
+            return self._rest(scope, receive, send)
+        if method != "GET":
+            raise WrongMethod(path, method, "GET")
+        raise UpgradeNeeded(f"{path} is a WebSocket's. Send 'Upgrade: websocket' and 'Connection: Upgrade'.")
 
 
 def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskError, Headers]:
@@ -69,6 +91,8 @@ def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskE
     headers = [(b"x-request-id", request_id.encode()), (b"cache-control", b"no-store")]
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, UpgradeNeeded):
+        headers += _WEBSOCKET
     if isinstance(error, StorageError):
         _log.error("store_failed path=%s request_id=%s reason=%s", path, request_id, error)
         return store_unavailable(), headers
@@ -76,3 +100,7 @@ def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskE
         return error, headers
     _log.error("route_broke path=%s request_id=%s", path, request_id, exc_info=error)
     return FrontdeskError("Something went wrong here. It was logged; try again."), headers
+
+
+_READING = ("GET", "HEAD")
+_WEBSOCKET = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-version", b"13")]

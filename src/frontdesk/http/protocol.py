@@ -18,24 +18,27 @@ connection is told, not the newest alone.
 A server may ignore the offer of another protocol (RFC 9110 §7.8); Java's client offers h2c with every
 POST. The parser has no way to: it ends such a request with its headers, and says where. So that end is
 passed over here, and the parser is given the head again without the offer, then what comes behind it.
+Where a GET offered `websocket`, its scope has "frontdesk.upgrade", an `Upgrade`: who serves it may still
+take the offer, and the connection speaks HTTP no more. Who does not has a request as any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import httptools
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, TooSlow
+from frontdesk.core.errors import BadRequest, FrontdeskError, TooSlow, Unavailable
+from frontdesk.http.requests import ClientGone
 
-_MIN_BODY_RATE_BYTES_S = 4096
+MIN_BODY_RATE_BYTES_S = 4096
 _SWEEP_EVERY_S = 0.5
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _MAX_HEADER_BYTES = 64 * 1024
@@ -51,6 +54,20 @@ class Patience:
     slow_reader_s: float
 
 
+class Successor(Protocol):
+    """What takes a connection over when it speaks HTTP no more."""
+
+    def take_over(self, transport: asyncio.Transport, connections: set[Any], patience: Patience) -> None:
+        """Become the transport's protocol, and one of the connections that the sweep looks at."""
+        ...
+
+
+Upgrade = Callable[[Successor, Iterable[tuple[bytes, bytes]]], None]
+"""Answer a handshake with 101 and these headers, and give the connection away.
+
+Raises BadRequest, ClientGone; Unavailable where the server is about to end."""
+
+
 class PatientProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -60,6 +77,7 @@ class PatientProtocol(HttpToolsProtocol):
         "_has_headers",
         "_idle_since",
         "_is_deaf",
+        "_offers_socket",
         "_patience",
         "_read_bytes",
         "_received_bytes",
@@ -80,6 +98,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
         self._write_paused_since: float | None = None
         self._unread_bytes = 0
+        self._offers_socket = False  # the request whose head comes again
         self._is_deaf = False  # what still comes is not for us: the connection ends with its last answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,6 +150,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._has_headers = True
         self._receiving_since = time.monotonic()
         self._received_bytes = 0
+        if self._offers_socket:
+            self._offers_socket = False
+            self.scope["frontdesk.upgrade"] = self._upgrade  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self.cycle.__class__ = PatientCycle  # uvicorn makes its own, and has no place to name another
         self.cycle.message_event = cast("asyncio.Event", Signal())  # before its task runs, so nobody waits yet
@@ -190,9 +212,39 @@ class PatientProtocol(HttpToolsProtocol):
                 self.parser.feed_data(rest)
             except httptools.HttpParserUpgrade as offer:
                 rest = memoryview(rest)[offer.args[0] :]  # uncopied: a read may bring thousands
+                self._offers_socket = self._is_handshake()
                 self.parser.feed_data(self._head_without_offer())
             else:
                 return
+
+    def _is_handshake(self) -> bool:
+        offered = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
+        is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
+        return is_get and offered == [b"websocket"]
+
+    def _upgrade(self, successor: Successor, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        cycle = self.cycle
+        if cycle.disconnected or self.transport.is_closing():
+            raise ClientGone
+        if self._receiving_since is not None or self.pipeline or self._is_deaf or cycle.body:
+            raise BadRequest("Nothing may follow a handshake before its answer.", code="invalid_handshake")
+        if self.flow.write_paused:
+            raise BadRequest("Read the answers before this one's first.", code="invalid_handshake")
+        if not cycle.keep_alive:
+            raise Unavailable(
+                "The server is restarting. Try again in a moment.", code="server_shutting_down", retry_after_s=1
+            )
+        fields = b"".join(b"%b: %b\r\n" % field for field in headers)
+        self.transport.write(_SWITCHING + fields + b"\r\n")
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        successor.take_over(self.transport, self.connections, self._patience)
+        # To uvicorn the request is over. What it keeps until its task ends must not keep all of this.
+        cycle.disconnected = True
+        cycle.on_response = _nothing  # noqa: V101 - uvicorn's
+        del self.scope["frontdesk.upgrade"]  # type: ignore[typeddict-item]
+        self._cycles.clear()
+        self.parser = cast("httptools.HttpRequestParser", None)
 
     def _head_without_offer(self) -> bytes:
         parser = self.parser
@@ -215,7 +267,7 @@ class PatientProtocol(HttpToolsProtocol):
         if not self._has_headers:
             if waited_s > patience.header_timeout_s:
                 self._time_out("headers", patience.header_timeout_s)
-        elif waited_s > patience.body_timeout_s + self._received_bytes / _MIN_BODY_RATE_BYTES_S:
+        elif waited_s > patience.body_timeout_s + self._received_bytes / MIN_BODY_RATE_BYTES_S:
             self._time_out("body", patience.body_timeout_s)
 
     def _time_out(self, part: str, timeout_s: float) -> None:
@@ -325,6 +377,12 @@ class PatientCycle(RequestResponseCycle):
             self.on_response()
 
 
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+
+
+def _nothing() -> None: ...
+
+
 _WITHOUT_BODY = frozenset({204, 304})  # RFC 9110 §6.4.1
 
 
@@ -405,6 +463,5 @@ class Sweeper:
     def _sweep(self) -> None:
         now = time.monotonic()
         for connection in list(self._connections):
-            if isinstance(connection, PatientProtocol):
-                connection.sweep(now)
+            connection.sweep(now)
         self.start()

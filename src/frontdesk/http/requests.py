@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, TooLarge
+from frontdesk.core.errors import BadRequest, FrontdeskError, MethodNotAllowed, Refused, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -13,7 +13,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was whole; nobody is there to be answered."""
+    """The client hung up before its request was whole, or a message sent; nobody is there to be answered."""
 
 
 class WrongMethod(MethodNotAllowed):
@@ -22,6 +22,13 @@ class WrongMethod(MethodNotAllowed):
     def __init__(self, path: str, method: str, allow: str) -> None:
         super().__init__(f"{path} does not answer {method}, but {allow}.")
         self.allow = allow
+
+
+class UpgradeNeeded(Refused):
+    """The path is a WebSocket's, in its one version (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+
+    status = 426
+    code = "upgrade_required"
 
 
 class Head:
@@ -39,7 +46,9 @@ class Head:
         "events",
         "feature",
         "host",
+        "idempotency_key",
         "is_secure",
+        "last_event_id",
         "method",
         "origin",
         "priority",
@@ -57,6 +66,8 @@ class Head:
         self.events: bytes | None = None
         self.feature: bytes | None = None
         self.host: bytes | None = None
+        self.idempotency_key: bytes | None = None
+        self.last_event_id: bytes | None = None
         self.origin: bytes | None = None
         self.priority: bytes | None = None
         self.timeout: bytes | None = None
@@ -79,6 +90,8 @@ _DECIDING = {
     b"frontdesk-priority": "priority",
     b"frontdesk-timeout": "timeout",
     b"host": "host",
+    b"last-event-id": "last_event_id",
+    b"idempotency-key": "idempotency_key",
     b"origin": "origin",
     b"x-firebase-appcheck": "attestation",  # what Firebase's own SDKs send
 }

@@ -21,7 +21,8 @@ class PatientServer(uvicorn.Server):
     """Serves an ASGI application until SIGTERM or SIGINT.
 
     `drain` is awaited when no new connection is taken any more, and returns when every turn has
-    ended. `ready` is called once when connections are taken.
+    ended. `ready` is called once when connections are taken. WebSockets are requests that took their
+    connection over: they receive nothing from then on, and are closed when `drain` has returned.
     """
 
     def __init__(
@@ -58,8 +59,8 @@ class PatientServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._drain()
-        self._sweeper.stop()
         await super().shutdown(sockets)
+        self._sweeper.stop()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -52,7 +52,12 @@ class Routes:
 
 async def with_body(request: Request) -> Request:
     """Read a small body whole; returns the request with it at hand. Raises TooLarge, ClientGone."""
-    body: bytes | None = await read_body(request.receive, Head(request.scope), _MAX_BODY_BYTES)  # type: ignore[arg-type]
+    return with_this_body(request, await read_body(request.receive, Head(request.scope), _MAX_BODY_BYTES))  # type: ignore[arg-type]
+
+
+def with_this_body(request: Request, content: bytes) -> Request:
+    """Return the request with a body at hand that was read already."""
+    body: bytes | None = content
 
     async def receive() -> Message:
         nonlocal body
