@@ -16,7 +16,7 @@ from frontdesk.accounts.tokens import Claims, RefreshClaims, TokenSigner
 from frontdesk.core.errors import BadRequest
 from frontdesk.storage.database import Database, open_beside, open_database
 from frontdesk.storage.query import Query, Step, insert
-from frontdesk.storage.tables import metadata, session, turn
+from frontdesk.storage.tables import idempotency_key, metadata, session, turn
 from frontdesk.turn.turn import Caller
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnReader, TurnStore
@@ -47,8 +47,12 @@ def token_of(anonymous: Session, kind: str) -> str:
 
 
 def test_person_is_in_no_key_of_what_is_moved() -> None:
-    """Two people's rows could not become one's by changing that name: such a table needs a rule of its own."""
+    """Two people's rows could not become one's by changing that name: such a table needs a rule of its own, as the keys
+    of repeated requests have.
+    """
     for table in moves.MOVED:
+        if table is idempotency_key:
+            continue
         uniques = [
             table.primary_key.columns,
             *(index.columns for index in table.indexes if index.unique),
@@ -88,7 +92,7 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
         ("default", "u1", "2"),
         ("other", anonymous.person, "1"),
     ):
-        ids = {name: row_id for name in ("id", "number") if name in table.c}
+        ids = {name: row_id for name in ("id", "number", "key") if name in table.c}
         await database.write(Step(add, filled(table, tenant=tenant, person=person, **ids)))
     before = await count(database, table, "other", namesake.person)
 
@@ -99,6 +103,71 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
     assert await count(database, table, "default", "u1") == 1 + moved
     assert await count(database, table, "other", namesake.person) == before
     assert await code_of(accounts, namesake.token) is None
+
+
+async def keys_of(database: Database) -> list[tuple[str, str, bytes, int]]:
+    """Whose keys there are, and what was kept under each."""
+    of = idempotency_key.c
+    return await database.read(
+        Query(select(of.person, of.key, of.answer, of.created_at_ms).order_by(of.key, of.person))
+    )
+
+
+@pytest.mark.parametrize(
+    ("anonymous_ms", "users_ms", "expected"), [(5, 4, b"anonymous"), (4, 5, b"user"), (5, 5, b"user")]
+)
+async def test_of_a_key_that_both_have_used_the_later_counts(
+    database: Database, clock: HandClock, anonymous_ms: int, users_ms: int, expected: bytes
+) -> None:
+    accounts = await opened(database, clock)
+    anonymous = await begun(accounts, None)
+    add = Query(insert(idempotency_key))
+    both = [(anonymous.person, b"anonymous", anonymous_ms), ("u1", b"user", users_ms)]
+    for person, answer, created_at_ms in both:
+        row = filled(idempotency_key, tenant="default", person=person, answer=answer, created_at_ms=created_at_ms)
+        await database.write(Step(add, {**row, "key": "same"}))
+    other = filled(idempotency_key, tenant="default", person="u2", answer=b"other", created_at_ms=9)
+    await database.write(Step(add, {**other, "key": "same"}))
+    for route in ("a", "b"):
+        mine = filled(idempotency_key, tenant="default", person=anonymous.person, answer=b"mine", created_at_ms=1)
+        await database.write(Step(add, {**mine, "key": "alone", "route": route}))
+
+    await accounts.upgrade(anonymous.token, "default", "u1")
+
+    assert await keys_of(database) == [
+        ("u1", "alone", b"mine", 1),
+        ("u1", "alone", b"mine", 1),
+        ("u1", "same", expected, max(anonymous_ms, users_ms)),
+        ("u2", "same", b"other", 9),
+    ]
+
+
+async def test_a_key_moves_once_what_was_asked_under_it_is_done(database: Database, clock: HandClock) -> None:
+    """Who does it finds its claim by the name that it was made with. That of a turn goes at once: a retry attaches."""
+    accounts = await opened(database, clock)
+    anonymous = await begun(accounts, None)
+    add = Query(insert(idempotency_key))
+    states: dict[str, dict[str, object]] = {
+        "being done": {"http_status": None, "response": None, "answer": None},
+        "done": {"response": None},
+        "in doubt": {"owner": None, "http_status": None, "response": None},
+        "of a turn": {"http_status": None},
+    }
+    for key, state in states.items():
+        row = filled(idempotency_key, tenant="default", person=anonymous.person, key=key)
+        await database.write(Step(add, {**row, **state}))
+
+    await accounts.upgrade(anonymous.token, "default", "u1")
+
+    of = idempotency_key.c
+    whose = Query(select(of.key, of.person).order_by(of.key))
+    moved = dict.fromkeys(states, "u1")
+    assert dict(await database.read(whose)) == {**moved, "being done": anonymous.person}
+
+    done = Query(sa.update(idempotency_key).values(http_status=200))
+    await database.write(Step(done))
+    await accounts.sweep_upgrades()
+    assert dict(await database.read(whose)) == moved
 
 
 async def test_the_anonymous_sessions_end_and_the_user_comes_into_being(

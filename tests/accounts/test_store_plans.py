@@ -25,7 +25,7 @@ QUERIES = {
     **{f"MOVES[{number}]": query for number, query in enumerate(moves.MOVES)},
     **{
         name: query
-        for module in (across, tenant, turns)
+        for module in (across, moves, tenant, turns)
         for name, query in vars(module).items()
         if isinstance(query, Query) and "INSERT" not in query.for_sqlite().sql
     },

@@ -18,7 +18,10 @@ from frontdesk.turn.turn import Caller, Role
 
 
 class CallerThen(msgspec.Struct, frozen=True):
-    """A caller as they were when they asked; the person stands beside it, for they may become another."""
+    """A caller as they were when they asked; the person stands beside it, for they may become another.
+
+    `tier` is that of what they asked, where it matters how long that is kept.
+    """
 
     role: Role
     credential_id: str
@@ -27,6 +30,7 @@ class CallerThen(msgspec.Struct, frozen=True):
     app: str | None = None
     is_anonymous: bool = False
     claimed_tier: str | None = None
+    tier: str | None = None
 
 
 def caller_then(caller: Caller) -> CallerThen:

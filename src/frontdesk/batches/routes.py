@@ -16,6 +16,7 @@ from frontdesk.batches.store import BatchRow
 from frontdesk.doors.desk import ASKING, named_feature
 from frontdesk.files.owner import owner_of
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
+from frontdesk.http.once import Idempotency, Once
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import with_body
 from frontdesk.policies.access import Access
@@ -46,19 +47,28 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
 class BatchRoutes:
     """The routes of batches. `endpoints` are what their lines may ask."""
 
-    def __init__(self, batches: Batches, callers: Callers, access: Access, endpoints: list[str]) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        callers: Callers,
+        access: Access,
+        endpoints: list[str],
+        idempotency: Idempotency | None = None,
+    ) -> None:
         self._batches = batches
         self._callers = callers
         self._access = access
         self._endpoints = endpoints
+        self._made_once = Once(idempotency)
+        self._cancelled_once = Once(idempotency, may_repeat=True)
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
-            guarded("/v1/batches", "POST", self.create, self._callers),
+            guarded("/v1/batches", "POST", self.create, self._callers, self._made_once),
             guarded("/v1/batches", "GET", self.list_batches, self._callers),
             guarded("/v1/batches/{batch_id}", "GET", self.retrieve, self._callers),
-            guarded("/v1/batches/{batch_id}/cancel", "POST", self.cancel, self._callers),
+            guarded("/v1/batches/{batch_id}/cancel", "POST", self.cancel, self._callers, self._cancelled_once),
         ]
 
     async def create(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:

@@ -19,6 +19,7 @@ from frontdesk.files.owner import Owner, owner_of
 from frontdesk.files.service import Files, Upload
 from frontdesk.files.store import FileRow
 from frontdesk.http.callers import Admission, Callers, GuardedRoute, guarded, guarded_upload
+from frontdesk.http.once import Idempotency, Once
 from frontdesk.http.requests import ClientGone, Head
 from frontdesk.turn.turn import Caller
 
@@ -31,14 +32,15 @@ _LISTED_PURPOSES = (*PURPOSES, MADE_FOR_BATCHES)
 class FileRoutes:
     """The routes of files."""
 
-    def __init__(self, files: Files, callers: Callers) -> None:
+    def __init__(self, files: Files, callers: Callers, idempotency: Idempotency | None = None) -> None:
         self._files = files
         self._callers = callers
+        self._kept_once = Once(idempotency)
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
-            guarded_upload("/v1/files", self.upload, self._callers),
+            guarded_upload("/v1/files", self.upload, self._callers, self._kept_once),
             guarded("/v1/files", "GET", self.list_files, self._callers),
             guarded("/v1/files/{file_id}", "GET", self.retrieve, self._callers),
             guarded("/v1/files/{file_id}/content", "GET", self.content, self._callers),

@@ -21,6 +21,7 @@ from frontdesk.accounts.service import Accounts
 from frontdesk.core.config import Attestation, ClaimNames, Config, Issuer, parse_config
 from frontdesk.http.edge import Edge
 from frontdesk.http.starlette import Routes
+from frontdesk.idempotency.service import IdempotencyKeys, IdempotencyTimes
 from frontdesk.limits.in_process import InProcessCounters
 from frontdesk.policies.access import Access
 from frontdesk.storage.database import Database
@@ -64,15 +65,25 @@ class Desk:
             takes_cookies=config.auth.cookies,
             origins=config.cors.origins,
         )
+        self.idempotency = IdempotencyKeys(
+            database, "proc_1", self.clock, lambda now_ms: now_ms + 3_600_000, IdempotencyTimes(30.0)
+        )
         auth = config.auth
         counters = InProcessCounters(self.clock)
         limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, counters)
         routes = [
             *SessionRoutes(
-                self.accounts, self.gate, config, self.clock, self._allows_anonymous, limit, ExchangeLimit(counters)
+                self.accounts,
+                self.gate,
+                config,
+                self.clock,
+                self._allows_anonymous,
+                limit,
+                ExchangeLimit(counters),
+                self.idempotency,
             ).routes(),
             *PeopleRoutes(self.accounts, self.gate, config, Access(config)).routes(),
-            *KeyRoutes(self.accounts, self.gate, self.clock).routes(),
+            *KeyRoutes(self.accounts, self.gate, self.clock, self.idempotency).routes(),
         ]
         self.application = Edge({}, Routes(routes, Routes([], None)))  # type: ignore[arg-type]
 
@@ -141,6 +152,7 @@ async def desk_of(
     try:
         yield desk
     finally:
+        await desk.idempotency.close()
         await desk.issuers.close()
 
 

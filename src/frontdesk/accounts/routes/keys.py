@@ -16,6 +16,7 @@ from frontdesk.accounts.store import KeyRow
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import Forbidden
 from frontdesk.http.callers import Callers, GuardedRoute, KeyScope, May, guarded
+from frontdesk.http.once import Idempotency, Once
 from frontdesk.http.starlette import read_json
 from frontdesk.turn.turn import Caller
 
@@ -32,16 +33,19 @@ class KeyBody(msgspec.Struct, forbid_unknown_fields=True):
 class KeyRoutes:
     """The routes of keys."""
 
-    def __init__(self, accounts: Accounts, callers: Callers, clock: Clock) -> None:
+    def __init__(
+        self, accounts: Accounts, callers: Callers, clock: Clock, idempotency: Idempotency | None = None
+    ) -> None:
         self._accounts = accounts
         self._callers = callers
         self._clock = clock
+        self._made_once = Once(idempotency, is_secret=True)
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
             guarded("/api/admin/keys", "GET", self.list_keys, self._callers),
-            guarded("/api/admin/keys", "POST", self.create, self._callers),
+            guarded("/api/admin/keys", "POST", self.create, self._callers, self._made_once),
             guarded("/api/admin/keys/{key_id}", "DELETE", self.revoke, self._callers),
         ]
 

@@ -30,6 +30,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.config import Config
 from frontdesk.core.errors import BadRequest, Forbidden, Unauthenticated
 from frontdesk.http.callers import GuardedRoute, May, guarded, open_to_all
+from frontdesk.http.once import Idempotency, Once
 from frontdesk.http.requests import Head
 from frontdesk.http.starlette import read_json
 from frontdesk.policies.tiers import tier_of
@@ -88,6 +89,7 @@ class SessionRoutes:
         allows_anonymous: Callable[[Request], bool],
         anonymous_limit: AnonymousLimit | None,
         exchange_limit: ExchangeLimit,
+        idempotency: Idempotency | None = None,
     ) -> None:
         self._accounts = accounts
         self._gate = gate
@@ -96,15 +98,19 @@ class SessionRoutes:
         self._allows_anonymous = allows_anonymous
         self._anonymous_limit = anonymous_limit
         self._exchange_limit = exchange_limit
+        self._idempotency = idempotency
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
+        # A session that nobody was told of ends by itself, and an upgrade is refused the second time.
+        begun_once = Once(self._idempotency, may_repeat=True, is_secret=True)
+        upgraded_once = Once(self._idempotency, may_repeat=True)
         return [
-            guarded("/api/sessions", "POST", self.begin, self._gate),
+            guarded("/api/sessions", "POST", self.begin, self._gate, begun_once),
             guarded("/api/sessions", "DELETE", self.end_all, self._gate),
             open_to_all("/api/sessions/refresh", "POST", self.refresh),
             open_to_all("/api/sessions/refresh", "GET", self.csrf_token),
-            guarded("/api/sessions/upgrade", "POST", self.upgrade, self._gate),
+            guarded("/api/sessions/upgrade", "POST", self.upgrade, self._gate, upgraded_once),
             guarded("/api/sessions/current", "GET", self.current, self._gate),
             guarded("/api/sessions/{session_id}", "DELETE", self.end, self._gate),
         ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
-from sqlalchemy import Table, bindparam, exists, select, update
+from sqlalchemy import Table, Text, and_, bindparam, delete, exists, or_, select, update
 
 from frontdesk.ledger.store.windows import move_spent
-from frontdesk.storage.query import Query, Row, Step
-from frontdesk.storage.tables import metadata, person, session
+from frontdesk.storage.query import Query, Row, Step, insert
+from frontdesk.storage.tables import idempotency_key, metadata, person, session
 
 # Sessions stay and end: a token that was stolen from the anonymous person must not become the user's.
 MOVED: list[Table] = [table for table in metadata.sorted_tables if "person" in table.c and table is not session]
@@ -27,9 +27,34 @@ MOVES = [
         .values(person=bindparam("new_person"))
     )
     for table in MOVED
+    if table is not idempotency_key
 ]
 
 _HAS_BECOME = Query(select(HAS_BECOME))
+
+# Keys of repeated requests are named by their person. One that both have used for one route can be only one's: the
+# later of the two, for a device repeats what it sent last. One that is being done stays until it is, for who does it
+# knows it by its name; but a turn is known by its response.
+_keys = idempotency_key.c
+_key_parts = [_keys.credential, _keys.route, _keys.key]
+_of_anonymous = and_(_keys.tenant == bindparam("of_tenant"), _keys.person == bindparam("of_person"))
+_is_it = and_(_of_anonymous, *(part == bindparam(f"of_{part.name}") for part in _key_parts))
+_is_not_being_done = or_(_keys.response.is_not(None), _keys.http_status.is_not(None), _keys.owner.is_(None))
+_LOCK_KEYS = Query(select(*_key_parts).where(_of_anonymous, _is_not_being_done).order_by(*_key_parts).with_for_update())
+_as_users = insert(idempotency_key).from_select(
+    [column.name for column in _keys],
+    select(*(bindparam("new_person", type_=Text) if column is _keys.person else column for column in _keys)).where(
+        _is_it
+    ),
+)
+_COPY_KEY = Query(
+    _as_users.on_conflict_do_update(
+        index_elements=list(idempotency_key.primary_key.columns),
+        set_={column.name: _as_users.excluded[column.name] for column in _keys if not column.primary_key},
+        where=_keys.created_at_ms < _as_users.excluded.created_at_ms,
+    )
+)
+_FORGET_KEY = Query(delete(idempotency_key).where(_is_it))
 
 
 def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Generator[Step, list[Row], None]:
@@ -43,3 +68,15 @@ def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Gener
         yield from move_spent(tenant, anonymous, new_person, now_ms)
         for move in MOVES:
             yield Step(move, of_anonymous)
+        yield from _move_keys(of_anonymous)
+
+
+def _move_keys(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
+    found = yield Step(_LOCK_KEYS, of_anonymous)
+    keys = [
+        {**of_anonymous, "of_credential": credential, "of_route": route, "of_key": key}
+        for credential, route, key in found
+    ]
+    if keys:
+        yield Step(_COPY_KEY, keys)
+        yield Step(_FORGET_KEY, keys)
