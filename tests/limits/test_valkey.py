@@ -24,8 +24,9 @@ from frontdesk.limits.counters import (
     per_day,
     rate,
 )
-from frontdesk.limits.lane import Call, _has_ended, _pool
+from frontdesk.limits.lane import Call
 from frontdesk.limits.valkey import ValkeyCounters, open_valkey
+from frontdesk.sharing.connection import connections, has_ended
 from tests.limits import desks
 from tests.limits.desks import ValkeyDesk
 from tests.limits.valkey_server import Server, passing_on, started_server
@@ -362,7 +363,7 @@ async def test_a_valkey_that_was_started_anew_meanwhile_is_used_without_a_failur
     await taken(counters, REQUESTS)
     valkey.kill()
     valkey.start()
-    await until(lambda: _has_ended(counters._lane._connection))
+    await until(lambda: has_ended(counters._lane._connection))
 
     outcome = await taken(counters, REQUESTS)
 
@@ -443,7 +444,7 @@ async def test_a_password_opens_and_a_wrong_one_is_told_to_nobody(
 
 @pytest.mark.parametrize("scheme", ["valkeys", "rediss"])
 def test_an_encrypted_connection_checks_whom_it_speaks_to(scheme: str) -> None:
-    connection = _pool(f"{scheme}://valkey.example:6380/0").make_connection()
+    connection = connections(f"{scheme}://valkey.example:6380/0").make_connection()
 
     context = connection.ssl_context.get()
 

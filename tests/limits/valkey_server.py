@@ -81,9 +81,14 @@ def started_server() -> Iterator[Server]:
 
 
 class Passage:
-    """Stands between a client and the server. Connections that it froze stay open and pass nothing on."""
+    """Stands between a client and the server. Connections that it froze stay open and pass nothing on; what the others
+    send takes `delay_s`. While it `is_shut` it takes connections and ends them at once.
+    """
 
     def __init__(self, server: Server) -> None:
+        self.delay_s = 0.0
+        self.is_shut = False
+        self.taken = 0
         self._server = server
         self._socket = server.socket.with_name("passage.sock")
         self._passing: set[asyncio.Task[None]] = set()
@@ -92,6 +97,12 @@ class Passage:
     @property
     def url(self) -> str:
         return f"unix://{self._socket}"
+
+    def shut(self) -> None:
+        """End all connections, and new ones at once."""
+        self.is_shut = True
+        for task in self._passing:
+            task.cancel()
 
     def freeze(self) -> None:
         """Freeze all connections that are open; new ones work."""
@@ -106,6 +117,10 @@ class Passage:
         await asyncio.gather(*self._passing, return_exceptions=True)
 
     async def _pass_on(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        if self.is_shut:
+            to_client.close()
+            return
         from_server, to_server = await asyncio.open_unix_connection(self._server.socket)
         tasks = {
             asyncio.ensure_future(self._copy(from_client, to_server)),
@@ -117,6 +132,8 @@ class Passage:
         this = asyncio.current_task()
         try:
             while data := await reader.read(65_536):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 if this not in self._frozen:
                     writer.write(data)
                     await writer.drain()

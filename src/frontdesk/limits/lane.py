@@ -14,23 +14,29 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from valkey.asyncio.connection import AbstractConnection, ConnectionPool
-from valkey.exceptions import NoScriptError, ResponseError, ValkeyError
+from valkey.asyncio.connection import AbstractConnection
+from valkey.exceptions import NoScriptError, ResponseError
 
-from frontdesk.limits.breaker import Breaker
+from frontdesk.sharing.breaker import Breaker
+from frontdesk.sharing.connection import (
+    CONNECT_S,
+    UNREACHABLE,
+    Word,
+    answer_to,
+    connections,
+    hang_up,
+    has_ended,
+    next_answer,
+    reason_of,
+)
 
 _log = logging.getLogger("frontdesk.limits")
 
-Word = str | bytes | int | float
 _LATE_S = 30.0
-_CONNECT_S = 1.0
 _STALL_S = 0.01
 _MOST_IN_BATCH = 256
 _MOST_WAITING = 10_000
-UNREACHABLE = (ValkeyError, OSError, TimeoutError, EOFError)
-"""What is raised where Valkey cannot be asked."""
 
 
 class Script:
@@ -81,7 +87,7 @@ class Lane:
 
     def __init__(self, url: str, timeout_s: float, breaker: Breaker, scripts: list[Script]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pool = _pool(url)
+        self._pool = connections(url)
         self._timeout_s = timeout_s
         self._breaker = breaker
         self._scripts = scripts
@@ -120,21 +126,21 @@ class Lane:
 
     async def connect(self) -> None:
         """Connect. Raises ValkeyError, OSError, TimeoutError."""
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(CONNECT_S):
             await self._open(self._connection)
 
     async def probe(self) -> bool:
         """Whether a new connection answers in time, and takes what is written."""
         connection = self._pool.make_connection()
         try:
-            async with asyncio.timeout(_CONNECT_S):
+            async with asyncio.timeout(CONNECT_S):
                 await self._open(connection)
             async with asyncio.timeout(self._timeout_s):
-                await _answer_to(connection, "SET", "frontdesk:probe", "1", "PX", "1000")
+                await answer_to(connection, "SET", "frontdesk:probe", "1", "PX", "1000")
         except UNREACHABLE:
             return False
         finally:
-            await _hang_up(connection)
+            await hang_up(connection)
         return True
 
     def hurry(self) -> None:
@@ -153,7 +159,7 @@ class Lane:
     async def close(self) -> None:
         """Hang up; whoever waits has no answer. `run` has ended."""
         self._fail_waiting()
-        await _hang_up(self._connection)
+        await hang_up(self._connection)
 
     def _expire(self, call: Call) -> None:
         """Let who waits go on without; but once a moment later, where this process was too busy itself to read."""
@@ -196,7 +202,7 @@ class Lane:
             for call in unanswered:
                 call.tell(None)
         if unanswered:
-            await _hang_up(self._connection)
+            await hang_up(self._connection)
 
     async def _exchange(self, calls: deque[Call]) -> None:
         """Send calls and read their answers; each leaves as it is answered."""
@@ -205,7 +211,7 @@ class Lane:
         unknown: deque[Call] = deque()
         while calls:
             try:
-                answer = await _next_answer(self._connection)
+                answer = await next_answer(self._connection)
             except NoScriptError:
                 unknown.append(calls.popleft())
                 continue
@@ -221,8 +227,8 @@ class Lane:
             await self._exchange(calls)
 
     async def _ensure_open(self) -> None:
-        if self._connection.is_connected and _has_ended(self._connection):
-            await _hang_up(self._connection)
+        if self._connection.is_connected and has_ended(self._connection):
+            await hang_up(self._connection)
         if not self._connection.is_connected:
             await self.connect()
 
@@ -231,12 +237,12 @@ class Lane:
             await connection.connect()
             await self._load_scripts(connection)
         except BaseException:
-            await _hang_up(connection)
+            await hang_up(connection)
             raise
 
     async def _load_scripts(self, connection: AbstractConnection) -> None:
         for script in self._scripts:
-            script.sha = (await _answer_to(connection, "SCRIPT", "LOAD", script.source)).decode()
+            script.sha = (await answer_to(connection, "SCRIPT", "LOAD", script.source)).decode()
 
     def _drop_asked(self) -> None:
         for _ in range(len(self._waiting)):
@@ -257,40 +263,3 @@ def _commands(calls: deque[Call]) -> Iterator[list[Word]]:
             yield call.command
         else:
             yield ["EVALSHA", call.script.sha, call.keys, *call.command]
-
-
-async def _answer_to(connection: AbstractConnection, *command: str) -> Any:
-    await connection.send_packed_command(connection.pack_command(*command), check_health=False)
-    return await _next_answer(connection)
-
-
-async def _next_answer(connection: AbstractConnection) -> Any:
-    untyped: Any = connection
-    return await untyped.read_response()
-
-
-async def _hang_up(connection: AbstractConnection) -> None:
-    await connection.disconnect(nowait=True)
-
-
-def _has_ended(connection: AbstractConnection) -> bool:
-    reader: asyncio.StreamReader | None = connection._reader  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    return reader is None or reader.at_eof()
-
-
-def reason_of(error: Exception) -> str:
-    """An error, for the log: addresses at most, and never a password."""
-    return f"{type(error).__name__}: {error}"[:200]
-
-
-def _pool(url: str) -> ConnectionPool:
-    """What makes connections: by this address, without a time-out of their own, without word of their library."""
-    is_encrypted = url.startswith(("valkeys://", "rediss://"))
-    return ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its keywords have no types
-        url,
-        socket_timeout=None,
-        socket_connect_timeout=_CONNECT_S,
-        lib_name=None,
-        lib_version=None,
-        **({"ssl_check_hostname": True} if is_encrypted else {}),
-    )

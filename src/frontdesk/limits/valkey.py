@@ -15,6 +15,7 @@ A lease holds for `_LEASE_S` and is renewed as long as its process lives; of a p
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,10 +23,11 @@ from pathlib import Path
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.tasks import Tasks
-from frontdesk.limits.breaker import Breaker
 from frontdesk.limits.counters import Denied, Left, Sharing, Take, Taken
 from frontdesk.limits.in_process import InProcessCounters
-from frontdesk.limits.lane import UNREACHABLE, Call, Lane, Script, Word, reason_of
+from frontdesk.limits.lane import Call, Lane, Script
+from frontdesk.sharing.breaker import Breaker, Signs
+from frontdesk.sharing.connection import UNREACHABLE, Word, reason_of
 
 _TIMEOUT_S = 0.05
 _PROBE_EVERY_S = 0.5
@@ -35,6 +37,7 @@ _CLOSE_S = 1.0
 _KEYS_AT_ONCE = 1000
 _HOLDERS_AT_ONCE = 500
 _HERE = Path(__file__).parent
+_SIGNS = Signs(logging.getLogger("frontdesk.limits"), "limits_degraded", "limits_shared", "counted=in_this_process")
 
 
 def _script(name: str) -> Script:
@@ -63,7 +66,7 @@ class ValkeyCounters:
     """See `counters.Counters`. `start` it, and `close` it."""
 
     def __init__(self, url: str, clock: Clock, timeout_s: float, scripts: Scripts) -> None:
-        self._breaker = Breaker(clock)
+        self._breaker = Breaker(clock, _SIGNS)
         self._scripts = scripts
         self._lane = Lane(url, timeout_s, self._breaker, [scripts.take, scripts.correct, scripts.renew])
         self._alone = InProcessCounters(clock)

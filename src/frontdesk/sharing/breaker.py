@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from frontdesk.core.clock import Clock
 
-_log = logging.getLogger("frontdesk.limits")
-_MOST_FAILURES = 3
+MOST_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What the log says of a breaker: where, the name of each change, and what is done while it is open."""
+
+    log: logging.Logger
+    opened: str
+    closed: str
+    meanwhile: str
 
 
 class Breaker:
     """Whether Valkey is asked. Each change is one line in the log."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, signs: Signs) -> None:
         self._clock = clock
+        self._signs = signs
         self._failures = 0
         self._opened_at = 0.0
         self.opened = asyncio.Event()
@@ -37,7 +48,7 @@ class Breaker:
     def failed(self, reason: str) -> None:
         """It did not."""
         self._failures += 1
-        if self._failures >= _MOST_FAILURES:
+        if self._failures >= MOST_FAILURES:
             self.open(reason)
 
     def open(self, reason: str) -> None:
@@ -47,7 +58,8 @@ class Breaker:
         self.closed.clear()
         self.opened.set()
         self._opened_at = self._clock.monotonic()
-        _log.warning("limits_degraded valkey=away reason=%r counted=in_this_process", reason)
+        signs = self._signs
+        signs.log.warning("%s valkey=away reason=%r %s", signs.opened, reason, signs.meanwhile)
 
     def close(self) -> None:
         """Ask again."""
@@ -57,4 +69,4 @@ class Breaker:
         self.opened.clear()
         self.closed.set()
         away_s = self._clock.monotonic() - self._opened_at
-        _log.warning("limits_shared valkey=back away_s=%.1f", away_s)
+        self._signs.log.warning("%s valkey=back away_s=%.1f", self._signs.closed, away_s)
