@@ -1,0 +1,36 @@
+"""Conversations and their items as they are stored. Times are milliseconds since 1970."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation. `branch` is the chosen one, `branches` how many there are, `response` what is being made in it.
+
+    `version` counts what changes of its items and of which branch is chosen.
+    """
+
+    tenant: str
+    id: str
+    title: str | None
+    metadata: str | None
+    branch: int
+    branches: int
+    version: int
+    response: str | None
+    created_at_ms: int
+    changed_at_ms: int
+    pinned_at_ms: int | None
+    expires_at_ms: int | None
+
+
+class ItemHead(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is there, without its content, which has `bytes`."""
+
+    branch: int
+    position: int
+    id: str
+    response: str | None
+    created_at_ms: int
+    bytes: int
