@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Mapping, Sequence
 
 from frontdesk.core.money import Price
-from frontdesk.ledger.holds import Balance, C, Choose, Facts, Reservation, Settlement, Window
+from frontdesk.ledger.holds import Balance, C, Choose, Enter, Facts, Reservation, Settlement, Window
 from frontdesk.turn.turn import Turn
 
 
@@ -60,7 +60,8 @@ class ListTreasury:
     def __init__(self) -> None:
         self.settlements: list[Settlement] = []
 
-    async def reserve(self, reservation: Reservation, choose: Choose[C]) -> C:
+    async def reserve(self, reservation: Reservation, choose: Choose[C], enter: Enter[C] | None = None) -> C:
+        assert enter is None  # it has no store that anything could enter
         return choose([Balance(0, 0) for _ in reservation.windows])
 
     async def extend(self, reservation: Reservation, choose: Choose[C]) -> C:

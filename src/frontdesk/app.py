@@ -35,13 +35,15 @@ from frontdesk.core.tasks import Tasks
 from frontdesk.doors.audio import SpeechDoor, TranscriptionsDoor, TranslationsDoor
 from frontdesk.doors.bootstrap import BootstrapRoutes
 from frontdesk.doors.chat import ChatDoor
-from frontdesk.doors.desk import Desk
+from frontdesk.doors.desk import Desk, Visit
 from frontdesk.doors.embeddings import EmbeddingsDoor
 from frontdesk.doors.health import HealthRoutes
 from frontdesk.doors.images import ImageEditsDoor, ImageGenerationsDoor, ImageVariationsDoor
 from frontdesk.doors.moderations import ModerationsDoor
 from frontdesk.doors.responses import ResponsesDoor
+from frontdesk.doors.responses_socket import ResponsesSocketDoor
 from frontdesk.doors.routes import GatewayRoutes
+from frontdesk.doors.shelf import Shelf
 from frontdesk.files.library import OwnFiles
 from frontdesk.files.routes import FileRoutes
 from frontdesk.files.service import Files
@@ -51,25 +53,34 @@ from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.proxies import TrustedProxies
 from frontdesk.http.requests import Head
+from frontdesk.http.sockets import Sockets
 from frontdesk.http.starlette import Routes
+from frontdesk.idempotency.service import IdempotencyKeys, IdempotencyTimes
+from frontdesk.keeping.history import OwnHistory
 from frontdesk.limits.counters import Counters, open_counters
 from frontdesk.limits.in_process import InProcessCounters
 from frontdesk.limits.telling import HEADERS
 from frontdesk.policies.access import Access
 from frontdesk.policies.attachments import Attachments
 from frontdesk.policies.features import Features
+from frontdesk.policies.history import History
 from frontdesk.policies.limits import Limits
 from frontdesk.policies.tracing import Tracing
+from frontdesk.policies.truncation import Truncation
 from frontdesk.reports.report import Reports
 from frontdesk.reports.routes import UsageRoutes
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageError
+from frontdesk.tokens.requests import RequestTokens
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Guard, Policy
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnStore
 from frontdesk.wiring.batches import Batching
+from frontdesk.wiring.conversations import Conversing
+from frontdesk.wiring.keeping import BEAT_EVERY_S, Keeping
+from frontdesk.wiring.kept import LISTED, KeptDoors
 from frontdesk.wiring.money import Money
 from frontdesk.wiring.providers import Providers
 from frontdesk.wiring.routing import Routing
@@ -79,6 +90,7 @@ _MEGABYTE = 1024 * 1024
 _REFRESH_EVERY_S = 1.0
 _HEARTBEAT_EVERY_S = 10.0
 _DEAD_AFTER_S = 30.0
+_IDEMPOTENCY_CLOSE_S = 5.0
 
 
 class Frontdesk:
@@ -115,13 +127,24 @@ class Frontdesk:
         access = Access(config)
         self._money = Money(config, database, owner, access, self._clock, self._routing.plans.of)
         self._files = Files(database, self._clock, config.files)
+        self._keeping = Keeping(config, database, owner, self._clock)
+        self._conversing = Conversing(database, self._keeping.retention, access)
+        conversations, compactions = self._conversing.conversations, self._keeping.compactions
+        self._history = OwnHistory(database, conversations, compactions, self._clock)
         self.live = LiveTurns(
             self._line(access),
             TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
         )
+        keeper = self._keeping.keeper(self.live)
+        self._shelf = Shelf(keeper, self._keeping.retention, access)
+        key_until_ms = self._keeping.retention.key_until_ms
+        times = IdempotencyTimes(_DEAD_AFTER_S)
+        self._idempotency = IdempotencyKeys(database, owner, self._clock, key_until_ms, times)
+        self._kept = KeptDoors(database, self._keeping, keeper, self._history)
         self._batching = Batching(
             config, database, owner, self._files, self._gate, self.live, access, self._limits, self.accounts.absent
         )
+        self._sockets = Sockets(self._gate, int(self.config.limits.body_mb * _MEGABYTE))
         self.asgi: ASGIApp = self._application(access)
 
     def allows_anonymous(self, request: Request) -> bool:
@@ -151,6 +174,8 @@ class Frontdesk:
         self._tasks.start("heartbeat", self._every("heartbeat", _HEARTBEAT_EVERY_S, self._heartbeat))
         self._tasks.start("files", self._every("files", _HEARTBEAT_EVERY_S, self._sweep_files))
         self._batching.runner.start()
+        await self._keeping.begin()
+        self._tasks.start("carrier", self._every("carrier", BEAT_EVERY_S, self._keeping.beat))
         self._providers.warm()
         # What lives now lives for ever: the collector need not look at it, and need not look so
         # often (p99 56 -> 8 ms under load).
@@ -163,6 +188,7 @@ class Frontdesk:
         self._batching.runner.stop()
         await self.live.close(self.config.shutdown_grace_s)
         await self._batching.runner.close()
+        await self._keeping.drain()
 
     async def close(self) -> None:
         """Close providers and the store; what was enqueued is written first."""
@@ -171,6 +197,9 @@ class Frontdesk:
         if self._shadows is not None:
             await self._shadows.close()
         await self._issuers.close()
+        await self._sockets.close()
+        await self._keeping.close()
+        await self._idempotency.close(_IDEMPOTENCY_CLOSE_S)
         await self._providers.close()
         self._turns.close()
         await self._money.close()
@@ -181,11 +210,11 @@ class Frontdesk:
         tracing = Tracing(TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger))
         policies: list[Policy] = [
             tracing,
-            access,
-            *([Features(self.config.features)] if self.config.features else []),
-            Attachments(OwnFiles(self._files), int(self.config.limits.body_mb * _MEGABYTE)),
+            *self._shaping(access),
+            Truncation(self.config.models, RequestTokens(self.config, self._money.counter)),
             self._limits,
             self._money.budgets,
+            self._keeping.entering,
         ]
         guards: list[Guard] = []
         if self.config.guards.credentials != "off":
@@ -195,6 +224,15 @@ class Frontdesk:
         self._shadows = self._routing.shadows(tracing, self._money)
         return Line(policies, guards, self._routing.router(self._shadows), answer_guards)
 
+    def _shaping(self, access: Access) -> list[Policy]:
+        """The policies that say who may ask what, and make of a request what is sent of it."""
+        return [
+            access,
+            History(self._history),
+            *([Features(self.config.features)] if self.config.features else []),
+            Attachments(OwnFiles(self._files), int(self.config.limits.body_mb * _MEGABYTE)),
+        ]
+
     def _application(self, access: Access) -> ASGIApp:
         desk = Desk(
             self._gate,
@@ -202,20 +240,26 @@ class Frontdesk:
             self._clock,
             access,
             body_limit_bytes=int(self.config.limits.body_mb * _MEGABYTE),
+            shelf=self._shelf,
         )
-        doors = {
-            "/v1/chat/completions": desk.door(ChatDoor(desk).serve),
-            "/v1/responses": desk.door(ResponsesDoor(desk).serve),
-            "/v1/embeddings": desk.door(EmbeddingsDoor(desk).serve),
-            "/v1/moderations": desk.door(ModerationsDoor(desk).serve),
-            "/v1/audio/transcriptions": desk.door(TranscriptionsDoor(desk).serve),
-            "/v1/audio/translations": desk.door(TranslationsDoor(desk).serve),
-            "/v1/audio/speech": desk.door(SpeechDoor(desk).serve),
-            "/v1/images/generations": desk.door(ImageGenerationsDoor(desk).serve),
-            "/v1/images/edits": desk.door(ImageEditsDoor(desk).serve),
-            "/v1/images/variations": desk.door(ImageVariationsDoor(desk).serve),
+        serving: dict[str, Callable[[Visit], Awaitable[None]]] = {
+            "/v1/chat/completions": ChatDoor(desk).serve,
+            "/v1/responses": ResponsesDoor(desk).serve,
+            "/v1/embeddings": EmbeddingsDoor(desk).serve,
+            "/v1/moderations": ModerationsDoor(desk).serve,
+            "/v1/audio/transcriptions": TranscriptionsDoor(desk).serve,
+            "/v1/audio/translations": TranslationsDoor(desk).serve,
+            "/v1/audio/speech": SpeechDoor(desk).serve,
+            "/v1/images/generations": ImageGenerationsDoor(desk).serve,
+            "/v1/images/edits": ImageEditsDoor(desk).serve,
+            "/v1/images/variations": ImageVariationsDoor(desk).serve,
+            **self._kept.serving(desk, self.config, self._shaping(access), self._money.counter),
         }
-        application: ASGIApp = Edge(doors, self._routes(access))  # type: ignore[assignment]
+        self._keeping.recover(serving, self.accounts.absent)
+        doors = {path: desk.door(serve) for path, serve in serving.items()}
+        responses = ResponsesSocketDoor(desk, self._shaping(access), int(self.config.limits.body_mb * _MEGABYTE))
+        sockets = {"/v1/responses": self._sockets.door(responses.serve)}
+        application: ASGIApp = Edge(doors, self._routes(access), sockets, LISTED)  # type: ignore[assignment]
         if self.config.cors.origins:
             application = CORSMiddleware(
                 application,
@@ -229,6 +273,7 @@ class Frontdesk:
                     "retry-after",
                     "x-should-retry",
                     "frontdesk-notice",
+                    "idempotent-replayed",
                     *HEADERS,
                 ],
                 max_age=7200,
@@ -249,21 +294,29 @@ class Frontdesk:
                 self.allows_anonymous,
                 None if self.is_development else limit,
                 ExchangeLimit(self._counters),
+                self._idempotency,
             ).routes(),
             *PeopleRoutes(self.accounts, self._gate, self.config, access, self._allowances()).routes(),
-            *KeyRoutes(self.accounts, self._gate, self._clock).routes(),
+            *KeyRoutes(self.accounts, self._gate, self._clock, self._idempotency).routes(),
             *UsageRoutes(self._gate, Reports(self._database, self._clock), self._clock).routes(),
             *self._money.routes(self._gate),
-            *FileRoutes(self._files, self._gate).routes(),
-            *self._batching.routes(self._gate, access),
+            *FileRoutes(self._files, self._gate, self._idempotency).routes(),
+            *self._batching.routes(self._gate, access, self._idempotency),
         ]
         started_at = int(self._clock.now())
-        gateway = GatewayRoutes(self._gate, access, started_at, self.live)
+        gateway = GatewayRoutes(self._gate, access, started_at)
         bootstrap = BootstrapRoutes(
             self.config, __version__, access, self.allows_anonymous, is_development=self.is_development
         )
         health = HealthRoutes(self._routing.routes, self._health, self._providers.states, self._gate)
-        every = [*accounts, *gateway.routes(), *bootstrap.routes(), *health.routes()]
+        every = [
+            *accounts,
+            *gateway.routes(),
+            *self._kept.routes(self._gate, self.live),
+            *self._conversing.routes(self._gate, self._idempotency),
+            *bootstrap.routes(),
+            *health.routes(),
+        ]
         return Routes(every, pages(_PAGES / "chat"))
 
     def _health(self) -> dict[str, str]:
@@ -291,6 +344,7 @@ class Frontdesk:
         """Remove what has expired. Apart from the heartbeat, for it may take a while."""
         await self._files.sweep()
         await self._batching.runner.sweep()
+        await self._keeping.sweeper.sweep()
 
     async def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         """Do some work for ever. A failure ends it never, and is told once for as long as it stays the same."""

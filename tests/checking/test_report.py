@@ -27,7 +27,7 @@ providers:
   local: {kind: local, model: smollm2-135m, threads: 2, context_tokens: 512, path: /models/x.gguf}
   s: {kind: scripted}
 models:
-  fast: {route: [openai/gpt, s/echo], title: Fast}
+  fast: {route: [openai/gpt, s/echo], title: Fast, context_tokens: 9000}
   embed: {route: [vllm/e5], kind: embeddings}
 default_model: fast
 features:
@@ -44,11 +44,11 @@ features:
     parameters: {temperature: 0.5}
     ceilings: {temperature: 1}
     response_format: {type: json_schema, json_schema: {name: a, schema: {enum: [~, 1]}}}
-  inline: {models: [fast], instructions: "Hidden words."}
+  inline: {models: [fast], instructions: "Hidden words.", keep_days: 0}
 default_feature: chat
 tiers:
   free: {models: [fast], features: [chat, inline], requests_per_minute: 5, tokens_per_minute: 900,
-         tokens_per_day: 9000, concurrent: 2, concurrent_streams: 1,
+         tokens_per_day: 9000, concurrent: 2, concurrent_streams: 1, keep_days: 7,
          budget: [{usd: 0.05, degrade_at: [0.8], when_spent: free}, {usd: 1, per: month}]}
 default_tier: free
 auth:
@@ -77,6 +77,7 @@ trusted_proxies: [10.0.0.7]
 limits: {body_mb: 1, header_timeout_s: 1, body_timeout_s: 1, slow_reader_s: 1, turn_timeout_s: 1, keep_alive_s: 1}
 files: {max_mb: 1, per_user_mb: 2, per_user: 3, keep_days: 4}
 batches: {concurrent: 1, max_lines: 2, per_user: 3, keep_days: 4}
+retention: {responses_days: ~, conversations_days: 90, events_hours: 1, keys_hours: 2, turns_days: 62, alerts_days: ~}
 guards: {credentials: mask}
 hangup_drain_s: 1
 shutdown_grace_s: 1
@@ -134,7 +135,7 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
     text = (await make_report(settings_of(folder, EVERYTHING), is_offline=False)).text()
 
     settings, callers, opens = text.split("\n\n", 1)[1].split("\n\n", 2)
-    opens, prices, *warnings = opens.split("\n\n")
+    opens, kept, prices, *warnings = opens.split("\n\n")
     assert settings.startswith("database: postgresql://u:…@h/n\nvalkey: valkey://u:…@127.0.0.1:6379/1?password=…\n")
     assert "\nalerts:\n  webhook: https://hooks.example/...\n  secret: (set, and not shown here)\n" in settings
     assert prices == (
@@ -142,6 +143,19 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
         "  openai/gpt  $1.25 in, $10 out (configured, until 2099-12-01)\n"
         "  s/echo      nothing (scripted)\n"
         "  vllm/e5     $0.02 in, $0 out, $0.001 a call (configured)"
+    )
+    assert kept == (
+        "What is kept, for how long:\n"
+        "  stored responses                      for ever\n"
+        "  conversations                         90 days after their last change\n"
+        "  events to resume from                 1 hour after their end\n"
+        "  keys of repeated requests             2 hours\n"
+        "  rows of requests, without texts       62 days\n"
+        "  windows of budgets, and their alerts  for ever\n"
+        "  files                                 4 days at most\n"
+        "  batches                               4 days after their end\n"
+        "  texts of tier 'free'                  7 days at most\n"
+        "  texts of feature 'inline'             not stored"
     )
     assert callers.startswith("Who may call:\n  secret keys  your servers and operators: ")
     assert "\n  POST /api/sessions/refresh  the refresh token is the credential\n" in opens
@@ -184,6 +198,7 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
         "unpriced": None,
         "units": "",
     }
+    assert told["kept"][0] == {"what": "stored responses", "how_long": "for ever"}
     assert {"request": "GET /healthz", "why": "whether the process answers"} in told["open"]
     assert told["callers"][0]["who"] == "secret keys"
     assert [(warning["line"], warning["place"]) for warning in told["warnings"]][-1] == (

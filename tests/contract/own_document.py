@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator
 
 from frontdesk.doors import api_answers
-from frontdesk.wire import openai_answers, openai_file_answers, openai_media_answers
+from frontdesk.wire import openai_answers, openai_conversation_answers, openai_file_answers, openai_media_answers
 from tests.peers.document import Answer
 
 _NO_JSON = {"application/octet-stream", "text/csv", "text/plain", "text/vtt"}
@@ -32,7 +32,7 @@ class OwnDocument:
         self._schemas["Readiness"]["additionalProperties"] = {"type": "string"}
         self._paths = [
             (re.compile(re.sub(r"\{\w+\}", "[^?]+", path)), path, operations)
-            for path, operations in self._content["paths"].items()
+            for path, operations in sorted(self._content["paths"].items(), key=_literal_chars, reverse=True)
         ]
         self._validators: dict[str, Draft202012Validator] = {}
         self.checked: dict[str, int] = {}
@@ -89,8 +89,15 @@ class OwnDocument:
         return None
 
 
+def _literal_chars(path: tuple[str, Any]) -> int:
+    """What of a path is not a parameter: with more of it, it is the more particular one of two that both fit."""
+    return len(re.sub(r"\{\w+\}", "", path[0]))
+
+
 def _is_answers(name: str) -> bool:
-    modules = (openai_answers, openai_file_answers, openai_media_answers, api_answers)
+    if name.startswith("Listed"):
+        return False  # what a request brought
+    modules = (openai_answers, openai_conversation_answers, openai_file_answers, openai_media_answers, api_answers)
     return any(getattr(getattr(module, name, None), "__module__", None) == module.__name__ for module in modules)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,6 +32,8 @@ from tests.peers.document import Answer
 from tests.serving import ADMIN_KEY, SCRIPTED, Served, serving
 
 CHATTING = ("fast", "thinking", "short", "declining", "cut", "rescued")
+LONGEST_TIMEOUT_S = 1800  # the longest that the server takes: limits.turn_timeout_s
+SUMMING_UP = ("fast", "thinking")  # to the end
 OF_A_KIND = {
     "EmbeddingsAsked": "embed",
     "ModerationsAsked": "judge",
@@ -61,8 +64,18 @@ def operations(*, names: dict[str, Any], has_configured: bool) -> list[Any]:
     """
     content = json.loads(COMMITTED.read_text(encoding="utf-8"))
     schemas = content["components"]["schemas"]
-    for name in ("ChatCompletionRequest", "ResponseRequest"):
+    for name in ("ChatCompletionRequest", "ResponseRequest", "InputTokensAsked"):
         schemas[name]["properties"]["model"] = {"enum": [*CHATTING, None]}
+    schemas["CompactAsked"]["properties"]["model"] = {"enum": [*SUMMING_UP]}
+    schemas["CompactAsked"]["required"] = ["model"]
+    for name in ("ResponseRequest", "CompactAsked"):  # without an input there is nothing to go on with
+        said = schemas[name]["properties"]["input"]
+        said["anyOf"] = [{**each, "minItems": 1} for each in said["anyOf"] if each.get("type") != "null"]
+        schemas[name]["required"] = [*schemas[name].get("required", ()), "input"]
+    for name in ("ResponseRequest", "InputTokensAsked", "CompactAsked"):  # ids of what is not there
+        for field in ("previous_response_id", "conversation"):
+            if has_configured and field in schemas[name]["properties"]:
+                schemas[name]["properties"][field] = {"const": None}
     for name, model in OF_A_KIND.items():
         schemas[name]["properties"]["model"] = {"const": model}
         schemas[name]["required"].append("model")
@@ -79,10 +92,21 @@ def operations(*, names: dict[str, Any], has_configured: bool) -> list[Any]:
     schemas["UserBody"]["required"] = ["tier"]
     schemas["KeyBody"]["properties"]["name"] = names
     schemas["KeyBody"]["required"] = ["name"]
+    if has_configured:
+        for timeout in _timeouts_of(content):
+            timeout["schema"] = {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT_S}
+        schemas["ConversationBody"]["properties"]["branch"] = {"enum": [0]}
     content["paths"]["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = {"enum": list(MODELS)}
     content["paths"]["/api/admin/users/{user}"]["patch"]["parameters"][0]["schema"] = names
     read: Any = schemathesis.openapi.from_dict(content)
     return [result.ok() for result in read.get_all_operations()]
+
+
+def _timeouts_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parameter Frontdesk-Timeout of each operation that has it."""
+    for path in content["paths"].values():
+        for operation in path.values():
+            yield from (each for each in operation.get("parameters", ()) if each["name"] == "Frontdesk-Timeout")
 
 
 # Printable, of which a schema knows no word: most texts are not.
@@ -90,7 +114,12 @@ GOOD = operations(names={"type": "string", "pattern": "^[a-z]{1,9}$"}, has_confi
 ANY = operations(names={"type": "string", "minLength": 1, "maxLength": 128}, has_configured=False)
 BAD = [operation for operation in ANY if operation.body]
 # What these need is a token, or a file, that the server has.
-NEVER_GOOD = {"POST /api/sessions/refresh", "POST /api/sessions/upgrade", "POST /v1/batches"}
+NEVER_GOOD = {
+    "POST /api/sessions/refresh",
+    "POST /api/sessions/upgrade",
+    "POST /v1/batches",
+    "POST /v1/chat/completions/{completion_id}",
+}
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +148,14 @@ def tried(examples: int) -> Any:
 @pytest.mark.parametrize("operation", GOOD, ids=lambda operation: operation.label)
 def test_good_requests(fuzzed: Served, operation: Any) -> None:
     statuses: Counter[int] = Counter()
+    known = {"conversation_id": a_conversation(fuzzed)} if operation.body else {}
 
     @tried(120 if operation.body else 8)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     def check(case: Any) -> None:
+        if "Idempotency-Key" in case.headers:  # what is made up comes again, with another body
+            case.headers["Idempotency-Key"] = f"{operation.label} {statuses.total()}"
+        case.path_parameters = {name: known.get(name, said) for name, said in case.path_parameters.items()}
         statuses[say(fuzzed, case)] += 1
 
     check()
@@ -145,6 +178,12 @@ def test_bad_requests(fuzzed: Served, operation: Any) -> None:
 
     check()
     assert statuses[400] > 60, f"too few were refused: {statuses}"
+
+
+def a_conversation(served: Served) -> str:
+    """Make one, for what is asked of it."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    return httpx2.post(f"{served.url}/v1/conversations", headers=headers, json={}).json()["id"]
 
 
 def say(served: Served, case: Any, *more: Any) -> int:

@@ -463,7 +463,8 @@ class Strangers:
         self.of_owner = {"session_id": owner["id"], "user": "owner", "key_id": key["id"], "model": "thinking"}
         self.of_owner["route"] = "scripted/thinking"
         self._owners_token = owner["token"]
-        self.of_owner |= {"file_id": self._file(), "batch_id": self._batch()}
+        self.of_owner |= {"file_id": self._file(), "batch_id": self._batch(), **self._conversation()}
+        self.of_owner["completion_id"] = self._completion()
 
     def _file(self) -> str:
         form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
@@ -473,6 +474,16 @@ class Strangers:
         asked = {"input_file_id": self._file(), "endpoint": "/v1/embeddings", "completion_window": "24h"}
         answer = httpx2.post(f"{self.served.url}/v1/batches", headers=bearer(self._owners_token), json=asked)
         return answer.json()["id"]
+
+    def _completion(self) -> str:
+        url, asked = f"{self.served.url}/v1/chat/completions", {**QUESTION, "store": True}
+        return httpx2.post(url, headers=bearer(self._owners_token), json=asked).json()["id"]
+
+    def _conversation(self) -> dict[str, str]:
+        url, headers = f"{self.served.url}/v1/conversations", bearer(self._owners_token)
+        made = httpx2.post(url, headers=headers, json={"items": [{"role": "user", "content": "hello"}]}).json()
+        items = httpx2.get(f"{url}/{made['id']}/items", headers=headers).json()
+        return {"conversation_id": made["id"], "item_id": items["first_id"]}
 
     @contextlib.contextmanager
     def response(self) -> Iterator[None]:
@@ -488,8 +499,8 @@ class Strangers:
 
     def ask(self, method: str, path: str, who: str, name: str, value: str) -> tuple[int, Any, str]:
         """What is answered, without what always differs: status, headers, body with the id taken out."""
-        url = self.served.url + path.replace(f"{{{name}}}", value)
-        content = b'{"tier": null}' if method == "PATCH" else None
+        filled = re.sub(r"\{(\w+)\}", lambda each: value if each[1] == name else self.of_owner[each[1]], path)
+        url, content = self.served.url + filled, BODIES.get((method, path))
         answer = httpx2.request(method, url, headers=bearer(self.tokens[who]), content=content)
         headers = {key: text for key, text in answer.headers.items() if key not in ("date", "x-request-id")}
         body = re.sub(r'"created_at":\d+', '"created_at":0', answer.text.replace(value, "ID"))
@@ -505,6 +516,13 @@ class Strangers:
         return found[0]
 
 
+BODIES = {
+    ("PATCH", "/api/admin/users/{user}"): b'{"tier": null}',
+    ("PATCH", "/api/conversations/{conversation_id}"): b'{"title": "Mine"}',
+    ("POST", "/v1/conversations/{conversation_id}"): b'{"metadata": {"mine": "yes"}}',
+    ("POST", "/v1/chat/completions/{completion_id}"): b'{"metadata": {"mine": "yes"}}',
+    ("POST", "/v1/conversations/{conversation_id}/items"): b'{"items": [{"role": "user", "content": "mine"}]}',
+}
 # Who asks, and what they are told. The last two let a user come into being where the stranger is.
 EXPECTED = {
     ("GET", "/api/admin/users/{user}"): {"user": (403, "forbidden"), "tenant": (404, "user_not_found")},
@@ -516,10 +534,6 @@ EXPECTED = {
     ("DELETE", "/api/admin/keys/{key_id}"): {"user": (403, "forbidden"), "tenant": (404, "key_not_found")},
     ("GET", "/api/admin/prices/{route}"): {"user": (403, "forbidden"), "tenant": None},  # the configuration's
     ("GET", "/v1/models/{model}"): {"user": (404, "model_not_found"), "tenant": None},  # keys may use all models
-    ("POST", "/v1/responses/{response_id}/cancel"): {
-        "user": (404, "response_not_found"),
-        "tenant": (404, "response_not_found"),
-    },
     **{
         (method, path): {"user": (404, f"{kind}_not_found"), "tenant": (404, f"{kind}_not_found")}
         for method, path, kind in (
@@ -528,6 +542,25 @@ EXPECTED = {
             ("DELETE", "/v1/files/{file_id}", "file"),
             ("GET", "/v1/batches/{batch_id}", "batch"),
             ("POST", "/v1/batches/{batch_id}/cancel", "batch"),
+            ("GET", "/v1/responses/{response_id}", "response"),
+            ("DELETE", "/v1/responses/{response_id}", "response"),
+            ("POST", "/v1/responses/{response_id}/cancel", "response"),
+            ("GET", "/v1/responses/{response_id}/input_items", "response"),
+            ("GET", "/v1/chat/completions/{completion_id}", "chat_completion"),
+            ("POST", "/v1/chat/completions/{completion_id}", "chat_completion"),
+            ("DELETE", "/v1/chat/completions/{completion_id}", "chat_completion"),
+            ("GET", "/v1/chat/completions/{completion_id}/messages", "chat_completion"),
+            ("GET", "/v1/conversations/{conversation_id}", "conversation"),
+            ("POST", "/v1/conversations/{conversation_id}", "conversation"),
+            ("DELETE", "/v1/conversations/{conversation_id}", "conversation"),
+            ("POST", "/v1/conversations/{conversation_id}/items", "conversation"),
+            ("GET", "/v1/conversations/{conversation_id}/items", "conversation"),
+            ("GET", "/v1/conversations/{conversation_id}/items/{item_id}", "conversation"),
+            ("DELETE", "/v1/conversations/{conversation_id}/items/{item_id}", "conversation"),
+            ("GET", "/api/conversations/{conversation_id}", "conversation"),
+            ("PATCH", "/api/conversations/{conversation_id}", "conversation"),
+            ("GET", "/api/conversations/{conversation_id}/branches", "conversation"),
+            ("GET", "/api/conversations/{conversation_id}/items", "conversation"),
         )
     },
     ("DELETE", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},
@@ -542,12 +575,28 @@ def test_every_route_that_takes_an_id_is_asked() -> None:
     assert with_id == set(EXPECTED)
 
 
+def test_no_key_ends_or_reads_what_is_being_made_for_a_person(served: Served) -> None:
+    strangers = Strangers(served)
+    strangers.tokens["key"] = ADMIN_KEY
+    path = "/v1/responses/{response_id}/cancel"
+
+    with strangers.response():
+        theirs = strangers.of_owner["response_id"]
+        anothers, nobodys = (
+            strangers.ask("POST", path, "key", "response_id", value) for value in (theirs, theirs[:-3] + "zzz")
+        )
+
+        assert anothers == nobodys
+        assert anothers[0] == 404
+        assert get(served, f"/v1/responses/{theirs}", strangers._owners_token).json()["status"] == "in_progress"
+
+
 def test_anothers_things_are_told_of_as_those_that_never_were(served: Served) -> None:
     strangers = Strangers(served)
 
     with strangers.response():
         for (method, path), told in EXPECTED.items():
-            (name,) = re.findall(r"\{(\w+)\}", path)
+            name = re.findall(r"\{(\w+)\}", path)[0]  # of whom it is; what is in it is asked for by its real id
             theirs = strangers.of_owner[name]
             unheard_of = theirs[:-3] + "zzz"  # as long, so that lengths agree
             for who, expected in told.items():
@@ -560,5 +609,9 @@ def test_anothers_things_are_told_of_as_those_that_never_were(served: Served) ->
                 code = json.loads(body)["error"]["code"] if status != 200 else None
                 assert (status, code) == expected, f"{who}: {method} {path}"
     assert get(served, "/api/me", strangers._owners_token).json()["user"] == "owner"
+    conversation = f"/conversations/{strangers.of_owner['conversation_id']}"
+    assert get(served, f"/v1{conversation}", strangers._owners_token).json()["metadata"] == {}
+    assert len(get(served, f"/v1{conversation}/items", strangers._owners_token).json()["data"]) == 1
+    assert get(served, f"/api{conversation}", strangers._owners_token).json()["title"] is None
     listed = httpx2.get(f"{served.url}/api/admin/keys", headers=SECRET).json()["data"]
     assert strangers.of_owner["key_id"] in {key["id"] for key in listed}

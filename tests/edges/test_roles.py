@@ -16,6 +16,7 @@ from frontdesk.app import Frontdesk
 from frontdesk.core.config import Config, parse_config, read_environment
 from frontdesk.doors.desk import GuardedDoor
 from frontdesk.http.callers import GuardedRoute, May
+from frontdesk.http.sockets import SocketDoor
 from frontdesk.storage.database import Database, open_database
 from frontdesk.turn.turn import Role
 from tests.accounts.rows import a_key
@@ -49,9 +50,10 @@ class Place:
     method: str
     path: str
     may: May | None
+    is_socket: bool = False
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{'WebSocket' if self.is_socket else self.method} {self.path}"
 
 
 def places_of(app: Frontdesk) -> list[Place]:
@@ -61,6 +63,9 @@ def places_of(app: Frontdesk) -> list[Place]:
     for path, door in edge._doors.items():
         assert isinstance(door, GuardedDoor), path
         found.append(Place("POST", path, door.may))
+    for path, door in edge._sockets.items():
+        assert isinstance(door, SocketDoor), path
+        found.append(Place("GET", path, door.may, is_socket=True))
     for route in edge._rest._router.routes:
         assert isinstance(route, GuardedRoute), route
         found += [Place(method, route.path, route.may) for method in sorted(route.methods or ()) if method != "HEAD"]
@@ -85,7 +90,8 @@ async def asked(app: Frontdesk, place: Place, token: str | None) -> Answer:
     """Ask there, for things that are not there."""
     path = re.sub(r"\{\w+(:path)?\}", "unheard_of", place.path)
     headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
-    return await ask(app.asgi, place.method, path, headers=headers, messages=[{"type": "http.request", "body": b"{}"}])
+    coming = [{"type": "http.request", "body": b"{}"}]
+    return await ask(app.asgi, place.method, path, headers=headers, messages=coming, offers_socket=place.is_socket)
 
 
 async def session_of(app: Frontdesk, *, is_anonymous: bool) -> str:

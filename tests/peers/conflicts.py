@@ -18,8 +18,8 @@ from tests.peers.document import Finding
 class Conflict:
     """One known conflict. `where` and `says` are patterns that match a finding wholly.
 
-    `shown_by` is a path and what is posted there, None where it is read; `FILE` in either is the id of a file that a
-    batch can be made of.
+    `shown_by` is a path and what is posted there, None where it is read, or another `method` asks; `FILE` in either is
+    the id of a file that a batch can be made of, `STORED` and `CHAT` those of a stored response and chat completion.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Conflict:
     says: str
     why: str
     shown_by: tuple[str, dict[str, Any] | None]
+    method: str | None = None
 
     def is_in(self, finding: Finding) -> bool:
         """Whether this finding is of this conflict."""
@@ -34,6 +35,8 @@ class Conflict:
 
 
 FILE = "<file>"
+STORED = "<stored>"
+CHAT = "<chat>"
 _RESPONSE: dict[str, Any] = {"model": "fast", "input": "hello"}
 
 _CUSTOM_TOOL: dict[str, Any] = {
@@ -46,17 +49,39 @@ _CUSTOM_TOOL: dict[str, Any] = {
 CONFLICTS = (
     Conflict(
         name="callers",
-        where=r"POST /responses\S* (response\.\w+ response\.)?(safety_identifier|prompt_cache_key)",
+        where=r"(POST|GET) /responses\S* (response\.\w+ response\.)?(safety_identifier|prompt_cache_key)",
         says='null is not of type "string"',
         why="Open Responses asks for null where the request has none; newer editions of the document allow it.",
         shown_by=("/responses", _RESPONSE),
     ),
     Conflict(
         name="usage",
-        where=r"POST /responses\S* (response\.\w+ response\.)?usage",
+        where=r"(POST|GET) /responses\S* (response\.\w+ response\.)?usage",
         says='null is not of type "object"',
         why="Before the end there is no usage: OpenAI itself and Open Responses say null; the document knows no null.",
         shown_by=("/responses", {**_RESPONSE, "stream": True}),
+    ),
+    Conflict(
+        name="deleted",
+        where=r"DELETE /responses/\{response_id\}",
+        says="is not in the document",
+        why="OpenAI's reference says what a deletion is answered with; the document has no body there.",
+        shown_by=(f"/responses/{STORED}", None),
+        method="DELETE",
+    ),
+    Conflict(
+        name="nobody",
+        where=r"GET /chat/completions (first_id|last_id)",
+        says='null is not of type "string"',
+        why="A list without anything in it has no first one; the document knows no empty lists.",
+        shown_by=("/chat/completions?model=thinking", None),
+    ),
+    Conflict(
+        name="roles",
+        where=r"GET /chat/completions/\{completion_id\}/messages data\.\*\.role",
+        says='"(system|developer|user|tool|function)" is not one of "assistant"',
+        why="The messages of a request have the roles that they came with, as in the document's own example.",
+        shown_by=(f"/chat/completions/{CHAT}/messages", None),
     ),
     Conflict(
         name="base64",

@@ -112,13 +112,13 @@ class _Tap:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        async with _closing(writer):
-            try:
+        try:
+            async with _closing(writer):
                 await self._carry(reader, writer)
-            except (OSError, asyncio.CancelledError):
-                pass  # one of the two is gone, or the tap closes: asyncio's streams stumble over a cancelled task
-            except Exception as error:  # noqa: BLE001 - the thread has nobody to tell but who closes the tap
-                self.errors.append(error)
+        except (OSError, asyncio.CancelledError):
+            pass  # one of the two is gone, or the tap closes: asyncio's streams stumble over a cancelled task
+        except Exception as error:  # noqa: BLE001 - the thread has nobody to tell but who closes the tap
+            self.errors.append(error)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)

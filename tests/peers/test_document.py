@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.peers.conflicts import CONFLICTS, FILE, Conflict, unknown
+from tests.peers.conflicts import CHAT, CONFLICTS, FILE, STORED, Conflict, unknown
 from tests.peers.document import Answer, Document, Finding, packaged_document
 from tests.peers.tap import tapped
 from tests.serving import ADMIN_KEY, serving
@@ -47,11 +47,18 @@ def test_known_conflict_is_still_there(url: str, answers: list[Answer], document
     secret = {"Authorization": f"Bearer {ADMIN_KEY}"}
     form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("lines.jsonl", b"{}")}}
     file_id = httpx2.post(f"{url}/files", headers=secret, **form).json()["id"]
-    path, body = json.loads(json.dumps(conflict.shown_by).replace(FILE, file_id))
+    stored_id = httpx2.post(f"{url}/responses", headers=secret, json={"input": "hello"}).json()["id"]
+    chat: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}], "store": True}
+    chat_id = httpx2.post(f"{url}/chat/completions", headers=secret, json=chat).json()["id"]
+    shown_by = json.dumps(conflict.shown_by)
+    for name, value in ((FILE, file_id), (STORED, stored_id), (CHAT, chat_id)):
+        shown_by = shown_by.replace(name, value)
+    path, body = json.loads(shown_by)
+    method = conflict.method or ("GET" if body is None else "POST")
 
-    httpx2.request("GET" if body is None else "POST", url + path, json=body, headers=secret).raise_for_status()
+    httpx2.request(method, url + path, json=body, headers=secret).raise_for_status()
 
-    _, seen = answers
+    *_, seen = answers
     findings = document.check(seen)
     assert any(conflict.is_in(finding) for finding in findings), f"{conflict.name} is gone: take it off the list"
     assert unknown(findings) == []

@@ -42,7 +42,8 @@ def test_each_thing_takes_what_the_table_says(door: Door, thing: Thing) -> None:
 
 @pytest.mark.parametrize(("door", "shape"), [("chat", ChatCompletionRequest), ("responses", ResponseRequest)])
 def test_every_field_of_the_wire_is_in_the_table_or_always_allowed(door: Door, shape: type[msgspec.Struct]) -> None:
-    always = {"messages", "input", "model", "stream", "stream_options", "metadata", "store", "prompt"}
+    always = {"messages", "input", "model", "stream", "stream_options", "metadata", "store", "prompt", "background"}
+    always |= {"previous_response_id", "conversation"}
     told = {name for thing in THINGS for name in thing.fields(door) or ()}
 
     assert names_of(shape) - always - told == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from frontdesk.core.money import Micros, Price, Rates
-from frontdesk.ledger.holds import Balance, C, Choose, Reservation, Settlement, Window
+from frontdesk.ledger.holds import Balance, C, Choose, Enter, Reservation, Settlement, Window
 from frontdesk.storage.errors import StorageFailed
 
 
@@ -22,8 +22,9 @@ class MemoryTreasury:
         """Say what a window has."""
         self.windows[tenant, window] = Balance(spent, held)
 
-    async def reserve(self, reservation: Reservation, choose: Choose[C]) -> C:
+    async def reserve(self, reservation: Reservation, choose: Choose[C], enter: Enter[C] | None = None) -> C:
         assert reservation.turn not in self.holds
+        assert enter is None  # it has no store that anything could enter
         self.reservations.append(reservation)
         return await self.extend(reservation, choose)
 

@@ -16,6 +16,7 @@ from frontdesk.core.config import (
     Feature,
     Issuer,
     Provider,
+    Retention,
     Variable,
 )
 
@@ -64,7 +65,8 @@ def _shown(value: Any) -> Any:
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     names = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
     shown = {name: _shown(getattr(struct, field)) for name, field in names}
-    shown = {name: value for name, value in shown.items() if value not in (None, {}, [])}
+    if not isinstance(struct, Retention):  # of which null is a value
+        shown = {name: value for name, value in shown.items() if value not in (None, {}, [])}
     match struct:
         case Provider(kind=kind):
             shown = _only(shown, "kind", *FIELDS_OF_KIND[kind])

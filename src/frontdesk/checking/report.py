@@ -13,6 +13,7 @@ import yaml
 from frontdesk.accounts.issuers import Issuers
 from frontdesk.checking.doubts import doubts
 from frontdesk.checking.effective import effective, without_query
+from frontdesk.checking.keeping import KeptFor, doubts_about_keeping, kept_for
 from frontdesk.checking.openness import Open, Way, open_requests, ways_in
 from frontdesk.checking.prices import RoutePrice, route_prices
 from frontdesk.checking.settings import Settings
@@ -31,6 +32,7 @@ class Report:
     prices: list[RoutePrice]
     callers: list[Way]
     open: list[Open]
+    kept: list[KeptFor]
     warnings: list[Problem]
 
     def text(self) -> str:
@@ -41,6 +43,7 @@ class Report:
             f"The {name} is good. What is effective:\n\n{settings}",
             f"Who may call:\n{_aligned(self.callers)}\n",
             f"Open without a credential:\n{_aligned(self.open)}\n",
+            f"What is kept, for how long:\n{_aligned(self.kept)}\n",
             f"What a million tokens cost:\n{_aligned((each.route, each.told) for each in self.prices)}\n",
             "".join(f"! {warning}\n" for warning in self.warnings),
         ]
@@ -56,6 +59,7 @@ class Report:
                 "prices": [each._asdict() for each in self.prices],
                 "callers": [way._asdict() for way in self.callers],
                 "open": [each._asdict() for each in self.open],
+                "kept": [each._asdict() for each in self.kept],
                 "warnings": [_told(warning) for warning in self.warnings],
             }
         )
@@ -66,7 +70,8 @@ async def make_report(settings: Settings, *, is_offline: bool) -> Report:
     now = SystemClock().now()
     book = PriceBook.open(settings.config)
     problems = Problems(settings.lines)
-    for place, words in (*doubts(settings), *doubts_about_money(settings, book, now)):
+    found = (*doubts(settings), *doubts_about_keeping(settings.config), *doubts_about_money(settings, book, now))
+    for place, words in found:
         problems.add(place, words)
     if not is_offline:
         for place, words in await _unreachable(settings):
@@ -77,6 +82,7 @@ async def make_report(settings: Settings, *, is_offline: bool) -> Report:
         route_prices(book, now),
         ways_in(settings),
         open_requests(settings),
+        kept_for(settings.config),
         problems.found(),
     )
 

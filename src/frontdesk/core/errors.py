@@ -8,6 +8,7 @@
     │   ├── NotFound            404  unknown or disallowed model, unknown route, another's object
     │   ├── MethodNotAllowed    405
     │   ├── TooSlow             408  the request did not arrive in time
+    │   ├── Conflict            409  the thing is not as the request takes it to be; may carry retry_after_s
     │   ├── TooLarge            413  the body is larger than the limit
     │   ├── Unprocessable       422  a provider or a rule understood the request and declined it
     │   ├── RateLimited         429  carries retry_after_s
@@ -104,6 +105,19 @@ class TooSlow(Refused):
 
     status = 408
     code = "request_timeout"
+
+
+class Conflict(Refused):
+    """What the request is about is being changed, or has changed: it may be asked again, knowing that."""
+
+    status = 409
+    code = "conflict"
+
+
+class AskedBefore(Conflict):
+    """The request was made before, under the same key. Whoever knows what became of that answers with it."""
+
+    code = "idempotency_key_in_use"
 
 
 class TooLarge(Refused):

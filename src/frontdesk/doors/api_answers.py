@@ -15,6 +15,7 @@ from frontdesk.core.periods import Period
 from frontdesk.http.callers import KeyScope
 from frontdesk.limits.rules import Per, Unit
 from frontdesk.reports.question import Dimension
+from frontdesk.wire import openai_conversation_answers as stored
 
 
 class Session(Struct):
@@ -487,6 +488,98 @@ class KeyRevoked(Struct):
     id: str
     object: Literal["key"]
     deleted: Literal[True]
+
+
+# As they are listed. A provider's own kinds, which are carried without being read, are none of these.
+KeptItem = (
+    stored.ListedMessage
+    | stored.ListedFunctionCall
+    | stored.ListedFunctionCallOutput
+    | stored.ListedCustomToolCall
+    | stored.ListedCustomToolCallOutput
+    | stored.ListedReasoning
+    | stored.ListedCompaction
+)
+
+
+class OwnConversation(Struct):
+    """A conversation as an app lists it. `branch` is the chosen one of `branches`; `response_id` is what is being made
+    in it. It expires as long after its next change as it does after its last one, `changed_at`.
+    """
+
+    id: str
+    object: Literal["conversation"]
+    created_at: int
+    metadata: dict[str, str]
+    title: str | None
+    pinned: bool
+    changed_at: int
+    expires_at: int | None
+    branch: int
+    branches: int
+    response_id: str | None
+
+
+class OwnConversationList(Struct):
+    """A page of the caller's own conversations: those that are pinned first, then those that changed last."""
+
+    object: Literal["list"]
+    data: list[OwnConversation]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ConversationBranch(Struct):
+    """A branch: along its parent up to the position `fork`, then items of its own up to `length`."""
+
+    number: int
+    object: Literal["conversation.branch"]
+    parent: int | None
+    fork: int
+    length: int
+    first_words: str
+    chosen: bool
+
+
+class ConversationBranchList(Struct):
+    """All branches of a conversation, in the order of their numbers."""
+
+    object: Literal["list"]
+    data: list[ConversationBranch]
+
+
+class Sibling(Struct):
+    """An item that follows on the same one, and the branch that it begins or belongs to."""
+
+    id: str
+    branch: int
+
+
+class PlacedItem(Struct):
+    """An item of a conversation and where it is: its branch, the item before, those that follow on the same one, itself
+    included. `response_id` is what made it or brought it along.
+    """
+
+    id: str
+    object: Literal["conversation.item"]
+    item: KeptItem
+    branch: int
+    position: int
+    parent: str | None
+    siblings: list[Sibling]
+    response_id: str | None
+    created_at: int
+
+
+class PlacedItemList(Struct):
+    """A page of them. It has fewer than were asked for where they are large."""
+
+    object: Literal["list"]
+    data: list[PlacedItem]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class BootstrapModel(Struct):

@@ -43,11 +43,11 @@ async def _serve(desk: Desk, visit: Visit, asked: TranscriptionsRequest) -> None
     request = asked.request
     turn = desk.begin("transcriptions", visit, asked.model, request, {})
     if request.stream:
-        await desk.stream(turn, TranscriptStream(), visit)
+        await desk.stream(turn, visit, lambda _: TranscriptStream())
     elif is_text(request.format):
-        await desk.deliver(turn, TranscriptText(request.format), visit)
+        await desk.deliver(turn, visit, lambda _: TranscriptText(request.format))
     else:
-        await desk.collect(turn, TranscriptBody(request), visit)
+        await desk.collect(turn, visit, lambda _: TranscriptBody(request))
 
 
 class SpeechDoor:
@@ -61,6 +61,6 @@ class SpeechDoor:
         asked = read_speech(visit.take_body())
         turn = self._desk.begin("speech", visit, asked.model, asked.request, {})
         if asked.request.stream:
-            await self._desk.stream(turn, SpeechStream(turn), visit)
+            await self._desk.stream(turn, visit, lambda _: SpeechStream(turn))
         else:
-            await self._desk.deliver(turn, SpeechSound(), visit)
+            await self._desk.deliver(turn, visit, lambda _: SpeechSound())

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import PRIORITIES, Priority
 from frontdesk.core.config.features import FEATURE_NAME
-from frontdesk.core.errors import BadRequest
+from frontdesk.core.errors import BadRequest, FrontdeskError
+from frontdesk.doors.shelf import Shelf, Wish
 from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
+from frontdesk.keeping.plan import Form
+from frontdesk.keeping.rows import ResponseRow
 from frontdesk.policies.access import KIND_OF, Access
+from frontdesk.turn.facts import Facts
 from frontdesk.turn.items import Request
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.media_sinks import ContentRenderer, ContentSink
 from frontdesk.turn.seams import Sink
-from frontdesk.turn.sinks import BodyRenderer, BodySink, Notices, StreamRenderer, StreamSink
+from frontdesk.turn.sinks import BodyRenderer, BodySink, Headers, Notices, StreamRenderer, StreamSink, send_json
 from frontdesk.turn.turn import Caller, Door, Turn
 
 
@@ -31,6 +36,9 @@ class Visit:
     scope: Scope
     receive: Receive
     send: Send
+    adopts: ResponseRow | None = None  # the kept turn that it is asked for again, after a crash
+    asked: bytes = b""  # the body, where it is needed once it was taken
+    said: bytes | None = None  # the body as its client said it, where `asked` says more
 
     @property
     def content_type(self) -> bytes | None:
@@ -40,7 +48,14 @@ class Visit:
     def take_body(self) -> bytes:
         """Return the body and forget it: it may be large, and an answer long."""
         body, self.body = self.body, b""
+        if self.head.idempotency_key is not None:
+            self.asked = body
         return body
+
+    def share_body(self) -> bytes:
+        """Take the body, and have it kept with what is kept of the turn."""
+        self.asked = self.take_body()
+        return self.asked
 
 
 ASKING = May("user", "server", "operator", scope="turns")
@@ -65,7 +80,16 @@ class GuardedDoor:
 class Desk:
     """Opens visits and starts their turns."""
 
-    def __init__(self, callers: Callers, live: LiveTurns, clock: Clock, access: Access, body_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        live: LiveTurns,
+        clock: Clock,
+        access: Access,
+        body_limit_bytes: int,
+        shelf: Shelf | None = None,
+    ) -> None:
+        self._shelf = shelf
         self._callers = callers
         self._live = live
         self._clock = clock
@@ -107,6 +131,8 @@ class Desk:
         if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
             raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
         turn = Turn(door, visit.caller, model, request, self._clock, feature)
+        if visit.adopts is not None:
+            turn.id, turn.started_at = visit.adopts.id, visit.adopts.created_at_ms / 1000
         if (client := visit.scope.get("client")) is not None:
             turn.address = client[0]
         turn.wants_status = visit.head.events == _STATUS
@@ -116,23 +142,123 @@ class Desk:
         turn.headers.append((b"x-request-id", turn.id.encode()))
         return turn
 
-    def stream(self, turn: Turn, renderer: StreamRenderer, visit: Visit) -> Awaitable[None]:
-        """Answer with an event stream."""
-        sink = StreamSink(renderer, visit.send, turn.headers, _notices(turn))
-        if turn.wants_status:
-            turn.tell = sink.tell
-        return self._carry(turn, sink, visit)
+    # --- answering ----------------------------------------------------------------------------
 
-    def collect(self, turn: Turn, renderer: BodyRenderer, visit: Visit) -> Awaitable[None]:
+    def stream(
+        self, turn: Turn, visit: Visit, render: Callable[[Any], StreamRenderer], wish: Wish | None = None
+    ) -> Awaitable[None]:
+        """Answer with an event stream. `render` makes its renderer, from the facts of the turn that is told."""
+
+        def form(facts: Facts, headers: Headers) -> Sink:
+            sink = StreamSink(render(facts), visit.send, headers, _notices(turn))
+            if visit.head.last_event_id is not None and facts.id != turn.id:
+                sink.resume()
+            if turn.wants_status:
+                turn.tell = sink.tell
+            return sink
+
+        return self.answer(turn, visit, form, wish)
+
+    def collect(
+        self, turn: Turn, visit: Visit, render: Callable[[Any], BodyRenderer], wish: Wish | None = None
+    ) -> Awaitable[None]:
         """Answer with one body."""
-        return self._carry(turn, BodySink(renderer, visit.send, turn.headers, _notices(turn)), visit)
 
-    def deliver(self, turn: Turn, renderer: ContentRenderer, visit: Visit) -> Awaitable[None]:
+        def form(facts: Facts, headers: Headers) -> Sink:
+            return BodySink(render(facts), visit.send, headers, _notices(turn))
+
+        return self.answer(turn, visit, form, wish)
+
+    def deliver(
+        self, turn: Turn, visit: Visit, render: Callable[[Any], ContentRenderer], wish: Wish | None = None
+    ) -> Awaitable[None]:
         """Answer with bytes of one type, as they come."""
-        return self._carry(turn, ContentSink(renderer, visit.send, turn.headers, _notices(turn)), visit)
 
-    def _carry(self, turn: Turn, sink: Sink, visit: Visit) -> Awaitable[None]:
+        def form(facts: Facts, headers: Headers) -> Sink:
+            return ContentSink(render(facts), visit.send, headers, _notices(turn))
+
+        return self.answer(turn, visit, form, wish)
+
+    def keeps(self, turn: Turn) -> bool:
+        """Whether anything of this turn may be stored: its tier or its feature may say that nothing is."""
+        return self._shelf is not None and self._shelf.keeps(turn)
+
+    def check_conversation(self, turn: Turn) -> None:
+        """Raise BadRequest where this turn can be in no conversation: what it says would not be there."""
+        if self._shelf is None:
+            raise BadRequest(
+                "A line of a batch adds nothing to a conversation. Leave 'conversation' out.",
+                code="unsupported_parameter",
+                param="conversation",
+            )
+        if not self._shelf.keeps(turn):
+            raise BadRequest(
+                "'conversation' keeps what is said, and for you nothing is stored here. Send what was said before as "
+                "'input'.",
+                code="nothing_is_stored",
+                param="conversation",
+            )
+
+    def accept(
+        self,
+        turn: Turn,
+        visit: Visit,
+        accepted: Callable[[Any], bytes],
+        render: Callable[[Any], ToldRenderer],
+        wish: Wish,
+    ) -> Awaitable[None]:
+        """Begin a turn in the background, and answer with what `accepted` makes of its facts; where it was begun
+        before and has ended, with what `render` makes of it.
+        """
+        if self._shelf is None:
+            raise BadRequest(
+                "'background': true has no sense in a batch, which is in the background as it is. Leave it out.",
+                code="unsupported_parameter",
+                param="background",
+            )
+
+        def form(facts: Facts, headers: Headers) -> Sink:
+            return _ToldSink(render(facts), visit.send, headers)
+
+        return self._shelf.accept(turn, visit, accepted, form, wish)
+
+    def answer(self, turn: Turn, visit: Visit, form: Form, wish: Wish | None) -> Awaitable[None]:
+        """Answer with what `form` makes."""
+        if self._shelf is not None and (
+            visit.adopts is not None
+            or visit.head.idempotency_key is not None
+            or (wish is not None and wish.is_kept and self._shelf.keeps(turn))
+        ):
+            return self._shelf.answer(turn, visit, form, wish or _NO_WISH)
+        sink = form(turn if wish is None or wish.facts is None else wish.facts, turn.headers)
         return self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
+
+
+class ToldRenderer(BodyRenderer, Protocol):
+    """Makes one body of an answer, failed ones too."""
+
+    def fail(self, error: FrontdeskError) -> None:
+        """End it as failed."""
+        ...
+
+
+class _ToldSink(BodySink):
+    """Tells a turn in the background to who asks for it again. That it failed is said in it, as where it is retrieved:
+    what was asked of this request, to begin it, was done.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self, renderer: ToldRenderer, send: Send, headers: Headers) -> None:
+        super().__init__(renderer, send, headers)
+        self._told = renderer
+
+    async def fail(self, error: FrontdeskError) -> None:
+        """Answer with what failed."""
+        if not self._has_left:
+            self._told.fail(error)
+            await send_json(self._send, 200, self._told.body(), self._headers)
+            self.is_complete = True
 
 
 def _notices(turn: Turn) -> Notices:
@@ -140,6 +266,7 @@ def _notices(turn: Turn) -> Notices:
     return turn.notices if turn.wants_status else ()
 
 
+_NO_WISH = Wish()
 _STATUS = b"status"  # of the header Frontdesk-Events
 _MAX_MODEL_CHARS = 200
 _METADATA = "metadata.feature"

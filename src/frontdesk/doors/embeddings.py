@@ -18,4 +18,4 @@ class EmbeddingsDoor:
         """Serve one request."""
         asked = read_embeddings(visit.take_body())
         turn = self._desk.begin("embeddings", visit, asked.model, asked.request, {})
-        await self._desk.collect(turn, EmbeddingsBody(turn, is_base64=asked.is_base64), visit)
+        await self._desk.collect(turn, visit, lambda _: EmbeddingsBody(turn, is_base64=asked.is_base64))

@@ -51,6 +51,6 @@ class ImageVariationsDoor:
 async def _serve(desk: Desk, visit: Visit, asked: ImagesRequest) -> None:
     turn = desk.begin("images", visit, asked.model, asked.request, {})
     if asked.request.stream:
-        await desk.stream(turn, ImagesStream(turn), visit)
+        await desk.stream(turn, visit, lambda _: ImagesStream(turn))
     else:
-        await desk.collect(turn, ImagesBody(turn), visit)
+        await desk.collect(turn, visit, lambda _: ImagesBody(turn))

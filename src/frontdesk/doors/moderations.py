@@ -18,4 +18,4 @@ class ModerationsDoor:
         """Serve one request."""
         asked = read_moderations(visit.take_body())
         turn = self._desk.begin("moderations", visit, asked.model, asked.request, {})
-        await self._desk.collect(turn, ModerationsBody(turn), visit)
+        await self._desk.collect(turn, visit, lambda _: ModerationsBody(turn))

@@ -36,36 +36,53 @@ FAILURES: dict[int, Failure] = {
             "ambiguous_feature",
             "bad_directive",
             "batch_not_cancellable",
+            "chain_too_long",
             "context_length_exceeded",
+            "conversation_full",
+            "conversation_too_large",
+            "conversations_not_kept",
             "credential_found",
             "duplicate_cookie",
+            "duplicate_credential",
             "duplicate_header",
             "empty_file",
             "file_not_found",
             "files_too_large",
+            "history_too_large",
             "invalid_audio",
             "invalid_content_type",
+            "invalid_encrypted_content",
             "invalid_feature",
             "invalid_form",
+            "invalid_handshake",
             "invalid_http",
+            "invalid_idempotency_key",
             "invalid_json",
             "invalid_request",
             "invalid_schema",
             "invalid_type",
             "invalid_value",
             "invalid_variable",
+            "item_exists",
             "missing_feature",
             "missing_required_parameter",
+            "missing_subprotocol",
             "missing_variable",
+            "mutually_exclusive_parameters",
             "not_a_session",
             "not_anonymous",
+            "nothing_is_stored",
+            "previous_response_in_progress",
+            "previous_response_not_found",
             "scripted_refusal",
             "session_exists",
             "session_too_long",
             "tokens_not_screenable",
             "too_complex",
+            "too_many_branches",
             "too_many_files",
             "too_many_groups",
+            "too_many_references",
             "unknown_app",
             "unknown_feature",
             "unknown_tier",
@@ -77,6 +94,8 @@ FAILURES: dict[int, Failure] = {
             "unsupported_request",
             "unsupported_schema",
             "unsupported_tool",
+            "websocket_connection_limit_reached",
+            "websocket_stream_limit_reached",
             "wrong_model",
             "wrong_model_kind",
         ),
@@ -115,7 +134,11 @@ FAILURES: dict[int, Failure] = {
         "Not there, or not the caller's to know of.",
         (
             "batch_not_found",
+            "chat_completion_not_found",
+            "conversation_not_found",
+            "events_gone",
             "file_not_found",
+            "item_not_found",
             "key_not_found",
             "model_not_found",
             "not_found",
@@ -128,26 +151,50 @@ FAILURES: dict[int, Failure] = {
     ),
     405: Failure("The path answers other methods, which `Allow` names.", ("method_not_allowed",)),
     408: Failure("The request did not arrive in time.", ("request_timeout",)),
+    409: Failure(
+        "What the request is about is being changed, or has changed since it was read; or its `Idempotency-Key` was "
+        "used before and leads to no answer. Where asking again is of use, `Retry-After` says when; where it is of "
+        "none, `x-should-retry` is `false`.",
+        (
+            "answer_not_kept",
+            "conflict",
+            "conversation_changed",
+            "conversation_locked",
+            "idempotency_answer_not_kept",
+            "idempotency_key_in_use",
+            "idempotency_outcome_unknown",
+            "response_under_way",
+        ),
+    ),
     413: Failure(
-        "The body, or a file, is larger than the limit, or all of a person's files with it.",
-        ("file_too_large", "request_too_large", "storage_full"),
+        "The body, or a file, is larger than the limit, or all of a person's files with it; or they have as many "
+        "conversations as they may.",
+        ("file_too_large", "request_too_large", "storage_full", "too_many_conversations"),
     ),
     422: Failure(
         "A provider understood the request and declined it, with its own code; or a rule of this server withholds what "
-        "it answered.",
-        ("content_filter", "unprocessable"),
+        "it answered; or its `Idempotency-Key` is that of another request.",
+        ("content_filter", "idempotency_key_reused", "unprocessable"),
     ),
+    426: Failure("The path is a WebSocket's; a handshake must be of version 13.", ("upgrade_required",)),
     429: Failure(
         "A limit or a budget is reached; `Retry-After` says for how long, unless it is for ever. Where it is money, "
         "`x-should-retry` is `false`.",
-        ("insufficient_quota", "rate_limit_exceeded", "too_many_batches"),
+        ("insufficient_quota", "rate_limit_exceeded", "too_many_batches", "too_many_waiting"),
     ),
     431: Failure("The headers have more than 64 kB.", ("headers_too_large",)),
-    500: Failure("A bug. It was logged with the request's id.", ("internal_error",)),
-    502: Failure("All routes of the model failed.", ("invalid_structured_output", "model_failed", "provider_error")),
+    500: Failure(
+        "A bug, which was logged with the request's id. Of a stored response: the server went down while it was made, "
+        "or before, and its caller may not ask any more.",
+        ("caller_gone", "internal_error", "server_crashed"),
+    ),
+    502: Failure(
+        "All routes of the model failed.", ("invalid_structured_output", "model_failed", "no_summary", "provider_error")
+    ),
     503: Failure(
         "Nothing can be served now; where it is known for how long, `Retry-After` says it.",
         (
+            "answer_interrupted",
             "issuer_unavailable",
             "provider_busy",
             "provider_unavailable",
@@ -164,6 +211,7 @@ FAILURES: dict[int, Failure] = {
 STREAM_CODES = ("cancelled",)
 _ANYWHERE = (400, 405, 408, 431, 500)
 _WITH_CREDENTIAL = (401, 403, 503)
+_WITH_KEY = (409, 422)
 _CREDENTIALS = (
     "A secret key (`fd_sk_…`) of an app's server or an operator, or a user's own token: a session token (`fd_st_…`), "
     "or one of an identity provider."
@@ -346,10 +394,21 @@ def _parameters(operation: Operation) -> Iterator[Json]:
             "description": "How long the answer may take in all, in seconds: to `limits.turn_timeout_s`.",
             "schema": {"type": "number", "minimum": 0.05},
         }
+    if _has_key(operation):
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The name under which this is done once, however often it is sent: docs/idempotency.md.",
+            "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+        }
 
 
 def _is_door(operation: Operation) -> bool:
-    return 422 in operation.failures
+    return 504 in operation.failures
+
+
+def _has_key(operation: Operation) -> bool:
+    return operation.is_done_once or _is_door(operation)
 
 
 _HEADERS_OF_DOORS: Json = {
@@ -358,6 +417,13 @@ _HEADERS_OF_DOORS: Json = {
         *((name, "Of the limit of which least is left, if the caller may know one.") for name in HEADERS),
         ("frontdesk-notice", "A notice of a budget, in JSON, for who asks by `Frontdesk-Events`; one for each."),
     )
+}
+_REPLAYED: Json = {
+    "idempotent-replayed": {
+        "required": False,
+        "schema": {"enum": ["true"]},
+        "description": "The answer is that of an earlier request with the same `Idempotency-Key`.",
+    }
 }
 
 
@@ -372,9 +438,11 @@ def _responses(operation: Operation) -> Json:
         if status == 200 and operation.is_table:
             content["text/csv"] = {"schema": {"type": "string"}}
         responses[str(status)] = {"description": "As asked for." if status == 200 else "It cannot.", "content": content}
-        if status == 200 and _is_door(operation):
-            responses[str(status)]["headers"] = _HEADERS_OF_DOORS
+        headers = (_HEADERS_OF_DOORS if _is_door(operation) else {}) | (_REPLAYED if _has_key(operation) else {})
+        if status == 200 and headers:
+            responses[str(status)]["headers"] = headers
     usual = {*_ANYWHERE, *operation.failures, *(_WITH_CREDENTIAL if operation.security else ())}
+    usual |= {*(_WITH_KEY if _has_key(operation) else ())}
     for status in sorted(usual - operation.answers.keys()):
         responses[str(status)] = {"$ref": f"#/components/responses/{_name_of(status)}"}
     return responses
@@ -394,16 +462,23 @@ def _name_of(status: int) -> str:
     return f"Failure{status}"
 
 
+# Statuses that clients ask again for, which is of no use where it would be answered the same.
+_MAY_BE_FINAL = (409, 429, 500, 502, 503, 504)
+
+
 def _failure(status: int, failure: Failure) -> Json:
     described: Json = {
         "description": f"{failure.says} Codes: {', '.join(f'`{code}`' for code in failure.codes)}.",
         "content": {"application/json": {"schema": {"$ref": _COMPONENTS + answers.Error.__name__}}},
     }
-    header = {405: "Allow", 429: "Retry-After"}.get(status)
-    if header is not None:
-        # A budget without a period is spent for ever.
-        described["headers"] = {header: {"required": status != 429, "schema": {"type": "string"}}}
+    headers: Json = {}
+    if name := {405: "Allow", 409: "Retry-After", 429: "Retry-After"}.get(status):
+        # A budget without a period is spent for ever, and not every conflict ends by itself.
+        headers[name] = {"required": status == 405, "schema": {"type": "string"}}
+    if status in _MAY_BE_FINAL:
+        headers["x-should-retry"] = {"required": False, "schema": {"enum": ["false"]}}
     if status == 429:
-        described["headers"] |= {"x-should-retry": {"required": False, "schema": {"enum": ["false"]}}}
-        described["headers"] |= _HEADERS_OF_DOORS
+        headers |= _HEADERS_OF_DOORS
+    if headers:
+        described["headers"] = headers
     return described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +12,20 @@ from frontdesk.accounts.routes.keys import KeyBody
 from frontdesk.accounts.routes.people import UserBody
 from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
 from frontdesk.batches.routes import BatchBody
+from frontdesk.conversations.routes.own import MOST_WORDS_CHARS, ConversationBody
 from frontdesk.doors import api_answers as own
 from frontdesk.files.form import PURPOSES
 from frontdesk.reports.question import DIMENSIONS, MOST_DIMENSIONS, NARROWINGS, STATUSES
 from frontdesk.wire import openai_answers as answers
+from frontdesk.wire import openai_conversation_answers as stored
 from frontdesk.wire import openai_file_answers as files
 from frontdesk.wire import openai_media_answers as media
-from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest
+from frontdesk.wire.openai_chat_shapes import ChatCompletionRequest, StoredChatChanges
+from frontdesk.wire.openai_conversation_shapes import ConversationAsked, ConversationChanges, ItemsAsked
 from frontdesk.wire.openai_embeddings import EmbeddingsAsked
 from frontdesk.wire.openai_images import ImageEditAsked, ImageGenerationAsked, ImageVariationAsked
 from frontdesk.wire.openai_moderations import ModerationsAsked
-from frontdesk.wire.openai_responses_shapes import ResponseRequest
+from frontdesk.wire.openai_responses_shapes import CompactAsked, Includable, InputTokensAsked, ResponseRequest
 from frontdesk.wire.openai_speech import SpeechAsked
 from frontdesk.wire.openai_transcripts import TranscriptionAsked, TranslationAsked
 
@@ -36,7 +40,8 @@ class Operation(msgspec.Struct, frozen=True):
     """One method of one path. `answers` are by status, `failures` what it fails with beside the usual.
 
     `query` are parameters beside those of pages; `is_table` where the answer may be CSV as well. `is_form` where what
-    is asked comes as a form with files; `contents` are the types of answers that are no JSON.
+    is asked comes as a form with files; `contents` are the types of answers that are no JSON. `is_done_once` where the
+    header Idempotency-Key counts, as at all doors.
     """
 
     method: str
@@ -55,6 +60,7 @@ class Operation(msgspec.Struct, frozen=True):
     is_table: bool = False
     is_form: bool = False
     contents: tuple[str, ...] = ()
+    is_done_once: bool = False
 
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
@@ -120,6 +126,67 @@ _OF_FILES: tuple[Mapping[str, Any], ...] = (
     {"name": "after", "in": "query", "description": "The id behind which to begin.", "schema": _ID},
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 10_000}},
 )
+_INCLUDE: Mapping[str, Any] = {
+    "name": "include",
+    "in": "query",
+    "description": "What is told besides; `include[]` is as good.",
+    "schema": {"type": "array", "items": {"enum": [*typing.get_args(Includable)]}},
+}
+_ITEM_ID: Mapping[str, Any] = {
+    "name": "item_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
+_OF_ITEMS: tuple[Mapping[str, Any], ...] = (
+    {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"], "default": "desc"}},
+    _INCLUDE,
+)
+_OLDEST_FIRST: Mapping[str, Any] = {
+    "name": "order",
+    "in": "query",
+    "schema": {"enum": ["asc", "desc"], "default": "asc"},
+}
+_OF_CHATS: tuple[Mapping[str, Any], ...] = (
+    _OLDEST_FIRST,
+    {"name": "model", "in": "query", "description": "Only those of this model.", "schema": {"type": "string"}},
+    {
+        "name": "metadata",
+        "in": "query",
+        "description": "Only those that have these, each as `metadata[key]=value`.",
+        "style": "deepObject",
+        "explode": True,
+        "schema": {
+            "type": "object",
+            "maxProperties": 16,
+            "propertyNames": {"minLength": 1, "maxLength": 64},
+            "additionalProperties": {"type": "string", "maxLength": 512},
+        },
+    },
+)
+_EVENT_NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+_OF_RETRIEVAL: tuple[Mapping[str, Any], ...] = (
+    _INCLUDE,
+    {"name": "stream", "in": "query", "schema": {"type": "boolean", "default": False}},
+    {
+        "name": "starting_after",
+        "in": "query",
+        "description": "The `sequence_number` of the last event that a stream's reader has; as `Last-Event-ID`.",
+        "schema": _EVENT_NUMBER,
+    },
+    {
+        "name": "include_obfuscation",
+        "in": "query",
+        "description": "Hide in a stream how long the words are.",
+        "schema": {"type": "boolean", "default": False},
+    },
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "As `starting_after`: both are given only where they say the same.",
+        "schema": _EVENT_NUMBER,
+    },
+)
 
 OPERATIONS = (
     Operation(
@@ -138,7 +205,8 @@ OPERATIONS = (
         "/v1/responses",
         "createResponse",
         "OpenAI",
-        "Answer an input.",
+        "Answer an input. A WebSocket at this path takes many, one by one, and answers with the events as messages: "
+        "docs/websockets.md.",
         {200: answers.Response},
         asks=ResponseRequest,
         events=answers.ResponseEvent | own.Notice,
@@ -149,10 +217,119 @@ OPERATIONS = (
         "/v1/responses/{response_id}/cancel",
         "cancelResponse",
         "OpenAI",
-        "End a response that is being made, and return it as far as it came.",
+        "End a response that is being made, and return it as far as it came; one that has ended, as it is.",
         {200: answers.Response},
         failures=(404,),
         path_parameter="response_id",
+    ),
+    Operation(
+        "get",
+        "/v1/responses/{response_id}/input_items",
+        "listResponseInput",
+        "OpenAI",
+        "The items that its request brought, the last one first.",
+        {200: stored.ItemList},
+        failures=(404,),
+        path_parameter="response_id",
+        is_paged=True,
+        query=_OF_ITEMS,
+    ),
+    Operation(
+        "get",
+        "/v1/responses/{response_id}",
+        "retrieveResponse",
+        "OpenAI",
+        "A response that is stored, as far as it came; or its events, from the first one or from behind a cursor, and "
+        "all that come.",
+        {200: answers.Response},
+        events=answers.ResponseEvent,
+        failures=(404,),
+        path_parameter="response_id",
+        query=_OF_RETRIEVAL,
+    ),
+    Operation(
+        "delete",
+        "/v1/responses/{response_id}",
+        "deleteResponse",
+        "OpenAI",
+        "Remove a stored response with all that is kept of it. One that is being made is ended first.",
+        {200: stored.ResponseDeleted},
+        failures=(404, 409),
+        path_parameter="response_id",
+    ),
+    Operation(
+        "post",
+        "/v1/responses/input_tokens",
+        "countInputTokens",
+        "OpenAI",
+        "How many tokens a request would send: its input, instructions and tools, and what it goes on with. It costs "
+        "nothing.",
+        {200: stored.InputTokens},
+        asks=InputTokensAsked,
+        failures=(404, 413),
+    ),
+    Operation(
+        "post",
+        "/v1/responses/compact",
+        "compactResponse",
+        "OpenAI",
+        "Make what was said shorter: the user's messages stay as they are, all else becomes one sealed item.",
+        {200: stored.CompactedResponse},
+        asks=CompactAsked,
+        failures=_OF_DOORS,
+    ),
+    Operation(
+        "get",
+        "/v1/chat/completions/{completion_id}/messages",
+        "listChatCompletionMessages",
+        "OpenAI",
+        "The messages of its request, the first one first.",
+        {200: stored.ChatMessageList},
+        failures=(404,),
+        path_parameter="completion_id",
+        is_paged=True,
+        query=(_OLDEST_FIRST,),
+    ),
+    Operation(
+        "get",
+        "/v1/chat/completions",
+        "listChatCompletions",
+        "OpenAI",
+        "The caller's own stored chat completions, the oldest first.",
+        {200: stored.ChatCompletionList},
+        is_paged=True,
+        query=_OF_CHATS,
+    ),
+    Operation(
+        "get",
+        "/v1/chat/completions/{completion_id}",
+        "retrieveChatCompletion",
+        "OpenAI",
+        "One of them.",
+        {200: answers.ChatCompletion},
+        failures=(404,),
+        path_parameter="completion_id",
+    ),
+    Operation(
+        "post",
+        "/v1/chat/completions/{completion_id}",
+        "updateChatCompletion",
+        "OpenAI",
+        "Give it other metadata.",
+        {200: answers.ChatCompletion},
+        asks=StoredChatChanges,
+        failures=(404, 413),
+        path_parameter="completion_id",
+    ),
+    Operation(
+        "delete",
+        "/v1/chat/completions/{completion_id}",
+        "deleteChatCompletion",
+        "OpenAI",
+        "Delete one of them.",
+        {200: stored.ChatCompletionDeleted},
+        failures=(404,),
+        path_parameter="completion_id",
     ),
     Operation(
         "post",
@@ -255,6 +432,7 @@ OPERATIONS = (
         asks=files.FileForm,
         failures=(413,),
         is_form=True,
+        is_done_once=True,
     ),
     Operation(
         "get",
@@ -305,6 +483,7 @@ OPERATIONS = (
         {200: files.Batch},
         asks=BatchBody,
         failures=(413, 429),
+        is_done_once=True,
     ),
     Operation(
         "get",
@@ -334,6 +513,97 @@ OPERATIONS = (
         {200: files.Batch},
         failures=(404,),
         path_parameter="batch_id",
+        is_done_once=True,
+    ),
+    Operation(
+        "post",
+        "/v1/conversations",
+        "createConversation",
+        "OpenAI",
+        "Keep a conversation, with some items or none: docs/conversations.md.",
+        {200: stored.Conversation},
+        asks=ConversationAsked,
+        failures=(413,),
+        is_done_once=True,
+    ),
+    Operation(
+        "get",
+        "/v1/conversations/{conversation_id}",
+        "retrieveConversation",
+        "OpenAI",
+        "One of the caller's own.",
+        {200: stored.Conversation},
+        failures=(404,),
+        path_parameter="conversation_id",
+    ),
+    Operation(
+        "post",
+        "/v1/conversations/{conversation_id}",
+        "updateConversation",
+        "OpenAI",
+        "Give it other metadata.",
+        {200: stored.Conversation},
+        asks=ConversationChanges,
+        failures=(404, 413),
+        path_parameter="conversation_id",
+        is_done_once=True,
+    ),
+    Operation(
+        "delete",
+        "/v1/conversations/{conversation_id}",
+        "deleteConversation",
+        "OpenAI",
+        "Remove it with its items. Responses that were made in it stay.",
+        {200: stored.ConversationDeleted},
+        failures=(404,),
+        path_parameter="conversation_id",
+    ),
+    Operation(
+        "post",
+        "/v1/conversations/{conversation_id}/items",
+        "createConversationItems",
+        "OpenAI",
+        "Put items behind those of the chosen branch, and return them.",
+        {200: stored.ItemList},
+        asks=ItemsAsked,
+        failures=(404, 409, 413),
+        path_parameter="conversation_id",
+        query=(_INCLUDE,),
+        is_done_once=True,
+    ),
+    Operation(
+        "get",
+        "/v1/conversations/{conversation_id}/items",
+        "listConversationItems",
+        "OpenAI",
+        "The items of its chosen branch.",
+        {200: stored.ItemList},
+        failures=(404,),
+        path_parameter="conversation_id",
+        is_paged=True,
+        query=_OF_ITEMS,
+    ),
+    Operation(
+        "get",
+        "/v1/conversations/{conversation_id}/items/{item_id}",
+        "retrieveConversationItem",
+        "OpenAI",
+        "One of its items, of whatever branch.",
+        {200: own.KeptItem},
+        failures=(404,),
+        path_parameter="conversation_id",
+        query=(_ITEM_ID, _INCLUDE),
+    ),
+    Operation(
+        "delete",
+        "/v1/conversations/{conversation_id}/items/{item_id}",
+        "deleteConversationItem",
+        "OpenAI",
+        "Remove one of its items, and return the conversation. What follows on it stays.",
+        {200: stored.Conversation},
+        failures=(404,),
+        path_parameter="conversation_id",
+        query=(_ITEM_ID,),
     ),
     Operation(
         "get",
@@ -364,6 +634,7 @@ OPERATIONS = (
         asks=SessionBody,
         failures=(413, 429),
         security=_ANYBODY,
+        is_done_once=True,
     ),
     Operation(
         "delete",
@@ -404,6 +675,7 @@ OPERATIONS = (
         {200: own.Upgrade},
         asks=UpgradeBody,
         failures=(413,),
+        is_done_once=True,
     ),
     Operation(
         "get",
@@ -443,6 +715,76 @@ OPERATIONS = (
         {200: own.SessionsEnded},
         failures=(404,),
         path_parameter="user",
+    ),
+    Operation(
+        "get",
+        "/api/conversations",
+        "listConversations",
+        "Conversations",
+        "The caller's own conversations, or those in which some words stand: pinned ones first, then what changed "
+        "last.",
+        {200: own.OwnConversationList},
+        is_paged=True,
+        query=(
+            {
+                "name": "q",
+                "in": "query",
+                "description": "Words that stand in its title or in an item, together and in this order.",
+                "schema": {"type": "string", "maxLength": MOST_WORDS_CHARS},
+            },
+        ),
+    ),
+    Operation(
+        "get",
+        "/api/conversations/{conversation_id}",
+        "conversation",
+        "Conversations",
+        "One of them.",
+        {200: own.OwnConversation},
+        failures=(404,),
+        path_parameter="conversation_id",
+    ),
+    Operation(
+        "patch",
+        "/api/conversations/{conversation_id}",
+        "changeConversation",
+        "Conversations",
+        "Name it, pin it, or choose a branch.",
+        {200: own.OwnConversation},
+        asks=ConversationBody,
+        failures=(404, 409, 413),
+        path_parameter="conversation_id",
+    ),
+    Operation(
+        "get",
+        "/api/conversations/{conversation_id}/branches",
+        "listBranches",
+        "Conversations",
+        "Its branches: there are at most 100.",
+        {200: own.ConversationBranchList},
+        failures=(404,),
+        path_parameter="conversation_id",
+    ),
+    Operation(
+        "get",
+        "/api/conversations/{conversation_id}/items",
+        "listPlacedItems",
+        "Conversations",
+        "Items of a branch or of all, and what is around each.",
+        {200: own.PlacedItemList},
+        failures=(404,),
+        path_parameter="conversation_id",
+        is_paged=True,
+        query=(
+            {
+                "name": "branch",
+                "in": "query",
+                "description": "The chosen one where it is left out; `all` has those of each branch that are its own, "
+                "branch by branch.",
+                "schema": {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all"}]},
+            },
+            *_OF_ITEMS,
+        ),
     ),
     Operation(
         "get",
@@ -517,6 +859,7 @@ OPERATIONS = (
         asks=KeyBody,
         failures=(413,),
         security=_KEYS,
+        is_done_once=True,
     ),
     Operation(
         "delete",

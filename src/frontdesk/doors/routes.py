@@ -1,4 +1,4 @@
-"""The routes of /v1 that carry no turn: models, and the cancelling of a turn under way."""
+"""The routes of models."""
 
 from __future__ import annotations
 
@@ -12,29 +12,25 @@ from frontdesk.doors.desk import ASKING, named_feature
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
 from frontdesk.http.requests import Head
 from frontdesk.policies.access import Access
-from frontdesk.turn.live import LiveTurns
-from frontdesk.turn.turn import Caller, Turn
-from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesStream
+from frontdesk.turn.turn import Caller
 
 # A credential may be a cookie, of which caches know nothing (RFC 9111 §3.5 is about Authorization).
 _OF_ONE = {"cache-control": "no-store"}
 
 
 class GatewayRoutes:
-    """Models, and cancelling."""
+    """Models."""
 
-    def __init__(self, callers: Callers, access: Access, created_at: int, live: LiveTurns) -> None:
+    def __init__(self, callers: Callers, access: Access, created_at: int) -> None:
         self._callers = callers
         self._access = access
         self._created_at = created_at
-        self._live = live
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
         return [
             guarded("/v1/models", "GET", self.list_models, self._callers),
             guarded("/v1/models/{model:path}", "GET", self.retrieve_model, self._callers),
-            guarded("/v1/responses/{response_id}/cancel", "POST", self.cancel_response, self._callers),
         ]
 
     async def list_models(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
@@ -53,19 +49,6 @@ class GatewayRoutes:
             )
         return JSONResponse(self._model(name), headers=_OF_ONE)
 
-    async def cancel_response(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
-        """End a Response that is being made, and return it as far as it came."""
-        response_id = request.path_params["response_id"]
-        found = self._live.find(response_id)
-        if found is None or found.turn.door != "responses" or not _owns(caller, found.turn):
-            raise NotFound(
-                f"No response {response_id!r} is being made. It has ended, or never was.", code="response_not_found"
-            )
-        await self._live.cancel(response_id)
-        renderer = found.sink.renderer
-        assert isinstance(renderer, ResponsesBody | ResponsesStream)  # the door "responses" has no other
-        return JSONResponse(renderer.response(), headers=_OF_ONE)
-
     def _models(self, request: Request, caller: Caller) -> list[str]:
         feature = named_feature(Head(request.scope).feature, {})
         if feature is not None:
@@ -74,10 +57,3 @@ class GatewayRoutes:
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created_at, "owned_by": "frontdesk"}
-
-
-def _owns(caller: Caller, turn: Turn) -> bool:
-    owner = turn.caller
-    if caller.tenant != owner.tenant:
-        return False
-    return caller.role != "user" or (owner.role == "user" and owner.person == caller.person)

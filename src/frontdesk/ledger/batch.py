@@ -16,7 +16,7 @@ import msgspec
 
 from frontdesk.core.money import Micros
 from frontdesk.ledger.gathered import GatheredRows
-from frontdesk.ledger.holds import Balance, Choose, Reservation, Settlement
+from frontdesk.ledger.holds import Balance, Choose, Enter, Reservation, Settlement
 from frontdesk.ledger.store.holds import (
     ADD_HOLD,
     DELETE_CRASHED,
@@ -37,13 +37,20 @@ _encode = msgspec.json.Encoder().encode
 class Request:
     """Somebody asks to put money aside, or more of it, and waits. `micros` is what was put aside."""
 
-    __slots__ = ("choose", "future", "is_extension", "key", "micros", "reservation", "windows")
+    __slots__ = ("choose", "enter", "future", "is_extension", "key", "micros", "reservation", "windows")
 
     def __init__(
-        self, reservation: Reservation, choose: Choose[Any], future: asyncio.Future[Any], *, is_extension: bool
+        self,
+        reservation: Reservation,
+        choose: Choose[Any],
+        enter: Enter[Any] | None,
+        future: asyncio.Future[Any],
+        *,
+        is_extension: bool,
     ) -> None:
         self.reservation = reservation
         self.choose = choose
+        self.enter = enter
         self.future = future
         self.is_extension = is_extension
         self.key: HoldKey = (reservation.tenant, reservation.turn)
@@ -137,7 +144,10 @@ def run_batch(
     sheet = _Sheet(owner, now_ms, holds, before, open_holds)
     for each in settlings:
         sheet.settle(each)
-    answers = [sheet.answer(request) for request in batch.requests]
+    answers: list[Answer] = []
+    for request in batch.requests:
+        answer = yield from sheet.answer(request)
+        answers.append(answer)
     yield from change_windows(sheet.changes(windows, before))
     yield from sheet.rows.write()
     return Outcome(answers, windows, sheet.too_late)
@@ -193,8 +203,8 @@ class _Sheet:
             self._move(settling.windows, settling.micros, -hold.micros)
         self.rows.put(DELETE_HOLD, of_turn)
 
-    def answer(self, request: Request) -> Answer:
-        """Let a request choose, and put aside what it chose."""
+    def answer(self, request: Request) -> Generator[Step, list[Row], Answer]:
+        """Let a request choose, enter what is stored with that, and put aside what it chose."""
         if request.is_extension and self._is_lost(request.key):
             return Answer(error=StorageFailed(f"What was put aside for {request.key[1]!r} has expired and is spent."))
         try:
@@ -202,6 +212,9 @@ class _Sheet:
             micros = _checked(choice.micros)
         except Exception as error:  # noqa: BLE001 - whatever it is, who asked must hear of it, and nobody else
             return Answer(error=error)
+        entering = None if request.enter is None else request.enter(choice)
+        if entering is not None and (refusal := (yield from entering)) is not None:
+            return Answer(error=refusal)
         if micros:
             self._move(_each_once(request.windows), 0, micros)
             if request.is_extension and request.key in self._holds:

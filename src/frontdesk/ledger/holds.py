@@ -8,14 +8,14 @@ reserve ─► a hold, durable ─► (extend) ─► settle: the hold goes back
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from frontdesk.core.money import Micros
 from frontdesk.core.periods import Period
-from frontdesk.storage.query import Step
+from frontdesk.storage.query import Row, Step
 
 
 class Window(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -73,6 +73,9 @@ class Choice(Protocol):
 C = TypeVar("C", bound=Choice)
 Choose = Callable[[Sequence[Balance]], C]
 """Decides by the balances of a reservation's windows, in their order. Pure and quick; on any thread, maybe twice."""
+Enter = Callable[[C], Generator[Step, list[Row], Exception | None] | None]
+"""What else is stored where this was chosen, in the same transaction: its steps, which return an error where nothing
+is to be put aside after all. Pure as well."""
 
 
 class Held(Protocol):
@@ -102,7 +105,7 @@ class Treasury(Protocol):
     What is put aside for who stops waiting is given back.
     """
 
-    async def reserve(self, reservation: Reservation, choose: Choose[C]) -> C:
+    async def reserve(self, reservation: Reservation, choose: Choose[C], enter: Enter[C] | None = None) -> C:
         """Look at the windows, choose, and put aside what was chosen: no other turn comes between."""
         ...
 

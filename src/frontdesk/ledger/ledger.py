@@ -29,7 +29,7 @@ from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
 from frontdesk.ledger.batch import Answer, Batch, Outcome, Request, Settling, run_batch
-from frontdesk.ledger.holds import Balance, C, Choose, Reservation, Settlement, Window
+from frontdesk.ledger.holds import Balance, C, Choose, Enter, Reservation, Settlement, Window
 from frontdesk.ledger.store.holds import HoldKey, forget_claim
 from frontdesk.ledger.store.windows import Key, read_windows
 from frontdesk.ledger.sweeping import CrashRows, sweep_holds
@@ -99,16 +99,18 @@ class Ledger:
 
     # --- asking -----------------------------------------------------------------------------
 
-    async def reserve(self, reservation: Reservation, choose: Choose[C]) -> C:
-        """See `Treasury.reserve`. Raises what `choose` raises, too. A turn reserves once, unless it was settled."""
-        return await self._ask(reservation, choose, is_extension=False)
+    async def reserve(self, reservation: Reservation, choose: Choose[C], enter: Enter[C] | None = None) -> C:
+        """See `Treasury.reserve`. Raises what `choose` raises, too, and what `enter` returns. A turn reserves once,
+        unless it was settled.
+        """
+        return await self._ask(reservation, choose, enter, is_extension=False)
 
     async def extend(self, reservation: Reservation, choose: Choose[C]) -> C:
         """See `Treasury.extend`. One that has put nothing aside so far does so now.
 
         Raises StorageFailed where the hold has expired: the sweeper has spent it.
         """
-        return await self._ask(reservation, choose, is_extension=True)
+        return await self._ask(reservation, choose, None, is_extension=True)
 
     async def balances(self, tenant: str, windows: Sequence[Window]) -> list[Balance]:
         """See `Treasury.balances`: with what was settled here just now, where that can be stored soon. Raises
@@ -122,13 +124,15 @@ class Ledger:
         found = await read_windows(self._database, keys)
         return [Balance(*found.get(key, (0, 0))) for key in keys]
 
-    async def _ask(self, reservation: Reservation, choose: Choose[C], *, is_extension: bool) -> C:
+    async def _ask(
+        self, reservation: Reservation, choose: Choose[C], enter: Enter[C] | None, *, is_extension: bool
+    ) -> C:
         if self._is_closed:
             raise StorageClosed("The ledger was closed.")
         if self._waiting >= _MOST_WAITING:
             raise StorageBusy(f"{self._waiting} settlements wait to be stored: nothing is reserved until they are.")
         future: asyncio.Future[C] = asyncio.get_running_loop().create_future()
-        request = Request(reservation, choose, future, is_extension=is_extension)
+        request = Request(reservation, choose, enter, future, is_extension=is_extension)
         self._requests.append(request)
         self._start()
         try:

@@ -37,8 +37,7 @@ class Access:
         """Say which tier counts for the turn. Raise Forbidden for a feature that this caller has not, NotFound for
         such a model, BadRequest for a model of another kind and a feature that is missing or unknown.
         """
-        if turn.caller.role == "user":
-            turn.tier = tier_of(turn.caller, self._tiers, self._default_tier) or None
+        turn.tier = self.tier_of(turn.caller)
         self.check_feature(turn.caller, turn.feature, _NAMED_IN.get(turn.door))
         if not self.allows(turn.caller, turn.model, turn.feature):
             raise NotFound(
@@ -56,6 +55,10 @@ class Access:
 
     def settle(self, turn: Turn) -> None:
         """Nothing was borrowed."""
+
+    def tier_of(self, caller: Caller) -> str | None:
+        """The tier that counts for a caller; None where there is none."""
+        return tier_of(caller, self._tiers, self._default_tier) or None if caller.role == "user" else None
 
     # --- features ---
 

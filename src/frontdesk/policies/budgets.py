@@ -9,7 +9,9 @@ the turn cost is spent, where its rows are written (`usage.recorder`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -17,9 +19,10 @@ import msgspec
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.config import Config, ModelKind
 from frontdesk.core.config.features import NO_FEATURE
-from frontdesk.core.errors import Refused, store_unavailable
+from frontdesk.core.errors import FrontdeskError, Refused, store_unavailable
 from frontdesk.core.money import Units
-from frontdesk.ledger.holds import Balance, Facts, Reservation, Treasury, Window
+from frontdesk.core.tasks import Tasks
+from frontdesk.ledger.holds import Balance, Choose, Facts, Reservation, Settlement, Treasury, Window
 from frontdesk.policies.applied import Applied, AppliedBudgets
 from frontdesk.policies.budget_words import notices, refused, standing, unpriced
 from frontdesk.policies.funds import Funds
@@ -28,10 +31,11 @@ from frontdesk.policies.spending import Call, Cap, Grant, Refusal, decide
 from frontdesk.policies.step_log import FoundSpent, StepLog
 from frontdesk.policies.tiers import tier_of
 from frontdesk.policies.unbounded import refuse_unbounded
-from frontdesk.storage.errors import StorageError
+from frontdesk.storage.errors import OutcomeUnknown, StorageError
 from frontdesk.tokens.encodings import encoding_of
 from frontdesk.turn.items import EmbeddingRequest, Prompt, Request
 from frontdesk.turn.media_sizes import units_at_most, written_at_most
+from frontdesk.turn.seams import Entrance
 from frontdesk.turn.sizes import size_of, texts_in
 from frontdesk.turn.turn import Caller, Turn
 
@@ -124,6 +128,7 @@ class Budgets:
             if (provider := config.providers.get(route.partition("/")[0])) and provider.kind == "openai"
         }
         self._log = StepLog(found_spent)
+        self._tasks = Tasks("budgets")
 
     # --- turns ----------------------------------------------------------------------------------
 
@@ -147,10 +152,10 @@ class Budgets:
             refuse_unbounded(turn.request, self._decided.get(turn.feature, _NOTHING))
         caps = [each.cap for each in applied]
         reservation = self._reservation(turn, tuple([each.window for each in applied]), call)
-        outcome = await self._reserve(reservation, caps, call)
+        outcome = await self._reserve(turn, reservation, caps, call)
         if outcome.micros == 0 and (counted := await self._counted(turn, call, applied, outcome.balances)) is not None:
             call = counted
-            outcome = await self._reserve(reservation, caps, call)
+            outcome = await self._reserve(turn, reservation, caps, call)
         self._log.tell(turn.caller.tenant, applied, outcome, call)
         if isinstance(outcome, Refusal):
             raise self._refusal(turn, applied, call, outcome)
@@ -161,14 +166,52 @@ class Budgets:
         if turn.wants_status and outcome.measures:
             turn.notices.extend(notices(outcome, applied))
 
-    async def _reserve(self, reservation: Reservation, caps: Sequence[Cap], call: Call) -> Grant | Refusal:
+    async def _reserve(self, turn: Turn, reservation: Reservation, caps: Sequence[Cap], call: Call) -> Grant | Refusal:
+        """Put money aside. A turn that is kept enters the store with it, where it may go on."""
+        entrance = turn.entrance
+
         def choose(balances: Sequence[Balance]) -> Grant | Refusal:
             return decide(balances, caps, call)
 
+        if entrance is not None and not entrance.is_entered:
+            return await self._reserve_and_enter(entrance, reservation, choose)
+        if entrance is not None:
+            # It entered with a process that died before it asked anybody: what that put aside goes back first.
+            self._treasury.settle(Settlement(reservation, 0, ()))
         try:
             return await self._treasury.reserve(reservation, choose)
         except StorageError:
             raise store_unavailable() from None
+
+    async def _reserve_and_enter(
+        self, entrance: Entrance, reservation: Reservation, choose: Choose[Grant | Refusal]
+    ) -> Grant | Refusal:
+        """Who is cancelled meanwhile has it known first whether the turn has entered: it must be ended then."""
+        put_aside: list[Grant] = []
+
+        async def reserve() -> Grant | Refusal | FrontdeskError:
+            try:
+                outcome = await self._treasury.reserve(reservation, choose, partial(_enter, entrance))
+            except FrontdeskError as refusal:
+                return refusal
+            except StorageError as error:
+                if isinstance(error, OutcomeUnknown):
+                    entrance.may_have_entered()
+                return store_unavailable()
+            if isinstance(outcome, Grant):
+                entrance.has_entered()
+                put_aside.append(outcome)
+            return outcome
+
+        try:
+            outcome = await self._tasks.finish("entering", reserve())
+        except asyncio.CancelledError:
+            if put_aside:
+                self._treasury.settle(Settlement(reservation, 0, ()))
+            raise
+        if isinstance(outcome, FrontdeskError):
+            raise outcome
+        return outcome
 
     def _call(self, turn: Turn) -> Call:
         request = turn.request
@@ -275,6 +318,10 @@ class Budgets:
         )
         seen = [balances[each.window] for each in applied]
         return isinstance(decide(seen, [each.cap for each in applied], call), Grant)
+
+
+def _enter(entrance: Entrance, outcome: Grant | Refusal) -> Any:
+    return entrance.enter(outcome.max_output_tokens) if isinstance(outcome, Grant) else None
 
 
 def _service_tier(request: Request) -> str | None:

@@ -23,6 +23,7 @@ from frontdesk.policies.dialects import (
     strangers_in,
 )
 from frontdesk.turn.items import (
+    Compaction,
     EmbeddingRequest,
     Image,
     ImageRequest,
@@ -32,6 +33,7 @@ from frontdesk.turn.items import (
     ModerationRequest,
     Part,
     Prompt,
+    Reference,
     SpeechRequest,
     Text,
     Tool,
@@ -58,7 +60,7 @@ def demands_of(prompt: Prompt, decided: Mapping[str, Any]) -> Iterator[Demand]:
     says = dialect.spelling
     if prompt.instructions:
         yield _field("instructions", "instructions")
-    for item in prompt.items:
+    for item in prompt.items if not prompt.answered else _brought(prompt):
         if type(item) is Message and type(item.content) is str and item.extra is None and item.role in _PEOPLE:
             continue  # nearly all are
         yield from _of_item(item, dialect)
@@ -81,6 +83,11 @@ def demands_of(prompt: Prompt, decided: Mapping[str, Any]) -> Iterator[Demand]:
         yield _field("parameters", "truncation")
     if prompt.parameters:
         yield from _of_parameters(prompt.parameters, decided, dialect.parameters, dialect.implied)
+
+
+def _brought(prompt: Prompt) -> Iterator[Item]:
+    """The items that the caller brings, then or now: what this server answered is no demand of anybody's."""
+    return (item for place, item in enumerate(prompt.items) if place not in prompt.answered)
 
 
 def demands_of_embedding(request: EmbeddingRequest) -> Iterator[Demand]:
@@ -209,6 +216,8 @@ def _of_item(item: Item, dialect: Dialect) -> Iterator[Demand]:
         case ToolOutput():
             yield Demand("tools", field, "a tool's output")
             yield from _of_content(item.output, "tool", dialect)
+        case Reference() | Compaction():
+            pass  # what it stands for was allowed when it came
         case Unknown() if item.dialect == "chat":
             yield from _of_chat_message(item.raw, dialect)
         case Unknown():

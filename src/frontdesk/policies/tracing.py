@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from frontdesk.core.errors import store_unavailable
+from frontdesk.core.errors import AskedBefore, store_unavailable
 from frontdesk.turn.turn import Turn
 
 _log = logging.getLogger("frontdesk.turn")
@@ -30,6 +30,10 @@ class Recorder(Protocol):
         """It has ended; its status, usage and attempts are final."""
         ...
 
+    def dropped(self, turn: Turn) -> None:
+        """It was none: its request was made before, and is answered with what became of that."""
+        ...
+
 
 class Tracing:
     """Tells the recorder and the log."""
@@ -45,6 +49,9 @@ class Tracing:
 
     def settle(self, turn: Turn) -> None:
         """Note the end."""
+        if isinstance(turn.error, AskedBefore):
+            self._recorder.dropped(turn)
+            return
         self._recorder.settled(turn)
         if _log.isEnabledFor(logging.INFO):
             answering = turn.answering

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from frontdesk.core.errors import (
+    Conflict,
     FrontdeskError,
     NotFound,
     ProviderError,
@@ -144,8 +145,10 @@ class FallbackRouter:
         if slots is not None and (waiting := slots.enter(turn)) is not None:
             await waiting
         try:
+            if turn.entrance is not None and not turn.entrance.is_dispatched:
+                await turn.entrance.dispatch()
             asking = Asking(route, turn, purpose, self._deadlines)
-        except ProviderResting:
+        except BaseException:
             if slots is not None:
                 slots.leave(turn)
             raise
@@ -256,8 +259,11 @@ class _Troubles:
 
     def refuse(self, refusal: Refused) -> None:
         """A route refused the request. Raises where that is the caller's matter: the first of all routes says so,
-        and not only that it cannot do what is asked. What a substitute cannot do is no fault of the caller.
+        and not only that it cannot do what is asked. What a substitute cannot do is no fault of the caller. That
+        the turn may not enter the store is no matter of routes at all.
         """
+        if isinstance(refusal, Conflict):
+            raise refusal
         is_first = self._failure is None and self._away is None and self._refusal is None
         if is_first and not is_inability(refusal):
             raise refusal

@@ -16,6 +16,7 @@ from frontdesk.doors.moderations import ModerationsDoor
 from frontdesk.doors.responses import ResponsesDoor
 from frontdesk.files.service import Files
 from frontdesk.http.callers import Callers, GuardedRoute
+from frontdesk.http.once import Idempotency
 from frontdesk.policies.access import Access
 from frontdesk.policies.limits import Limits
 from frontdesk.storage.database import Database
@@ -65,6 +66,6 @@ class Batching:
         )
         self._batches = Batches(database, clock, files, self.runner, config.batches)
 
-    def routes(self, callers: Callers, access: Access) -> list[GuardedRoute]:
+    def routes(self, callers: Callers, access: Access, idempotency: Idempotency | None = None) -> list[GuardedRoute]:
         """The routes of batches."""
-        return BatchRoutes(self._batches, callers, access, self._asker.endpoints).routes()
+        return BatchRoutes(self._batches, callers, access, self._asker.endpoints, idempotency).routes()

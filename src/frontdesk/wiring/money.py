@@ -59,14 +59,14 @@ class Money:
         self._deliveries: Deliveries | None = None
         if webhook is not None and secret is not None:
             self._deliveries = Deliveries(self._alerts, Webhook(webhook, secret, clock), clock)
-        self._counter = TokenCounter(clock)
+        self.counter = TokenCounter(clock)
         self._access = access
         self.budgets = self.budgets_of(config, planned)
 
     def budgets_of(self, config: Config, planned: Planned | None = None) -> Budgets:
         """The budgets of a configuration, in the same books."""
         found_spent = None if self._watch is None else self._watch.found_spent
-        return Budgets(config, self.book, self.ledger, self._access, self._clock, self._counter, found_spent, planned)
+        return Budgets(config, self.book, self.ledger, self._access, self._clock, self.counter, found_spent, planned)
 
     @property
     def state(self) -> str:
@@ -96,5 +96,5 @@ class Money:
 
     async def close(self) -> None:
         """Write what was settled."""
-        await self._counter.close()
+        await self.counter.close()
         await self.ledger.close()

@@ -16,17 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.inspect import DictType, ListType, StructType, Type, UnionType
 
-from frontdesk.core.config import Config, ConfigError, parse_config
+from frontdesk.core.config import Config, ConfigError, Retention, parse_config
 from frontdesk.core.config.reading import LIMITS
 from tests.core.config.problems import problems_of
 
 KNOWN_HERE = (
     "database, valkey, cors, providers, models, default_model, features, default_feature, tiers, default_tier, "
-    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, files, batches, guards, hangup_drain_s, "
-    "shutdown_grace_s"
+    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, files, batches, retention, guards, "
+    "hangup_drain_s, shutdown_grace_s"
 )
 KNOWN_OF_TIERS = (
-    "models, features, requests_per_minute, tokens_per_minute, tokens_per_day, concurrent, concurrent_streams, budget"
+    "models, features, requests_per_minute, tokens_per_minute, tokens_per_day, concurrent, concurrent_streams, budget, "
+    "keep_days"
 )
 
 
@@ -415,6 +416,18 @@ def test_a_limit_without_a_value_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["null", "~", "Null"])
+def test_null_says_for_ever_where_that_can_be(said: str) -> None:
+    config = parse_config(f"retention:\n  responses_days: {said}\n  alerts_days: {said}\n  events_hours: {said}", {})
+
+    assert config.retention == Retention(responses_days=None, alerts_days=None, events_hours=24)
+    assert problems_of("retention:\n  responses_days:\n  turns_days: # 30") == [
+        f"line {line}: retention.{name} is empty, and would count as no limit. "
+        "Write a number, null for ever, or remove the key."
+        for line, name in ((2, "responses_days"), (3, "turns_days"))
+    ]
+
+
 @pytest.mark.parametrize(("way", "key"), KEYS, ids=[".".join((*way, key)) for way, key in KEYS])
 def test_every_setting_either_limits_or_is_left_out_where_it_is_empty(way: Way, key: str) -> None:
     """The documentation says of each limit that leaving it out means all, any, or no limit."""
@@ -451,6 +464,10 @@ DOCUMENTED_LIMITS = {name.strip("`") for name, default in ROWS if default.starts
     "rate_limits",
     "budgets",
     "auth.apps.NAME.attestation",
+    "retention.responses_days",
+    "retention.conversations_days",
+    "retention.turns_days",
+    "retention.alerts_days",
 }
 
 

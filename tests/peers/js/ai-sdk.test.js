@@ -17,7 +17,15 @@ import {
 import { z } from "zod";
 import { apiKey, baseURL, forecast, WORDS } from "./served.js";
 
-const openai = createOpenAI({ baseURL, apiKey });
+const sent = [];
+const openai = createOpenAI({
+  baseURL,
+  apiKey,
+  fetch(url, init) {
+    sent.push(init.body);
+    return fetch(url, init);
+  },
+});
 const compatible = createOpenAICompatible({
   name: "frontdesk",
   baseURL,
@@ -97,24 +105,30 @@ for (const [name, model] of dialects) {
     assert.equal((await result.steps).length, 2);
   });
 
-  // Nothing is stored yet: without `store: false` the Responses provider sends references to items in their stead.
-  test(`${name}: a conversation goes on`, async () => {
-    const providerOptions = { openai: { store: false } };
-    const { responseMessages } = await generateText({ ...request, providerOptions });
-    const messages = [
-      { role: "user", content: WORDS },
-      ...responseMessages,
-      { role: "user", content: "And now?" },
-    ];
-    const { text } = await generateText({
-      ...request,
-      prompt: undefined,
-      messages,
-      providerOptions,
-    });
+  // Stored, the Responses provider sends references to items in their stead; else the items themselves.
+  for (const store of [true, false]) {
+    test(`${name}: a conversation goes on, ${store ? "stored" : "not stored"}`, async () => {
+      const told = forecast();
+      const providerOptions = { openai: { store } };
+      const { responseMessages } = await generateText({ ...withTool(told), providerOptions });
+      const messages = [
+        { role: "user", content: WORDS },
+        ...responseMessages,
+        { role: "user", content: "And now?" },
+      ];
+      const { text } = await generateText({
+        ...request,
+        prompt: undefined,
+        messages,
+        providerOptions,
+      });
 
-    assert.equal(text, "And now?");
-  });
+      if (name === "openai.responses")
+        assert.equal(sent.at(-1).includes('"item_reference"'), store);
+      assert.equal(told.calls.length, 1);
+      assert.equal(text, "And now?");
+    });
+  }
 
   test(`${name}: generateText gives an object`, async () => {
     const { output } = await generateText({ ...request, output: Output.object({ schema: Place }) });

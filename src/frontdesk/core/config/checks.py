@@ -10,7 +10,7 @@ from frontdesk.core.config.auth import check_auth
 from frontdesk.core.config.features import MAX_OUTPUT_TOKENS, check_features
 from frontdesk.core.config.money import check_money
 from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, remedy_for, spelled
-from frontdesk.core.config.shapes import FIELDS_OF_KIND, Config, Model, Provider, Tier
+from frontdesk.core.config.shapes import FIELDS_OF_KIND, Config, Model, Provider, Retention, Tier
 from frontdesk.core.config.vendors import OWN_ADDRESSES, VENDORS
 
 _MAX_NAME_CHARS = 200  # as long as the model of a request may be
@@ -35,6 +35,10 @@ def check_values(config: Config, problems: Problems) -> None:
     check_features(problems, config)
     check_auth(problems, config)
     check_money(problems, config)
+    _check_retention(problems, config.retention)
+    for family, named in (("tiers", config.tiers), ("features", config.features)):
+        for name, each in named.items():
+            _check_days(problems, (family, name, "keep_days"), each.keep_days)
     _check_numbers(problems, config)
 
 
@@ -206,6 +210,19 @@ def _check_model(problems: Problems, name: str, model: Model, providers: Mapping
     check_number(problems, longest, model.max_output_tokens, 1, MAX_OUTPUT_TOKENS)
     if model.max_output_tokens is not None and model.kind != "chat":
         problems.add(longest, f"{spelled(longest)} means nothing: only what chats writes so long. Remove it.")
+    window: Place = ("models", name, "context_tokens")
+    check_number(problems, window, model.context_tokens, 1, 10_000_000)
+    if model.context_tokens is not None and model.kind != "chat":
+        problems.add(window, f"{spelled(window)} means nothing: only what chats has so long a past. Remove it.")
+    _check_room(problems, window, model)
+
+
+def _check_room(problems: Problems, place: Place, model: Model) -> None:
+    """Refuse a window that leaves no room for a question beside the longest answer."""
+    most, longest = model.context_tokens, model.max_output_tokens
+    if most is not None and longest is not None and most <= longest:
+        words = f"is {most}, which max_output_tokens ({longest}) fills: no question would fit in. Change one of them."
+        problems.add(place, f"{spelled(place)} {words}")
 
 
 def _check_way(problems: Problems, place: Place, way: str, providers: Mapping[str, Provider], where: Place) -> None:
@@ -259,9 +276,31 @@ def _check_tier(problems: Problems, name: str, tier: Tier, config: Config) -> No
             check_reference(problems, (*here, position), each, known, family, here)
 
 
-# --- numbers ------------------------------------------------------------------------------------
+# --- how long things are kept -------------------------------------------------------------------
 
 _HOUR_DAYS = 1 / 24
+_LONGEST_DAYS = 3660
+
+
+def _check_retention(problems: Problems, retention: Retention) -> None:
+    _check_days(problems, ("retention", "responses_days"), retention.responses_days)
+    _check_days(problems, ("retention", "conversations_days"), retention.conversations_days)
+    check_number(problems, ("retention", "events_hours"), retention.events_hours, 0, _LONGEST_DAYS * 24)
+    check_number(problems, ("retention", "keys_hours"), retention.keys_hours, 1, _LONGEST_DAYS * 24)
+    # Less than a day, and today's limits and reports would lack what was asked this morning.
+    check_number(problems, ("retention", "turns_days"), retention.turns_days, 1, _LONGEST_DAYS)
+    check_number(problems, ("retention", "alerts_days"), retention.alerts_days, 1, _LONGEST_DAYS)
+
+
+def _check_days(problems: Problems, place: Place, days: float | None) -> None:
+    """Refuse what texts cannot be kept for: less than an hour, other than not at all, or longer than anybody plans."""
+    if days is None or days == 0 or _HOUR_DAYS <= days <= _LONGEST_DAYS:
+        return
+    words = f"It must be 0 (nothing is stored), or from {_HOUR_DAYS:.2g} (an hour) to {_LONGEST_DAYS}."
+    problems.add(place, f"{spelled(place)} is {days:g}. {words}")
+
+
+# --- numbers ------------------------------------------------------------------------------------
 
 
 def _check_numbers(problems: Problems, config: Config) -> None:
@@ -278,10 +317,10 @@ def _check_numbers(problems: Problems, config: Config) -> None:
     check_number(problems, ("files", "per_user_mb"), files.per_user_mb, 0.001, 10_000_000)
     check_number(problems, ("files", "per_user"), files.per_user, 1, 1_000_000)
     check_number(problems, ("files", "total_mb"), files.total_mb, 0.001, 100_000_000)
-    check_number(problems, ("files", "keep_days"), files.keep_days, _HOUR_DAYS, 3660)
+    check_number(problems, ("files", "keep_days"), files.keep_days, _HOUR_DAYS, _LONGEST_DAYS)
     check_number(problems, ("batches", "concurrent"), batches.concurrent, 1, 1000)
     check_number(problems, ("batches", "max_lines"), batches.max_lines, 1, 1_000_000)
     check_number(problems, ("batches", "per_user"), batches.per_user, 1, 1_000_000)
-    check_number(problems, ("batches", "keep_days"), batches.keep_days, _HOUR_DAYS, 3660)
+    check_number(problems, ("batches", "keep_days"), batches.keep_days, _HOUR_DAYS, _LONGEST_DAYS)
     check_number(problems, ("hangup_drain_s",), config.hangup_drain_s, 0, _DAY_S)
     check_number(problems, ("shutdown_grace_s",), config.shutdown_grace_s, 0, _DAY_S)

@@ -3,7 +3,8 @@
 The shapes decide how a scalar is read: where a text belongs, `no`, `012` and `2024-01-01` are texts as they
 are written, whatever YAML 1.1 makes of them. What cannot be read is told; the reading goes on with
 something of its type, so that all problems are told at once. Settings without a value count as left out,
-but for those that limit: a list whose items are commented out must not become no limit.
+but for those that limit: a list whose items are commented out must not become no limit. Where a null is a value
+of its own it must be written.
 """
 
 from __future__ import annotations
@@ -43,18 +44,19 @@ from frontdesk.core.config.shapes import (
     Model,
     Provider,
     RateLimit,
+    Retention,
     Tier,
     Variable,
 )
 
 # Names of the contract that this version does not serve. Accepting them would promise a limit or a
 # protection that nothing enforces.
-NOT_YET = frozenset({"cache", "retention"})
+NOT_YET = frozenset({"cache"})
 # Left out, these limit nothing, or allow all there is. Of a key that stands there empty nobody knows which
 # of the two was meant.
 LIMITS: Mapping[type, frozenset[str]] = {
     Config: frozenset({"budgets", "features", "rate_limits", "tiers"}),
-    Feature: frozenset({"models", "max_output_tokens", "ceilings"}),
+    Feature: frozenset({"models", "max_output_tokens", "ceilings", "keep_days"}),
     Variable: frozenset({"min", "max"}),
     Tier: frozenset(
         {
@@ -66,6 +68,7 @@ LIMITS: Mapping[type, frozenset[str]] = {
             "concurrent",
             "concurrent_streams",
             "budget",
+            "keep_days",
         }
     ),
     RateLimit: frozenset(
@@ -77,7 +80,10 @@ LIMITS: Mapping[type, frozenset[str]] = {
     ClaimNames: frozenset({"features"}),
     App: frozenset({"attestation"}),
     Attestation: frozenset({"algorithms", "subject"}),
+    Retention: frozenset({"responses_days", "conversations_days", "turns_days", "alerts_days"}),
 }
+# Of these a null that is written (`null`, `~`) says for ever; a key that stands there empty says nothing.
+WITHOUT_END: Mapping[type, frozenset[str]] = {Retention: LIMITS[Retention]}
 SECRET_FIELDS = frozenset({"api_key", "database", "secret", "valkey", "webhook"})
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL", re.IGNORECASE)
 
@@ -224,8 +230,12 @@ class _Reader:
             self._problems.lines.by_place[(*place, key)] = entry.line
             if field.required or not _is_null(entry.value):
                 values[key] = self._value(entry.value, field.type, (*place, key))
+            elif key in WITHOUT_END.get(kind.cls, ()) and entry.value.value:
+                values[key] = None
             elif key in LIMITS.get(kind.cls, ()):
-                self._refuse_empty(field, (*place, key))
+                wanted = _wanted(field.type)
+                is_endless = key in WITHOUT_END.get(kind.cls, ())
+                self._refuse_empty((*place, key), f"{wanted}, null for ever" if is_endless else wanted)
         for field in fields.values():
             if field.required and field.encode_name not in values:
                 values[field.encode_name] = _stand_in(field.type)
@@ -353,8 +363,8 @@ class _Reader:
         self._problems.add(here, f"The setting {name!r} is unknown. {remedy}", entry.key_line)
         return remedy.split("'")[1] if remedy.startswith("Did you mean") else ""
 
-    def _refuse_empty(self, field: Field, place: Place) -> None:
-        words = f"Write {_wanted(field.type)}, or remove the key."
+    def _refuse_empty(self, place: Place, wanted: str) -> None:
+        words = f"Write {wanted}, or remove the key."
         self._problems.lose(place, f"{spelled(place)} is empty, and would count as no limit. {words}")
 
     def _miss(self, field: Field, place: Place, *, is_misspelt: bool) -> None:

@@ -107,12 +107,13 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     A step may be several with their weights, `{openai/gpt-5: 95, openai/gpt-5.2: 5}`: one of them is drawn, the same
     for the same person, and the others come after it. `max_output_tokens` is put in where a budget applies and neither
     request nor feature says one. Where a first word takes longer than `hedge_after_s`, the next route is asked as well,
-    and the first to answer does.
+    and the first to answer does. `context_tokens` is the longest prompt and answer together, where somebody says it.
     """
 
     route: list[str | dict[str, float]]
     kind: ModelKind = "chat"
     title: str | None = None
+    context_tokens: int | None = None
     max_output_tokens: int | None = None
     hedge_after_s: float | None = None
     shadow: Shadow | None = None
@@ -164,6 +165,7 @@ class Feature(msgspec.Struct, forbid_unknown_fields=True):
     `instructions` are a text, or a file's path that ends in .md or .txt. `client_may` names what a request
     may bring itself. `parameters` are defaults, `ceilings` the most that a request may ask for, both in the
     spelling of Chat Completions, as is `response_format`. `priority` is the highest that its requests have.
+    `keep_days` is how long its texts are kept at most, 0 for not at all.
     """
 
     models: list[str] | None = None
@@ -176,6 +178,7 @@ class Feature(msgspec.Struct, forbid_unknown_fields=True):
     parameters: dict[str, Any] = {}
     ceilings: dict[str, float] = {}
     response_format: dict[str, Any] | None = None
+    keep_days: float | None = None
 
 
 WhenSpent = Literal["refuse", "free"]
@@ -219,7 +222,10 @@ class RateLimit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Tier(msgspec.Struct, forbid_unknown_fields=True):
-    """What each person of a tier may do; what is left out is not limited."""
+    """What each person of a tier may do; what is left out is not limited.
+
+    `keep_days` is how long their texts are kept at most, 0 for not at all.
+    """
 
     models: list[str] | None = None
     features: list[str] | None = None
@@ -229,6 +235,7 @@ class Tier(msgspec.Struct, forbid_unknown_fields=True):
     concurrent: int | None = None
     concurrent_streams: int | None = None
     budget: PersonBudget | list[PersonBudget] | None = None
+    keep_days: float | None = None
 
 
 class Rates(msgspec.Struct, forbid_unknown_fields=True):
@@ -388,6 +395,22 @@ class Batches(msgspec.Struct, forbid_unknown_fields=True):
     keep_days: float = 30.0
 
 
+class Retention(msgspec.Struct, forbid_unknown_fields=True):
+    """How long things are kept. None is for ever, 0 not at all.
+
+    Responses from their end on, with the events of which they came for `events_hours`; conversations from their last
+    change on; keys of repeated requests; turns and their attempts, which hold no texts; budgets' windows, once they
+    are over, and what was told of them (`alerts_days`). A tier or a feature may say less of texts (`keep_days`).
+    """
+
+    responses_days: float | None = 30.0
+    conversations_days: float | None = None
+    events_hours: float = 24.0
+    keys_hours: float = 48.0
+    turns_days: float | None = None
+    alerts_days: float | None = 400.0
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True):
     """All settings."""
 
@@ -410,6 +433,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     files: Files = msgspec.field(default_factory=Files)
     batches: Batches = msgspec.field(default_factory=Batches)
+    retention: Retention = msgspec.field(default_factory=Retention)
     guards: Guards = msgspec.field(default_factory=Guards)
     hangup_drain_s: float = 10.0
     shutdown_grace_s: float = 10.0

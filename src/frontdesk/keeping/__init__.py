@@ -1,0 +1,1 @@
+"""What is kept of turns that outlive their connection: their requests, their events, and who carries them."""
