@@ -45,6 +45,7 @@ from frontdesk.wire.openai_responses_shapes import (
     ResponseRequest,
     ResponsesPassed,
 )
+from frontdesk.wire.openai_responses_socket import CREATION_REFUSED, CreationEnvelope
 from frontdesk.wire.openai_speech import SpeechAsked, SpeechPassed
 from frontdesk.wire.openai_transcripts import (
     TranscriptionAsked,
@@ -109,6 +110,11 @@ def _responses(schemas: Json) -> Iterator[str]:
     yield "Each is one `event:` and one `data:` line, in one write; `sequence_number` counts them from 0 without a gap."
     yield ""
     yield from _table(("event", "fields beside `type` and `sequence_number`", "when"), _events())
+    yield "### Messages of a WebSocket\n"
+    yield "One of the type `response.create` has the fields of a request, and these: [websockets.md](websockets.md)."
+    yield ""
+    _, own = msgspec.json.schema_components([CreationEnvelope], ref_template="{name}")
+    yield from _body(CreationEnvelope, msgspec.Struct, CREATION_REFUSED, own)
 
 
 def _embeddings(schemas: Json) -> Iterator[str]:
