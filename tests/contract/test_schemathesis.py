@@ -78,7 +78,8 @@ def operations(*, names: dict[str, Any], has_configured: bool) -> list[Any]:
                 schemas[name]["properties"][field] = {"const": None}
     for name, model in OF_A_KIND.items():
         schemas[name]["properties"]["model"] = {"const": model}
-        schemas[name]["required"].append("model")
+        if has_configured:  # of some kinds one is taken where none is named
+            schemas[name]["required"].append("model")
     tiers, nothing = {"enum": ["free", "paid", None]}, {"const": None}
     schemas["SessionBody"]["properties"] |= {"user": names, "tier": tiers, "groups": {"type": "array", "items": names}}
     if has_configured:

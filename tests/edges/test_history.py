@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from frontdesk.turn.items import SUMMARY_OPENS
 from tests.serving import ADMIN_KEY, Served, serving
 from tests.upstreams import ScriptedUpstream, scripted_upstream
 
@@ -210,7 +211,8 @@ async def test_a_summary_goes_on_where_its_owner_sends_it(key: Client) -> None:
 
     told = ann.told()
     assert told[-1] == said("user", "Which one?")
-    (summary,) = [each for each in told if each["role"] in ("system", "developer")]
+    (summary,) = [each for each in told if SUMMARY_OPENS in str(each["content"])]
+    assert summary["role"] == "user"
     assert "summary of what was said" in summary["content"]
     bob = await key.person("bob")
     place = f"input[{len(output) - 1}].encrypted_content"

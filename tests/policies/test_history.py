@@ -170,7 +170,7 @@ async def test_a_summary_takes_the_place_of_what_it_stands_for() -> None:
     hello, summary, again, new = prompt.items
     assert (hello, new) == (HELLO, NEW)
     assert isinstance(summary, Message)
-    assert summary.role == "developer"
+    assert summary.role == "user"  # who made it could say what it holds
     assert str(summary.content).endswith("\n\nThey talked.")
     assert "summary" in str(summary.content)
     assert again == summary

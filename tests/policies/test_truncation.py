@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from frontdesk.core.config import Model
 from frontdesk.core.errors import BadRequest
 from frontdesk.policies.truncation import Truncation, shortened
-from frontdesk.turn.items import EmbeddingRequest, Item, Message, Prompt, Request, ToolCall, ToolOutput, Unknown
+from frontdesk.turn.items import (
+    SUMMARY_OPENS,
+    EmbeddingRequest,
+    Item,
+    Message,
+    Prompt,
+    Request,
+    ToolCall,
+    ToolOutput,
+    Unknown,
+)
 from frontdesk.turn.pairs import answers_call, call_of, is_models, is_thought
 from frontdesk.turn.sizes import measure, size_of
 from frontdesk.turn.turn import Caller, Turn
@@ -140,12 +150,12 @@ async def test_what_is_new_is_never_left_out() -> None:
 
 
 async def test_instructions_and_summaries_stay() -> None:
-    summary = Message("developer", "They talked.")
-    items = [Message("user", "x" * 900), summary, *turns(10, 300)]
+    told, summary = Message("developer", "Be kind."), Message("user", f"{SUMMARY_OPENS}: they talked.")
+    items = [Message("user", "x" * 800), told, summary, *turns(10, 300)]
 
     prompt = await fitted(turn_of(items, truncation="auto", max_output_tokens=400))
 
-    assert prompt.items == [summary, *items[-5:]]
+    assert prompt.items == [told, summary, *items[-5:]]
 
 
 async def test_where_tokens_can_be_counted_they_are() -> None:

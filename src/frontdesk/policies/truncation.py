@@ -17,7 +17,7 @@ import msgspec
 
 from frontdesk.core.config import Model
 from frontdesk.core.errors import BadRequest
-from frontdesk.turn.items import Item, Message, Prompt, Request
+from frontdesk.turn.items import SUMMARY_OPENS, Item, Message, Prompt, Request
 from frontdesk.turn.pairs import answers_call, call_of, is_models, is_thought
 from frontdesk.turn.sizes import BYTES_PER_TOKEN, measure, size_of
 from frontdesk.turn.turn import Turn
@@ -131,7 +131,9 @@ def _is_answer(items: Sequence[Item], place: int) -> bool:
 
 
 def _stays(item: Item) -> bool:
-    return type(item) is Message and item.role in _STAYING
+    if type(item) is not Message:
+        return False
+    return item.role in _STAYING or (isinstance(item.content, str) and item.content.startswith(SUMMARY_OPENS))
 
 
 def _estimate(item: Item) -> int:

@@ -109,6 +109,12 @@ class ConversationNamed(msgspec.Struct, frozen=True):
     after: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+SUMMARY_OPENS = "This is a summary of what was said earlier in this conversation"
+"""How a message begins that stands for what is not there any more. It has the role of a user: whoever made the summary
+could say what it holds, so it must not speak for the application.
+"""
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """A request for an answer.
 

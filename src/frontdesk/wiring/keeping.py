@@ -48,9 +48,7 @@ class Keeping:
         self.compactions = Compactions()
         self.entering = Entering(config)
         self.sweeper = Sweeper(database, clock, config.retention)
-        # Alone nobody can fence it. Else its row must not come back by the beats of the process it belongs to.
-        carrier = process if database.is_alone else new_id("carrier_")
-        self.lease = Lease(database, carrier, clock)
+        self.lease = Lease(database, process, clock)
         self.post = make_post(config.valkey, self.lease.carrier, clock)
         self._watched = Watched(self.post)
         self.following = Following(self.post, self.texts, clock, config.limits.keep_alive_s)
@@ -73,6 +71,10 @@ class Keeping:
 
     async def begin(self) -> None:
         """Begin to carry turns, and take over what was left."""
+        if not self._home.database.is_alone:
+            # It can be fenced, and then its row must not come back by the beats of the process it belongs to.
+            self.lease.carrier = new_id("carrier_")
+            self.post.move(self.lease.carrier)
         self.compactions.use(await compaction_secret(self._home.database))
         await self.lease.begin()
         await self.post.start()
