@@ -67,11 +67,27 @@ _PYTEST = (sys.executable, "-m", "pytest", "-q", "--junitxml=REPORT")
 _FAST = "not slow and not journey"
 _PEERS = (sys.executable, "-m", "tests.peers.run", "--junit=REPORT")
 _WEB = ("npm", "test", "--loglevel=error", "--", "--reporter=default", "--reporter=junit")
+# What mostly waits for databases and servers.
+_STORED = tuple(
+    f"tests/{name}"
+    for name in (
+        "batches",
+        "contract",
+        "conversations",
+        "files",
+        "idempotency",
+        "keeping",
+        "ledger",
+        "sharing",
+        "storage",
+    )
+)
 PARTS = (
     (Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),),
     (
-        Part("Python tests", (*_PYTEST, "-m", _FAST, "--ignore=tests/edges")),
+        Part("Python tests", (*_PYTEST, "-m", _FAST, *(f"--ignore={folder}" for folder in ("tests/edges", *_STORED)))),
         Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges")),
+        Part("stored", (*_PYTEST, "-m", _FAST, *_STORED)),
     ),
     (Part("web tests", (*_WEB, "--outputFile.junit=REPORT"), folder="web"),),
     (Part("web peers", (*_PEERS, "js"), may_skip=False),),

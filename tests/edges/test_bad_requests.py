@@ -88,7 +88,7 @@ async def test_malformed_bodies(served: Served, door: str, body: bytes, code: st
         ("/v1/responses", {"input": []}, "input"),
         ("/v1/responses", {"input": [{"role": "king", "content": "x"}]}, "input[0].role"),
         ("/v1/responses", {"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
-        ("/v1/responses", {"background": True}, "background"),
+        ("/v1/responses", {"background": True, "store": False}, "background"),
         ("/v1/responses", {"previous_response_id": "resp_1"}, "previous_response_id"),
         ("/v1/responses", {"truncation": "some"}, "truncation"),
         ("/v1/responses", {"include": ["everything"]}, "include[0]"),
@@ -219,7 +219,7 @@ async def test_bad_sessions(served: Served, body: bytes, status: int, code: str)
     ("request_line", "status", "code"),
     [
         (b"GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n", 404, "unknown_url"),
-        (b"GET /v1/chat/completions HTTP/1.1\r\nhost: x\r\n\r\n", 405, "method_not_allowed"),
+        (b"GET /v1/embeddings HTTP/1.1\r\nhost: x\r\n\r\n", 405, "method_not_allowed"),
         (b"POST /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 405, "method_not_allowed"),
         (b"NONSENSE\r\n\r\n", 400, "invalid_http"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "invalid_http"),

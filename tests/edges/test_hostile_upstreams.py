@@ -466,7 +466,8 @@ async def test_a_hang_up_reaches_the_provider(served: Served, upstream: Scripted
     upstream.play({"script": "words-100000:pace=2"})
     connection = await RawConnection.open(served)
     fields = {"messages": [{"role": "user", "content": "x"}]} if door == "chat" else {"input": "x"}
-    connection.send(post(DOORS[door], json.dumps({"model": api, "stream": True, **fields}).encode()))
+    # What is stored goes on.
+    connection.send(post(DOORS[door], json.dumps({"model": api, "stream": True, "store": False, **fields}).encode()))
     await connection.until(b"word9 ")
 
     connection.hang_up()

@@ -57,7 +57,7 @@ async def test_two_credentials_are_refused(served: Served, path: str) -> None:
         ("GET", "/v1/chat/completions/", 404, "unknown_url", None),
         ("POST", "/api/sessions/", 404, "unknown_url", None),
         ("GET", "/nothing.html", 404, "unknown_url", None),
-        ("GET", "/v1/chat/completions", 405, "method_not_allowed", "POST"),
+        ("GET", "/v1/embeddings", 405, "method_not_allowed", "POST"),
         ("DELETE", "/v1/responses", 405, "method_not_allowed", "POST"),
         ("OPTIONS", "/v1/embeddings", 405, "method_not_allowed", "POST"),
         ("GET", "/api/sessions", 405, "method_not_allowed", "DELETE, POST"),

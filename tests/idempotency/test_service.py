@@ -481,7 +481,7 @@ async def test_a_doubt_is_known_here_until_the_store_knows_it(opened: Opened, da
 
 async def until(database: Database, query: Query, rows: int) -> None:
     """Wait until the store has so many rows of these."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(60.0):
         while len(await database.read(query)) != rows:
             await asyncio.sleep(0)
 
