@@ -108,7 +108,7 @@ async def test_a_session_survives_a_crash(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing: apt-get install strace")
 async def test_a_disk_that_fails_to_sync(tmp_path: Path) -> None:
-    """The twelfth sync fails, behind the start. Who waited for it is told; nothing half is stored; the server says so."""
+    """The twelfth sync fails, behind the start. Who waited is told; nothing half is stored; the server says so."""
     with serving(tmp_path) as first:
         assert (await ask(first, post("/api/sessions", b'{"user": "before"}')))[0] == 200
     served = Served(tmp_path, SCRIPTED)
