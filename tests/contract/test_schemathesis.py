@@ -178,7 +178,8 @@ def test_bad_requests(fuzzed: Served, operation: Any) -> None:
         statuses[say(fuzzed, case, *([] if is_form else [negative_data_rejection]))] += 1
 
     check()
-    assert statuses[400] > 60, f"too few were refused: {statuses}"
+    # What is wrong may be the id alone, which is then an id of nothing.
+    assert statuses[400] > (30 if "{" in operation.path else 60), f"too few were refused: {statuses}"
 
 
 def a_conversation(served: Served) -> str:

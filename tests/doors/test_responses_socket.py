@@ -373,7 +373,7 @@ class Losing(Desk):
     """Begins each answer, and then knows nothing more of it."""
 
     async def answer(self, turn: Turn, visit: Visit, form: Form, wish: Wish | None) -> None:
-        sink = form(wish.facts or turn, turn.headers) if wish is not None else None
+        sink = form(wish.response_facts or turn, turn.headers) if wish is not None else None
         assert sink is not None
         await sink.write(answer_events("half")[0])
         sink.leave()

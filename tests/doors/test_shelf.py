@@ -43,7 +43,7 @@ class Room:
             self.sent.append(message)
 
         visit = Visit(self.process.turn().caller, Head(scope), body, scope, client.receive, send, **options)
-        visit.share_body()
+        visit.asked = visit.take_body()
         return visit
 
     async def answer(self, wish: Wish, key: str | None = None, *, turn: Turn | None = None, **options: Any) -> Client:

@@ -127,7 +127,6 @@ class Shelf:
             model="fast",
             feature="default",
             metadata=None,
-            http_status=None,
             created_at_ms=unix_ms(self.clock),
             finished_at_ms=None,
             events_until_ms=None,
@@ -159,7 +158,7 @@ class Shelf:
     ) -> None:
         """End it with these events."""
         entries = put_together([*said, LAST[status]])
-        ended = End(status, None, unix_ms(self.clock), None, expires_at_ms, encode_entries(entries))
+        ended = End(status, unix_ms(self.clock), None, expires_at_ms, encode_entries(entries))
 
         def work() -> Any:
             assert (yield from end(caller.tenant, response_id, CARRIER, ended))

@@ -188,7 +188,7 @@ async def test_what_is_not_ones_own_any_more_is_neither_ended_nor_dispatched_nor
     database: Database,
 ) -> None:
     await keep(database, row(1, "two"), row(2, "one", finished_at_ms=NOW_MS))
-    ended = End("completed", None, NOW_MS, None, None, b"answer")
+    ended = End("completed", NOW_MS, None, None, b"answer")
 
     for number in (1, 2, 3):
         of = TENANT, row(number).id, "one"
@@ -228,7 +228,7 @@ async def test_what_has_expired_is_not_there_swept_or_not(database: Database) ->
     store = ResponseStore(database, OWNER, "responses", clock)
     await keep(database, row(1), row(2))
     for number, expires in ((1, NOW_MS + 5_000), (2, None)):
-        ended = End("completed", None, NOW_MS, None, expires, encode_entries([TurnCompleted()]))
+        ended = End("completed", NOW_MS, None, expires, encode_entries([TurnCompleted()]))
         assert await database.transact(partial(end, TENANT, row(number).id, "one", ended))
     page = Page("", 10, is_ascending=True)
     assert [each.id for each, _ in await store.list_answered(page)] == [row(1).id, row(2).id]

@@ -166,7 +166,6 @@ class Store:
             model="fast",
             feature="chat",
             metadata=None,
-            http_status=None,
             created_at_ms=1_800_000_000_000,
             finished_at_ms=self.finished_at_ms,
             events_until_ms=None,

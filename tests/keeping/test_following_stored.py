@@ -68,7 +68,7 @@ class CarryingProcess:
     async def end(self) -> None:
         self.log.entries.append(TurnCompleted())
         answer = encode_entries(put_together(self.log.entries))
-        ended = End("completed", None, ENDED_MS, ENDED_MS, None, answer)
+        ended = End("completed", ENDED_MS, ENDED_MS, None, answer)
 
         def ending():
             yield from end(TENANT, RESPONSE, "one", ended)

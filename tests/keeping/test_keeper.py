@@ -106,7 +106,7 @@ async def test_another_body_under_the_same_key_is_refused_at_any_time(make: Make
     process = await make(speaker)
     first = Client()
     process.ask(first, "key-1")
-    with pytest.raises(Unprocessable, match="another body"):
+    with pytest.raises(Unprocessable, match="another request"):
         await process.answer("key-1", body=b"two")
     speaker.may_speak.set()
     await done(first)

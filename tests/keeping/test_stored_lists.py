@@ -47,7 +47,6 @@ async def keep(
             "model": "fast",
             "feature": "default",
             "metadata": None if metadata is None else msgspec.json.encode(metadata).decode(),
-            "http_status": None,
             "created_at_ms": number,
             "finished_at_ms": None,
             "events_until_ms": None,
@@ -60,7 +59,7 @@ async def keep(
         yield from put(row, None)
         if status is not None:
             answer = encode_entries([TurnCompleted()])
-            yield from end(row.tenant, row.id, "c1", End(status, None, number, None, None, answer))
+            yield from end(row.tenant, row.id, "c1", End(status, number, None, None, answer))
 
     await database.transact(work)
     return row.id

@@ -43,6 +43,7 @@ class FrontdeskError(Exception):
         param: str | None = None,
         status: int | None = None,
         retry_after_s: float | None = None,
+        should_retry: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -52,6 +53,8 @@ class FrontdeskError(Exception):
             self.code = code
         if status is not None:
             self.status = status
+        if should_retry is not None:
+            self.should_retry = should_retry
 
     def body(self) -> dict[str, Any]:
         """The error as OpenAI's error body."""

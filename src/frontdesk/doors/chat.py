@@ -28,7 +28,8 @@ class ChatDoor:
         if chat.store is not None:
             metadata = msgspec.json.encode(chat.metadata).decode() if chat.metadata else None
             wish = Wish(stores=chat.store, is_secret=not chat.store, metadata=metadata)
-            visit.asked = body if chat.store else visit.asked
+            if chat.store:
+                visit.asked = body
         if chat.prompt.stream:
             seen = last_event_id(visit)
             await self._desk.stream(

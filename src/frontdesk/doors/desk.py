@@ -52,11 +52,6 @@ class Visit:
             self.asked = body
         return body
 
-    def share_body(self) -> bytes:
-        """Take the body, and have it kept with what is kept of the turn."""
-        self.asked = self.take_body()
-        return self.asked
-
 
 ASKING = May("user", "server", "operator", scope="turns")
 """Who may ask models."""
@@ -230,7 +225,7 @@ class Desk:
             or (wish is not None and wish.is_kept and self._shelf.keeps(turn))
         ):
             return self._shelf.answer(turn, visit, form, wish or _NO_WISH)
-        sink = form(turn if wish is None or wish.facts is None else wish.facts, turn.headers)
+        sink = form(turn if wish is None else wish.response_facts or turn, turn.headers)
         return self._live.carry(turn, sink, visit.receive, visit.scope.get("frontdesk.abort"))
 
 

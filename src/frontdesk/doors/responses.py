@@ -25,11 +25,11 @@ class ResponsesDoor:
 
     async def serve(self, visit: Annotated[Visit, ASKING]) -> None:
         """Serve one request."""
-        body = visit.share_body()
+        body = visit.take_body()
         asked = read_responses(body)
         turn, wish = begin_response(self._desk, visit, asked, body)
-        if not wish.stores:
-            visit.asked = b"" if visit.head.idempotency_key is None else body
+        if wish.stores:
+            visit.asked = body
         if asked.prompt.stream:
             seen = last_event_id(visit)
             await self._desk.stream(
@@ -59,22 +59,16 @@ def begin_response(desk: Desk, visit: Visit, asked: ResponsesRequest, body: byte
             code="invalid_value",
             param="store",
         )
-    prompt = asked.prompt
-    if asked.previous is not None or asked.conversation is not None:
-        prompt = msgspec.structs.replace(prompt, previous=asked.previous, conversation=asked.conversation)
     features = {"metadata.feature": asked.feature, "prompt.id": asked.prompt_id}
-    turn = desk.begin("responses", visit, asked.model, prompt, features)
+    turn = desk.begin("responses", visit, asked.model, asked.prompt, features)
+    brings: list[dict[str, Any]] = []
     if asked.conversation is not None:
         desk.check_conversation(turn)
+        brings = listed_input(msgspec.json.decode(body).get("input"), turn.id)
     stores = asked.store and desk.keeps(turn)
     facts = ResponseTurnFacts(turn, asked.echo if stores or not asked.store else {**asked.echo, "store": False})
-
-    def brings(response_id: str) -> list[dict[str, Any]]:
-        return listed_input(msgspec.json.decode(body).get("input"), response_id)
-
     metadata = asked.echo["metadata"]
     return turn, Wish(
-        facts,
         facts,
         stores=stores,
         is_secret=not asked.store,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,15 +10,15 @@ from frontdesk.core.errors import BadRequest
 from frontdesk.files.owner import owner_of
 from frontdesk.http.requests import Head, Receive, Scope, Send
 from frontdesk.idempotency.key import check_key, fingerprint_of
-from frontdesk.keeping.keeper import Earlier, Keeper
+from frontdesk.keeping.keeper import Earlier, Keeper, replayed
 from frontdesk.keeping.plan import ClaimedKey, Form, Plan
 from frontdesk.keeping.retention import Retention
 from frontdesk.keeping.rows import Asked, ResponseRow
 from frontdesk.policies.access import Access
-from frontdesk.turn.facts import Facts, ResponseFacts
+from frontdesk.turn.facts import ResponseFacts
 from frontdesk.turn.items import ConversationNamed
 from frontdesk.turn.log import Entry
-from frontdesk.turn.sinks import Headers, send_json
+from frontdesk.turn.sinks import send_json
 from frontdesk.turn.turn import Turn
 
 
@@ -54,7 +54,6 @@ class Wish:
     `is_secret` is where it says that nothing may be: its key then attaches only while it is under way.
     """
 
-    facts: Facts | None = None
     response_facts: ResponseFacts | None = None
     stores: bool = False
     is_secret: bool = False
@@ -62,7 +61,7 @@ class Wish:
     conversation: ConversationNamed | None = None
     previous: str | None = None
     metadata: str | None = None
-    brings: Callable[[str], list[dict[str, Any]]] | None = None
+    brings: Sequence[dict[str, Any]] = ()
     says: Callable[[Any, list[Entry]], list[dict[str, Any]]] | None = None
 
     @property
@@ -106,13 +105,13 @@ class Shelf:
         except Earlier as earlier:
             await self._tell_earlier(earlier.row, visit, accepted, form)
             return
-        headers = turn.headers if kept.turn is turn else _replayed(kept.turn.id)
+        headers = turn.headers if kept.turn is turn else replayed(kept.turn.id)
         await send_json(visit.send, 200, accepted(kept.plan.facts), headers)
 
     async def _tell_earlier(
         self, row: ResponseRow, visit: Visited, accepted: Callable[[Any], bytes], form: Form
     ) -> None:
-        headers = _replayed(row.id)
+        headers = replayed(row.id)
         if row.has_ended:
             await self._keeper.read(row, form, headers, visit.receive, visit.scope.get("frontdesk.abort"))
             return
@@ -140,7 +139,7 @@ class Shelf:
         return Plan(
             owner_of(turn.caller),
             asked,
-            wish.facts or turn,
+            wish.response_facts or turn,
             wish.response_facts,
             stores=wish.stores and may_store,
             keeps_texts=may_store and not wish.is_secret,
@@ -152,10 +151,6 @@ class Shelf:
             brings=wish.brings,
             says=wish.says,
         )
-
-
-def _replayed(response_id: str) -> Headers:
-    return [(b"x-request-id", response_id.encode()), (b"idempotent-replayed", b"true")]
 
 
 def _claim(visit: Visited) -> ClaimedKey | None:

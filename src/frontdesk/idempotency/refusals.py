@@ -45,6 +45,4 @@ def answer_not_kept(key: str) -> FrontdeskError:
 
 
 def _final(words: str, code: str) -> FrontdeskError:
-    error = Conflict(words, code=code)
-    error.should_retry = False  # SDKs take a 409 for a lock that soon opens
-    return error
+    return Conflict(words, code=code, should_retry=False)  # SDKs take a 409 for a lock that soon opens

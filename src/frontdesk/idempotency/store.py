@@ -61,7 +61,6 @@ def claim(
         "response": response,
         "owner": process,
         "http_status": None,
-        "headers": None,
         "answer": None,
         "created_at_ms": now_ms,
         "expires_at_ms": expires_at_ms,

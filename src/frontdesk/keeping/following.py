@@ -442,13 +442,12 @@ class FollowedLog(TurnLog):
 
 
 def _has_gone(response_id: str) -> NotFound:
-    error = NotFound(
+    return NotFound(
         f"Response {response_id!r} is not there any more: it was deleted, or failed before anybody was asked for it. "
         "In that case, send the request again.",
         code="response_not_found",
+        should_retry=True,
     )
-    error.should_retry = True
-    return error
 
 
 def _rest_is_gone(response_id: str) -> NotFound:

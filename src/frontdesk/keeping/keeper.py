@@ -18,8 +18,9 @@ from typing import NamedTuple, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
 from frontdesk.core.clock import Clock, unix_ms
-from frontdesk.core.errors import Conflict, FrontdeskError, Unavailable, Unprocessable, store_unavailable
+from frontdesk.core.errors import Conflict, FrontdeskError, Unavailable, store_unavailable
 from frontdesk.core.tasks import Tasks
+from frontdesk.idempotency.refusals import key_reused
 from frontdesk.idempotency.store import find
 from frontdesk.keeping.kept import Home, KeptTurn, KeyTaken
 from frontdesk.keeping.plan import ClaimedKey, Form, Plan
@@ -27,7 +28,7 @@ from frontdesk.keeping.rows import ResponseRow
 from frontdesk.keeping.store.responses import Texts
 from frontdesk.storage.errors import StorageError
 from frontdesk.turn.facts import Facts, ToldTurn
-from frontdesk.turn.live import LiveTurns, Receive
+from frontdesk.turn.live import LiveTurns, Receive, until_gone
 from frontdesk.turn.log import Entry, Failure, Reader, TurnLog
 from frontdesk.turn.sinks import Headers
 from frontdesk.turn.turn import Interruption, Turn
@@ -71,12 +72,12 @@ class Keeper:
         headers = turn.headers
         kept = self._holder(plan)
         if kept is not None:
-            headers = _headers_of(kept.turn.id)
+            headers = replayed(kept.turn.id)
         else:
             kept = self._begin(turn, plan)
         reader = self._attach(kept, form, headers, abort)
         try:
-            await _gone(receive)
+            await until_gone(receive)
         finally:
             self._leave(reader)
 
@@ -115,11 +116,6 @@ class Keeper:
         kept = self._under_way.get(response_id)
         return None if kept is None or kept.is_dropped else kept
 
-    async def log_for(self, row: ResponseRow) -> tuple[TurnLog, Facts] | None:
-        """The log of a kept turn, wherever it is or was carried, with its facts; None where nothing of it was kept."""
-        found = await self.reading_of(row)
-        return None if found is None else (found.log, found.facts)
-
     async def reading_of(self, row: ResponseRow) -> Reading | None:
         """A kept turn for who reads it, wherever it is or was carried; None where nothing of it was kept."""
         kept = self.find(row.id)
@@ -151,13 +147,12 @@ class Keeper:
         """Answer a request with a kept turn. Returns when all was sent or its reader has gone. Raises Conflict where
         nothing of it was kept.
         """
-        found = await self.log_for(row)
+        found = await self.reading_of(row)
         if found is None:
             raise _untold(row)
-        log, facts = found
-        reader = log.attach(form(facts, headers), abort)
+        reader = found.log.attach(form(found.facts, headers), abort)
         try:
-            await _gone(receive)
+            await until_gone(receive)
         finally:
             reader.leave()
 
@@ -252,7 +247,7 @@ class Keeper:
         if kept.plan.claim is not None and not isinstance(error, Unavailable):
             try:
                 row = await self._earlier(kept.plan, kept.plan.claim, error)
-                found = None if row is None else await self.log_for(row)
+                found = None if row is None else await self.reading_of(row)
                 if row is not None and found is None:
                     error = _untold(row)
             except FrontdeskError as wrong:
@@ -263,12 +258,11 @@ class Keeper:
             kept.entered.set_exception(error if row is None else Earlier(row))
             kept.entered.exception()  # nobody need ask for it
         if found is not None and row is not None:
-            log, facts = found
             for reader in kept.log.readers:
                 waiting = self._again.get(reader)
                 if waiting is not None:
                     kept.log.forget(reader)
-                    waiting.instead = log.attach(waiting.form(facts, _headers_of(row.id)), waiting.abort)
+                    waiting.instead = found.log.attach(waiting.form(found.facts, replayed(row.id)), waiting.abort)
         # As readers of a log: one that takes its time, or has gone, is no matter of the others.
         kept.log.entries.append(Failure.of(error))
         kept.log.show(1)
@@ -399,13 +393,12 @@ def _under_way_elsewhere() -> Conflict:
 
 def not_kept(response_id: str) -> Conflict:
     """The error for who asks again for what was answered once, and not kept."""
-    error = Conflict(
+    return Conflict(
         f"This request was answered before, as {response_id}, and nothing of the answer was kept. If it was lost on "
         "its way, send the request again under a new key.",
         code="answer_not_kept",
+        should_retry=False,
     )
-    error.should_retry = False
-    return error
 
 
 def _ended_before() -> Unavailable:
@@ -414,10 +407,7 @@ def _ended_before() -> Unavailable:
 
 def _check_body(claim: ClaimedKey, fingerprint: bytes) -> None:
     if claim.fingerprint != fingerprint:
-        raise Unprocessable(
-            f"The Idempotency-Key {claim.key[:64]!r} was used with another body. Send the same one, or a new key.",
-            code="idempotency_key_reused",
-        )
+        raise key_reused(claim.key)
 
 
 def _name(plan: Plan, claim: ClaimedKey) -> _KeyName:
@@ -425,10 +415,6 @@ def _name(plan: Plan, claim: ClaimedKey) -> _KeyName:
     return owner.tenant, owner.person, owner.credential, claim.route, claim.key
 
 
-def _headers_of(response_id: str) -> Headers:
+def replayed(response_id: str) -> Headers:
+    """The headers of an answer that is told again."""
     return [(b"x-request-id", response_id.encode()), _REPLAYED]
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -134,11 +134,10 @@ class KeptTurn:
             if claimed is not None:
                 return KeyTaken(claimed)
         if plan.conversation is not None:
-            brought = [] if plan.brings is None else plan.brings(turn.id)
             seen = turn.seen_version
             kept = self._home.retention.of(turn.tier, turn.feature)
             until_ms = kept.conversation_until_ms(now_ms)
-            refusal = yield from enter(owner, plan.conversation, seen, turn.id, brought, now_ms, until_ms)
+            refusal = yield from enter(owner, plan.conversation, seen, turn.id, plan.brings, now_ms, until_ms)
             if refusal is not None:
                 if plan.claim is not None:
                     yield release(owner, plan.claim.route, plan.claim.key, turn.id, self.carrier)
@@ -337,7 +336,6 @@ class KeptTurn:
             model=turn.model,
             feature=turn.feature,
             metadata=plan.metadata if plan.stores else None,
-            http_status=None,
             created_at_ms=int(turn.started_at * 1000),  # never rounded up: its seconds are told live as well
             finished_at_ms=None,
             events_until_ms=None,
@@ -367,10 +365,8 @@ class KeptTurn:
             stores=plan.stores,
             has_key=has_key,
         )
-        last = whole[-1]
         return End(
-            _STATUS[type(last)],
-            last.status if isinstance(last, Failure) else None,
+            _STATUS[type(whole[-1])],
             now_ms,
             events_until_ms if self.writing.keeps_entries else None,
             expires_at_ms,

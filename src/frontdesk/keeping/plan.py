@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class Plan:
     conversation: ConversationNamed | None = None
     previous: str | None = None
     metadata: str | None = None
-    brings: Callable[[str], list[dict[str, Any]]] | None = None
+    brings: Sequence[dict[str, Any]] = ()
     says: Callable[[Facts, list[Entry]], list[dict[str, Any]]] | None = None
 
     @property

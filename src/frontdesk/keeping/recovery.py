@@ -140,7 +140,6 @@ class Recovery:
         )
         ended = End(
             "cancelled" if isinstance(last, TurnCancelled) else "failed",
-            last.status if isinstance(last, Failure) else None,
             now_ms,
             events_until_ms if entries else None,
             expires_at_ms,
@@ -167,19 +166,17 @@ class Recovery:
 
 
 def _crashed(response_id: str) -> FrontdeskError:
-    error = FrontdeskError(
+    return FrontdeskError(
         f"The server went down while {response_id} was being answered. What had been said by then is kept; ask again "
         "for the rest.",
         code=CRASHED,
+        should_retry=False,
     )
-    error.should_retry = False
-    return error
 
 
 def _not_allowed_any_more() -> FrontdeskError:
-    error = FrontdeskError(
+    return FrontdeskError(
         "Before this could be answered the server went down, and its caller's session or key was ended.",
         code="caller_gone",
+        should_retry=False,
     )
-    error.should_retry = False
-    return error

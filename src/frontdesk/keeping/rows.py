@@ -36,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True):
 class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
     """A kept turn. Times are milliseconds since 1970. `caller` (a CallerThen) and `metadata` are JSON.
 
-    `carrier` is the process that carries it. `http_status` is what its request is answered with, where that failed.
+    `carrier` is the process that carries it.
     """
 
     tenant: str
@@ -56,7 +56,6 @@ class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     feature: str
     metadata: str | None
-    http_status: int | None
     created_at_ms: int
     finished_at_ms: int | None
     events_until_ms: int | None

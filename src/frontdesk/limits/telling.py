@@ -75,10 +75,8 @@ def refusal(rule: Rule, asked: int, left: Left, wait_s: float) -> RateLimited:
     `asked` is what the request would have taken of it.
     """
     words = _own(rule, asked, left, wait_s) if rule.is_own else _shared(rule, wait_s)
-    error = RateLimited(words, retry_after_s=wait_s)
-    if wait_s > _SOON_S:
-        error.should_retry = False  # OpenAI's SDKs would ask twice more within seconds
-    return error
+    # OpenAI's SDKs would ask twice more within seconds.
+    return RateLimited(words, retry_after_s=wait_s, should_retry=False if wait_s > _SOON_S else None)
 
 
 def _own(rule: Rule, asked: int, left: Left, wait_s: float) -> str:

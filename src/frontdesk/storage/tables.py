@@ -415,8 +415,7 @@ batch_line = Table(
 # Turns that outlive their connection: stored, in a conversation, in the background, or with an idempotency key. `owner`
 # is the process that carries one, null before anybody does; until `is_dispatched` no provider was asked. One that
 # `is_stored` is its owner's to retrieve; others are kept for their key alone. `caller` (JSON) is who asked, as they
-# were then. `http_status` is what its request is answered with. `status` is queued, in_progress, completed, incomplete,
-# failed or cancelled.
+# were then. `status` is queued, in_progress, completed, incomplete, failed or cancelled.
 response = Table(
     "response",
     metadata,
@@ -437,7 +436,6 @@ response = Table(
     _text("model"),
     _text("feature"),
     _text_or_null("metadata"),
-    Column("http_status", Integer),
     _time("created_at_ms"),
     _time_or_null("finished_at_ms"),
     _time_or_null("events_until_ms"),
@@ -502,7 +500,6 @@ idempotency_key = Table(
     _text_or_null("response"),
     _text_or_null("owner"),
     Column("http_status", Integer),
-    _text_or_null("headers"),
     Column("answer", LargeBinary),
     _time("created_at_ms"),
     _time("expires_at_ms"),

@@ -30,6 +30,12 @@ from frontdesk.turn.turn import Interruption, Turn
 Receive = Callable[[], Awaitable[Any]]
 
 
+async def until_gone(receive: Receive) -> None:
+    """Return once a request's answer was sent, or its client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class TurnTimes:
     """How long a turn may take in all, how long its stream may be silent, and its rest be read after a hang-up."""
@@ -66,8 +72,7 @@ class LiveTurns:
         `abort` closes the connection; it is called where a turn ends without an end for its reader.
         """
         running = self.start(turn, sink, abort)
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(receive)
         if not sink.is_complete and not running.task.done():
             self._hang_up(running)
 

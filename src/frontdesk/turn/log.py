@@ -54,10 +54,14 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag=100):
     def error(self) -> FrontdeskError:
         """The error again."""
         error = FrontdeskError(
-            self.message, code=self.code, param=self.param, status=self.status, retry_after_s=self.retry_after_s
+            self.message,
+            code=self.code,
+            param=self.param,
+            status=self.status,
+            retry_after_s=self.retry_after_s,
+            should_retry=self.should_retry,
         )
         error.type = self.kind
-        error.should_retry = self.should_retry
         return error
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from frontdesk.turn.live import until_gone
 from frontdesk.turn.log import TurnLog
 from frontdesk.turn.sinks import STREAM_HEADERS, StreamRenderer, StreamSink
 
@@ -27,8 +28,7 @@ class LogStream(Response):
         abort: Callable[[], None] | None = scope.get("frontdesk.abort")
         reader = self._log.attach(sink, abort)
         try:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await until_gone(receive)
         finally:
             reader.leave()
 

@@ -45,7 +45,6 @@ class End(NamedTuple):
     """How a turn ended. `answer` are its entries, put together, where they are kept."""
 
     status: Status
-    http_status: int | None
     finished_at_ms: int
     events_until_ms: int | None
     expires_at_ms: int | None
@@ -76,7 +75,6 @@ def end(tenant: str, response_id: str, carrier: str, ended: End) -> Generator[St
     it = {"of_tenant": tenant, "of_id": response_id, "of_carrier": carrier}
     values = {
         "new_status": ended.status,
-        "new_http_status": ended.http_status,
         "ended_at_ms": ended.finished_at_ms,
         "events_ms": ended.events_until_ms,
         "expires_ms": ended.expires_at_ms,
@@ -267,7 +265,6 @@ _END = Query(
     .where(_carried)
     .values(
         status=bindparam("new_status"),
-        http_status=bindparam("new_http_status"),
         finished_at_ms=bindparam("ended_at_ms"),
         events_until_ms=bindparam("events_ms"),
         expires_at_ms=bindparam("expires_ms"),
