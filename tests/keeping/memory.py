@@ -79,9 +79,9 @@ class MemoryDatabase:
 
         return await self.transact(work, lane)
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    def transact(self, work: Work[T], lane: Lane = Lane.MONEY, **options: Any) -> asyncio.Future[T]:
         # As with a real one, who is cancelled does not cancel it.
-        return await asyncio.shield(asyncio.ensure_future(self._transact(work)))
+        return asyncio.shield(asyncio.ensure_future(self._transact(work)))
 
     async def _transact(self, work: Work[T]) -> T:
         async with self._gate:

@@ -194,7 +194,7 @@ class Process:
     async def until_idle(self) -> None:
         """Wait until all has ended."""
         async with asyncio.timeout(8):
-            while len(self.live) or self.journal._is_running or len(self.home.tasks):
+            while len(self.live) or self.journal._is_running:
                 await asyncio.sleep(0.005)
 
     def holds_nothing(self) -> bool:

@@ -93,7 +93,6 @@ async def test_a_cancel_while_it_enters_waits_until_that_is_known(postgresql_url
     await other.execute("DELETE FROM idempotency_key")  # not committed: whoever claims it waits
     client, turn = Client(), process.turn()
     process.ask(client, "key-1", turn=turn)
-    await until(lambda: len(process.home.tasks))
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     looking = await asyncpg.connect(postgresql_url)
     async with asyncio.timeout(8):

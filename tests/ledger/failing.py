@@ -40,7 +40,7 @@ class FailingDatabase:
         """Let the next transactions fail so, and none after them."""
         self.failures = deque(failure for failure in failures if failure is not None)
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY, **options: Any) -> T:
         self.tries += 1
         failure = Failure.AWAY if self.is_away else self.failures.popleft() if self.failures else None
         if failure is Failure.AWAY:
@@ -48,11 +48,11 @@ class FailingDatabase:
         if failure is Failure.LOST:
             raise OutcomeUnknown("It went away while committing.")
         if failure is None:
-            return await self._database.transact(work, lane)
-        await self._database.transact(work, lane)
+            return await self._database.transact(work, lane, **options)
+        await self._database.transact(work, lane, **options)
         if failure is Failure.STORED:
             raise OutcomeUnknown("It went away while committing.")
-        return await self._database.transact(work, lane)
+        return await self._database.transact(work, lane, **options)
 
 
 class CountingRuns:
@@ -65,11 +65,11 @@ class CountingRuns:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY, **options: Any) -> T:
         self.transactions += 1
 
         def counted() -> Generator[Step, list[Row], T]:
             self.runs += 1
             return work()
 
-        return await self._database.transact(counted, lane)
+        return await self._database.transact(counted, lane, **options)

@@ -157,7 +157,7 @@ async def test_who_waits_when_it_is_closed_is_told(failing: Any, clock: HandCloc
     desk = Desk(failing, clock)
     started, never = asyncio.Event(), asyncio.Event()
 
-    async def stuck(*_: object) -> None:
+    async def stuck(*_: object, **__: object) -> None:
         started.set()
         await never.wait()
 

@@ -233,9 +233,9 @@ async def test_those_that_wait_together_share_a_transaction(desk: Desk, clock: H
     transactions: list[int] = []
     transact = desk.database.transact
 
-    async def counted(*arguments: Any) -> object:
+    async def counted(*arguments: Any, **options: Any) -> object:
         transactions.append(1)
-        return await transact(*arguments)
+        return await transact(*arguments, **options)
 
     desk.database.transact = counted  # pyright: ignore[reportAttributeAccessIssue] - it only counts
     await asyncio.gather(*(desk.ledger.reserve(reservation(clock), Take(1)) for _ in range(100)))
@@ -401,10 +401,10 @@ async def test_who_stops_waiting_before_a_transaction_begins_is_no_part_of_it(de
     has_begun, may_go_on = asyncio.Event(), asyncio.Event()
     transact = desk.database.transact
 
-    async def slowly(*arguments: Any) -> object:
+    async def slowly(*arguments: Any, **options: Any) -> object:
         has_begun.set()
         await may_go_on.wait()
-        return await transact(*arguments)
+        return await transact(*arguments, **options)
 
     desk.database.transact = slowly  # pyright: ignore[reportAttributeAccessIssue] - it only waits
     under_way = asyncio.create_task(desk.ledger.reserve(reservation(clock), Take(1)))

@@ -245,8 +245,7 @@ async def test_it_is_made_anew_where_a_neighbour_in_its_group_fails(sqlite_url: 
 
 
 async def test_a_cancelled_waiter_does_not_cancel_it(notes: Database):
-    waiting = asyncio.create_task(notes.transact(adding(1)))
-    await asyncio.sleep(0)
+    waiting = notes.transact(adding(1))
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -258,8 +257,7 @@ async def test_a_cancelled_waiter_does_not_cancel_it(notes: Database):
 
 async def test_what_is_enqueued_comes_after_those_before_it(notes: Database):
     """A reservation that nobody waits for any more is given back behind it."""
-    waiting = asyncio.create_task(notes.transact(adding(1)))
-    await asyncio.sleep(0)
+    waiting = notes.transact(adding(1))
     waiting.cancel()
     notes.enqueue(Step(APPEND, {"of_id": 1, "more": ", released"}), lane=Lane.MONEY)
     await notes.flush()
@@ -277,8 +275,7 @@ async def test_a_closed_database_refuses_it(notes: Database):
 async def test_closing_ends_those_under_way(database_url: str):
     database = await open_database(database_url)
     await database.write(Step(CREATE))
-    waiting = [asyncio.create_task(database.transact(adding(number))) for number in range(1, 20)]
-    await asyncio.sleep(0)
+    waiting = [database.transact(adding(number)) for number in range(1, 20)]
     await database.close()
     returned = await asyncio.gather(*waiting)
     again = await open_database(database_url)

@@ -12,6 +12,18 @@ T = TypeVar("T")
 _log = logging.getLogger("frontdesk.tasks")
 
 
+async def finished(work: asyncio.Future[T]) -> T:
+    """Return what comes of work that must not be left half-way.
+
+    Where who waits is cancelled, that is raised once the work has ended; a second time, at once.
+    """
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
 class Tasks:
     """The tasks of one owner. `close()` ends them all."""
 
@@ -43,16 +55,8 @@ class Tasks:
             await asyncio.wait(self._running)
 
     async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
-        """Do work that must not be left half-way, and return what it returns.
-
-        Where who waits is cancelled, that is raised once the work has ended; a second time, at once.
-        """
-        task = self.start(name, work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            raise
+        """Do work that must not be left half-way, and return what it returns; see `finished`."""
+        return await finished(self.start(name, work))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

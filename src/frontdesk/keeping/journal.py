@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 from frontdesk.core.tasks import Tasks
 from frontdesk.keeping.lease import Lease
 from frontdesk.keeping.store.carriers import put_events
-from frontdesk.storage.database import Database
+from frontdesk.storage.database import FEW_ROWS, Database
 from frontdesk.storage.errors import StorageError, StorageFailed
 from frontdesk.storage.lanes import Lane
 from frontdesk.storage.query import Row, Step
@@ -66,7 +66,7 @@ class Writing:
         self.stored = 0
         self.ending: Ending | None = None
         self.otherwise: Ending | None = None
-        self.room: asyncio.Future[None] | None = None  # of who waits until something was stored
+        self.room: asyncio.Future[None] | None = None  # of its turn, which waits until something was stored
         self.since: float | None = None  # it was seen to wait
         self.was_shown = False  # though not all of it is stored
         self.is_dropped = False  # it is another process's
@@ -127,9 +127,8 @@ class Journal:
         await self._tasks.close()
 
     async def _stored_some(self, writing: Writing) -> None:
-        if writing.room is None:
-            writing.room = asyncio.get_running_loop().create_future()
-        await asyncio.shield(writing.room)
+        writing.room = asyncio.get_running_loop().create_future()
+        await writing.room
 
     # --- storing ----------------------------------------------------------------------------
 
@@ -199,7 +198,7 @@ class Journal:
                 yield from ending()
             return True
 
-        return await self._database.transact(work, Lane.EVENTS)
+        return await self._database.transact(work, Lane.EVENTS, rows=len(rows) + FEW_ROWS * len(endings))
 
     def _has_stored(self, writing: Writing, length: int) -> None:
         first, writing.stored, writing.since = writing.stored, length, None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -19,7 +19,7 @@ from frontdesk.accounts.absent import caller_then
 from frontdesk.conversations.entering import enter, leave, withdraw
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import AskedBefore, FrontdeskError, ProviderError, Refused, Unavailable, store_unavailable
-from frontdesk.core.tasks import Tasks
+from frontdesk.core.tasks import finished
 from frontdesk.idempotency.store import Claimed, claim, release
 from frontdesk.keeping.journal import Journal, Writing
 from frontdesk.keeping.lease import Lease
@@ -67,7 +67,6 @@ class Home:
     lease: Lease
     retention: Retention
     clock: Clock
-    tasks: Tasks = field(default_factory=lambda: Tasks("entering"))
 
 
 Refuse = Callable[["KeptTurn", FrontdeskError], Awaitable[None]]
@@ -178,21 +177,23 @@ class KeptTurn:
 
         Who is cancelled meanwhile has it known first whether it has entered: it must be ended then.
         """
-        refusal = await self._home.tasks.finish(f"entering {self.turn.id}", self._entered())
+        try:
+            entering = self._home.database.transact(self.enter)
+            entering.add_done_callback(self._note_entering)
+            refusal = await finished(entering)
+        except StorageError:
+            raise store_unavailable() from None
         if refusal is not None:
             raise refusal
 
-    async def _entered(self) -> FrontdeskError | None:
-        try:
-            refusal = await self._home.database.transact(self.enter)
-        except OutcomeUnknown:
+    def _note_entering(self, entering: asyncio.Future[FrontdeskError | None]) -> None:
+        if entering.cancelled():  # the loop itself ends
+            return
+        error = entering.exception()
+        if isinstance(error, OutcomeUnknown):
             self.may_have_entered()
-            return store_unavailable()
-        except StorageError:
-            return store_unavailable()
-        if refusal is None:
+        elif error is None and entering.result() is None:
             self.has_entered()
-        return refusal
 
     async def _note_dispatch(self) -> None:
         step = dispatched(self.plan.owner.tenant, self.turn.id, self.carrier)

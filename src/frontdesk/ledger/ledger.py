@@ -33,7 +33,7 @@ from frontdesk.ledger.holds import Balance, C, Choose, Enter, Reservation, Settl
 from frontdesk.ledger.store.holds import HoldKey, forget_claim
 from frontdesk.ledger.store.windows import Key, read_windows
 from frontdesk.ledger.sweeping import CrashRows, sweep_holds
-from frontdesk.storage.database import Database
+from frontdesk.storage.database import FEW_ROWS, Database
 from frontdesk.storage.errors import OutcomeUnknown, StorageBusy, StorageClosed, StorageError, StorageFailed
 from frontdesk.storage.query import Work
 
@@ -254,7 +254,8 @@ class Ledger:
             self._number += 1
             batch.number = self._number
         try:
-            outcome = await self._database.transact(self._work_of(batch))
+            rows = FEW_ROWS * (len(batch.settlings) + len(batch.requests))
+            outcome = await self._database.transact(self._work_of(batch), rows=rows)
         except OutcomeUnknown as error:
             self._doubt(batch, error)
             return True

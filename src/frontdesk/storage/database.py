@@ -27,6 +27,9 @@ from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work
 
 T = TypeVar("T")
 
+FEW_ROWS = 5
+"""How many a transaction touches that is about one thing."""
+
 
 class Database(Protocol):
     """Rows, read and written. Belongs to the event loop that opened it."""
@@ -74,14 +77,15 @@ class Database(Protocol):
         """
         ...
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    def transact(self, work: Work[T], lane: Lane = Lane.MONEY, *, rows: int = FEW_ROWS) -> asyncio.Future[T]:
         """Run a transaction that looks before it writes, and return what `work` returns when it is on the disk.
 
         `work` makes a generator that yields steps and is sent their rows. It sees what is committed and no
         other transaction's half; rows that it decides by it must lock (`with_for_update`), in one order
         everywhere. It may be made anew and run again, on any thread, so it must change nothing but through
-        its steps, and take no time. A cancelled waiter does not cancel it. Raises as `write`, and WorkFailed
-        where its own code raises: nothing is stored then, and nobody else is hurt.
+        its steps, and take no time. `rows` says about how many it touches, so that short ones share a commit.
+        A cancelled waiter does not cancel it. Raises as `write`, and WorkFailed where its own code raises:
+        nothing is stored then, and nobody else is hurt.
         """
         ...
 

@@ -15,7 +15,6 @@ from frontdesk.storage.query import BoundStep, Row, Work
 _log = logging.getLogger(__name__)
 
 Results = list[list[Row]]
-_ROWS_OF_WORK = 50  # about: nobody knows before it has run
 
 
 class Lane(IntEnum):
@@ -30,7 +29,7 @@ class Entry:
     """One write on its way: its steps, and who waits for it (nobody, where it was enqueued).
 
     One that `is_divisible` has one step, whose rows have nothing to do with each other. One with `work` makes
-    its steps as it goes; what it returns is its only result.
+    its steps as it goes, about `rows_of_work`; what it returns is its only result.
     """
 
     __slots__ = ("future", "is_divisible", "lane", "number", "rows", "steps", "work")
@@ -44,6 +43,7 @@ class Entry:
         number: int = 0,
         is_divisible: bool = False,
         work: Work[Any] | None = None,
+        rows_of_work: int = 0,
     ) -> None:
         self.steps = steps
         self.lane = lane
@@ -51,7 +51,7 @@ class Entry:
         self.number = number
         self.is_divisible = is_divisible
         self.work = work
-        self.rows = 0 if work is None else _ROWS_OF_WORK
+        self.rows = rows_of_work
         for step in steps:
             self.rows += len(step.values) if step.is_many else 1
 

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from frontdesk.core.tasks import Tasks
-from frontdesk.storage.database import StorageLimits, flush_for
+from frontdesk.storage.database import FEW_ROWS, StorageLimits, flush_for
 from frontdesk.storage.errors import OutcomeUnknown, StorageClosed, StorageError
 from frontdesk.storage.lanes import Entry, Lane, Results
 from frontdesk.storage.postgresql_connection import (
@@ -106,14 +106,14 @@ class PostgresqlDatabase:
         self._writes.start("write", self._store(entry))
         return await future
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    def transact(self, work: Work[T], lane: Lane = Lane.MONEY, *, rows: int = FEW_ROWS) -> asyncio.Future[T]:
         """See `Database.transact`."""
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        entry = Entry([], lane, future, number=next(self._numbers), work=work)
+        entry = Entry([], lane, future, number=next(self._numbers), work=work, rows_of_work=rows)
         self._lanes[lane].begin(entry)
         self._writes.start("transact", self._store(entry))
-        return await future
+        return future
 
     def enqueue(self, *steps: Step, lane: Lane = Lane.EVENTS) -> None:
         """See `Database.enqueue`."""

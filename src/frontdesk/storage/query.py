@@ -91,7 +91,7 @@ class BoundStep(NamedTuple):
 
 def bind_step(compiled: Compiled, parameters: Parameters | Sequence[Parameters]) -> BoundStep:
     """Bring a step's values into order. Raises KeyError, naming the value that is missing."""
-    if isinstance(parameters, Mapping):
+    if isinstance(parameters, (dict, Mapping)):  # the former is told at once
         return BoundStep(compiled.sql, compiled.bind(parameters), is_many=False)
     return BoundStep(compiled.sql, [compiled.bind(each) for each in parameters], is_many=True)
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from frontdesk.storage.database import StorageLimits, flush_for
+from frontdesk.storage.database import FEW_ROWS, StorageLimits, flush_for
 from frontdesk.storage.errors import StorageClosed, StorageError, StorageFailed
 from frontdesk.storage.file_lock import FileLock
 from frontdesk.storage.lanes import Entry, Lane, Lanes, Results
@@ -121,13 +121,13 @@ class SqliteDatabase:
         self._arm()
         return await future
 
-    async def transact(self, work: Work[T], lane: Lane = Lane.MONEY) -> T:
+    def transact(self, work: Work[T], lane: Lane = Lane.MONEY, *, rows: int = FEW_ROWS) -> asyncio.Future[T]:
         """See `Database.transact`."""
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._lanes.add(Entry([], lane, future, work=work))
+        self._lanes.add(Entry([], lane, future, work=work, rows_of_work=rows))
         self._arm()
-        return await future
+        return future
 
     def enqueue(self, *steps: Step, lane: Lane = Lane.EVENTS) -> None:
         """See `Database.enqueue`."""
