@@ -578,7 +578,7 @@ class Cluster:
 
     async def settle(self) -> None:
         while self._crashing:
-            await next(iter(self._crashing))
+            await asyncio.wait(self._crashing)  # and lets go of the loop, where they have ended just now
 
     async def _die(self, name: str) -> None:
         for place, (each, keys) in enumerate(self._processes):
