@@ -17,11 +17,14 @@ async def finished(work: asyncio.Future[T]) -> T:
 
     Where who waits is cancelled, that is raised once the work has ended; a second time, at once.
     """
+    ended = asyncio.get_running_loop().create_future()  # a shield of its own: asyncio's costs twice as much
+    work.add_done_callback(lambda _: ended.done() or ended.set_result(None))
     try:
-        return await asyncio.shield(work)
+        await ended
     except asyncio.CancelledError:
         await asyncio.wait([work])
         raise
+    return work.result()
 
 
 class Tasks:

@@ -177,7 +177,7 @@ class Journal:
             return True
         for writing, length, ending in zip(some, lengths, endings, strict=True):
             if writing.ending is ending:
-                writing.ending = None
+                writing.ending = writing.otherwise = None
             self._has_stored(writing, length)
         return True
 

@@ -208,6 +208,7 @@ class Keeper:
             kept.entered.exception()  # nobody need ask for it
         if not kept.is_complete:  # it was cut off: nobody tells its readers
             kept.log.abandon()
+        kept.turn.entrance = None  # they hold each other: such rings stay until the collector looks for them
 
     def _forget(self, kept: KeptTurn) -> None:
         self._under_way.pop(kept.turn.id, None)

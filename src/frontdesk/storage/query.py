@@ -6,7 +6,6 @@ Compiling costs a millisecond, the driver's own execution some microseconds. So 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -102,10 +101,13 @@ def bind_work(work: Work[T], compiled: Callable[[Query], Compiled]) -> Generator
     Whatever is wrong with its code comes as WorkFailed; what an engine says of a step is not sent there.
     """
     try:
-        with contextlib.closing(work()) as steps:
+        steps = work()
+        try:
             step = next(steps)
             while True:
                 step = steps.send((yield bind_step(compiled(step.query), step.parameters)))
+        finally:
+            steps.close()
     except StopIteration as end:
         return end.value
     except Exception as error:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from frontdesk.storage.errors import ConstraintViolated, StatementFailed, StorageBusy, StorageError, StorageFailed
 
@@ -23,6 +24,17 @@ _PASSING = frozenset(
 )
 # After these the connection cannot be trusted any more.
 _FINAL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+# The driver asks values of all types that it has no adapter for how they would be stored, which costs it more than
+# storing them.
+sqlite3.register_adapter(type(None), _itself)
+sqlite3.register_adapter(bytes, _itself)
+sqlite3.register_adapter(bool, int)
 
 
 def path_of(url: str) -> Path:

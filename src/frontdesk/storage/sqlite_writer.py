@@ -125,13 +125,15 @@ class SqliteWriter:
         return [self._step(step) for step in entry.steps] if entry.work is None else self._work(entry.work)
 
     def _work(self, work: Work[T]) -> T:
-        with contextlib.closing(bind_work(work, Query.for_sqlite)) as steps:
-            try:
-                step = next(steps)
-                while True:
-                    step = steps.send(self._step(step))
-            except StopIteration as end:
-                return end.value
+        steps = bind_work(work, Query.for_sqlite)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._step(step))
+        except StopIteration as end:
+            return end.value
+        finally:
+            steps.close()
 
     def _step(self, step: BoundStep) -> list[Row]:
         if step.is_many:
