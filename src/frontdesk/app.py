@@ -77,8 +77,11 @@ from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Guard, Policy
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnStore
+from frontdesk.wiring.asides import Asides
 from frontdesk.wiring.batches import Batching
 from frontdesk.wiring.conversations import Conversing
+from frontdesk.wiring.feedback import feedback_routes
+from frontdesk.wiring.jobs import Jobs
 from frontdesk.wiring.keeping import BEAT_EVERY_S, Keeping
 from frontdesk.wiring.kept import LISTED, KeptDoors
 from frontdesk.wiring.money import Money
@@ -127,7 +130,8 @@ class Frontdesk:
         access = Access(config)
         self._money = Money(config, database, owner, access, self._clock, self._routing.plans.of)
         self._files = Files(database, self._clock, config.files)
-        self._keeping = Keeping(config, database, owner, self._clock)
+        self._asides = Asides(config, access)
+        self._keeping = Keeping(config, database, owner, self._clock, self._asides.beginning)
         self._conversing = Conversing(database, self._keeping.retention, access)
         conversations, compactions = self._conversing.conversations, self._keeping.compactions
         self._history = OwnHistory(database, conversations, compactions, self._clock)
@@ -144,6 +148,9 @@ class Frontdesk:
         self._batching = Batching(
             config, database, owner, self._files, self._gate, self.live, access, self._limits, self.accounts.absent
         )
+        aside = self._asides.kinds(self._gate, self.live, self._limits, self.accounts.absent, conversations)
+        self._jobs = Jobs(config.jobs, database, owner, self._clock, aside)
+        self._asides.wake = self._jobs.runner.wake
         self._sockets = Sockets(self._gate, int(self.config.limits.body_mb * _MEGABYTE))
         self.asgi: ASGIApp = self._application(access)
 
@@ -175,6 +182,7 @@ class Frontdesk:
         self._tasks.start("files", self._every("files", _HEARTBEAT_EVERY_S, self._sweep_files))
         self._batching.runner.start()
         await self._keeping.begin()
+        self._jobs.runner.start()
         self._tasks.start("carrier", self._every("carrier", BEAT_EVERY_S, self._keeping.beat))
         self._providers.warm()
         # What lives now lives for ever: the collector need not look at it, and need not look so
@@ -186,13 +194,17 @@ class Frontdesk:
     async def drain(self) -> None:
         """Take no more turns; return when all have ended."""
         self._batching.runner.stop()
+        self._jobs.runner.stop()
+        until = self._clock.monotonic() + self.config.shutdown_grace_s
         await self.live.close(self.config.shutdown_grace_s)
         await self._batching.runner.close()
+        await self._jobs.runner.close(max(0.0, until - self._clock.monotonic()))
         await self._keeping.drain()
 
     async def close(self) -> None:
         """Close providers and the store; what was enqueued is written first."""
         await self._batching.runner.close()
+        await self._jobs.runner.close()
         await self._tasks.close()
         if self._shadows is not None:
             await self._shadows.close()
@@ -302,6 +314,7 @@ class Frontdesk:
             *self._money.routes(self._gate),
             *FileRoutes(self._files, self._gate, self._idempotency).routes(),
             *self._batching.routes(self._gate, access, self._idempotency),
+            *self._jobs.routes(self._gate, self._idempotency),
         ]
         started_at = int(self._clock.now())
         gateway = GatewayRoutes(self._gate, access, started_at)
@@ -314,6 +327,9 @@ class Frontdesk:
             *gateway.routes(),
             *self._kept.routes(self._gate, self.live),
             *self._conversing.routes(self._gate, self._idempotency),
+            *feedback_routes(
+                self.config, self._database, self._clock, self._keeping.retention, self._gate, self._idempotency
+            ),
             *bootstrap.routes(),
             *health.routes(),
         ]

@@ -16,7 +16,7 @@ from frontdesk.accounts.tokens import Claims, RefreshClaims, TokenSigner
 from frontdesk.core.errors import BadRequest
 from frontdesk.storage.database import Database, open_beside, open_database
 from frontdesk.storage.query import Query, Step, insert
-from frontdesk.storage.tables import idempotency_key, metadata, session, turn
+from frontdesk.storage.tables import feedback, idempotency_key, metadata, session, turn
 from frontdesk.turn.turn import Caller
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnReader, TurnStore
@@ -48,10 +48,10 @@ def token_of(anonymous: Session, kind: str) -> str:
 
 def test_person_is_in_no_key_of_what_is_moved() -> None:
     """Two people's rows could not become one's by changing that name: such a table needs a rule of its own, as the keys
-    of repeated requests have.
+    of repeated requests and feedback have.
     """
     for table in moves.MOVED:
-        if table is idempotency_key:
+        if table in (feedback, idempotency_key):
             continue
         uniques = [
             table.primary_key.columns,
@@ -92,7 +92,7 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
         ("default", "u1", "2"),
         ("other", anonymous.person, "1"),
     ):
-        ids = {name: row_id for name in ("id", "number", "key") if name in table.c}
+        ids = {name: row_id for name in ("id", "number", "key", "response") if name in table.c}
         await database.write(Step(add, filled(table, tenant=tenant, person=person, **ids)))
     before = await count(database, table, "other", namesake.person)
 
@@ -103,6 +103,41 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
     assert await count(database, table, "default", "u1") == 1 + moved
     assert await count(database, table, "other", namesake.person) == before
     assert await code_of(accounts, namesake.token) is None
+
+
+async def test_of_a_response_on_which_both_said_something_the_users_word_counts(
+    database: Database, clock: HandClock
+) -> None:
+    """The anonymous one's may have been on its way when they signed in, and be moved by a sweep."""
+    accounts = await opened(database, clock)
+    anonymous = await begun(accounts, None)
+    add = Query(insert(feedback))
+
+    async def say(person: str, response: str, comment: str, tenant: str = "default") -> None:
+        ids = {"credential": "", "response": response, "id": f"fb_{tenant}_{comment}"}
+        await database.write(Step(add, filled(feedback, tenant=tenant, person=person, comment=comment, **ids)))
+
+    await say("u1", "resp_1", "the user's")
+    await say(anonymous.person, "resp_1", "the anonymous one's")
+    await say(anonymous.person, "resp_2", "only theirs")
+    await say(anonymous.person, "resp_1", "another tenant's", "other")
+    await say("u2", "resp_2", "a stranger's")
+
+    await accounts.upgrade(anonymous.token, "default", "u1")
+    await say(anonymous.person, "resp_2", "late")
+    await say(anonymous.person, "resp_3", "late, and alone")
+    await accounts.sweep_upgrades()
+
+    of = feedback.c
+    rows = await database.read(Query(select(of.person, of.response, of.comment).order_by(of.response, of.comment)))
+    assert rows == [
+        (anonymous.person, "resp_1", "another tenant's"),
+        ("u1", "resp_1", "the user's"),
+        ("u2", "resp_2", "a stranger's"),
+        ("u1", "resp_2", "only theirs"),
+        ("u1", "resp_3", "late, and alone"),
+    ]
+    assert (await database.read(Query(select(of.rating).where(of.comment == "only theirs"))))[0][0] == "x"
 
 
 async def keys_of(database: Database) -> list[tuple[str, str, bytes, int]]:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from frontdesk.accounts.absent import CallerThen
-from frontdesk.batches.asking import Answered, Asker, Outcome, Unfunded
 from frontdesk.batches.routes import told_of
 from frontdesk.batches.runner import BatchRunner
 from frontdesk.batches.service import Batches, NewBatch
@@ -18,6 +17,7 @@ from frontdesk.batches.store import BatchRow
 from frontdesk.core import config
 from frontdesk.core.clock import unix_ms
 from frontdesk.core.ids import new_id
+from frontdesk.doors.absent import Answered, Asker, Outcome, Unfunded
 from frontdesk.files.owner import Owner, owner_of
 from frontdesk.files.service import Files
 from frontdesk.storage.database import Database

@@ -13,12 +13,12 @@ from sqlalchemy import func, select
 
 from frontdesk.accounts.store import AccountStore
 from frontdesk.accounts.store.moves import move_all
-from frontdesk.batches.asking import Answered, Interrupted, Postponed, Unfunded
 from frontdesk.batches.lines import Problem
 from frontdesk.batches.routes import told_of
 from frontdesk.batches.store import AllBatches, BatchWork, Claim
 from frontdesk.core.clock import unix_ms
 from frontdesk.core.errors import FrontdeskError
+from frontdesk.doors.absent import Answered, Interrupted, Postponed, Unfunded
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageFailed
 from frontdesk.storage.query import Query, Step, insert

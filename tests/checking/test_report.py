@@ -45,9 +45,11 @@ features:
     ceilings: {temperature: 1}
     response_format: {type: json_schema, json_schema: {name: a, schema: {enum: [~, 1]}}}
   inline: {models: [fast], instructions: "Hidden words.", keep_days: 0}
+  titles: {models: [fast]}
+  follow_ups: {models: [fast]}
 default_feature: chat
 tiers:
-  free: {models: [fast], features: [chat, inline], requests_per_minute: 5, tokens_per_minute: 900,
+  free: {models: [fast], features: [chat, inline, titles, follow_ups], requests_per_minute: 5, tokens_per_minute: 900,
          tokens_per_day: 9000, concurrent: 2, concurrent_streams: 1, keep_days: 7,
          budget: [{usd: 0.05, degrade_at: [0.8], when_spent: free}, {usd: 1, per: month}]}
 default_tier: free
@@ -77,6 +79,9 @@ trusted_proxies: [10.0.0.7]
 limits: {body_mb: 1, header_timeout_s: 1, body_timeout_s: 1, slow_reader_s: 1, turn_timeout_s: 1, keep_alive_s: 1}
 files: {max_mb: 1, per_user_mb: 2, per_user: 3, keep_days: 4}
 batches: {concurrent: 1, max_lines: 2, per_user: 3, keep_days: 4}
+jobs: {at_once: 2, poll_s: 5}
+titles: {model: fast, enabled: true}
+follow_ups: {model: fast, count: 2}
 retention: {responses_days: ~, conversations_days: 90, events_hours: 1, keys_hours: 2, turns_days: 62, alerts_days: ~}
 guards: {credentials: mask}
 hangup_drain_s: 1
@@ -202,7 +207,7 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
     assert {"request": "GET /healthz", "why": "whether the process answers"} in told["open"]
     assert told["callers"][0]["who"] == "secret keys"
     assert [(warning["line"], warning["place"]) for warning in told["warnings"]][-1] == (
-        51,
+        53,
         "auth.apps.ios.attestation",
     )
 

@@ -207,7 +207,7 @@ def test_what_was_not_stored_is_not_told_again(client: OpenAI) -> None:
 
     with pytest.raises(openai.ConflictError) as refused:
         client.responses.create(model="fast", input=WORDS, store=False, extra_headers=key)
-    assert refused.value.code == "answer_not_kept"
+    assert refused.value.code == "idempotency_answer_not_kept"
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 

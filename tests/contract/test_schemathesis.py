@@ -117,6 +117,7 @@ BAD = [operation for operation in ANY if operation.body]
 # What these need is a token, or a file, that the server has.
 NEVER_GOOD = {
     "POST /api/sessions/refresh",
+    "POST /api/feedback",
     "POST /api/sessions/upgrade",
     "POST /v1/batches",
     "POST /v1/chat/completions/{completion_id}",

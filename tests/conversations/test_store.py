@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from frontdesk.conversations.items import pattern_of
-from frontdesk.conversations.rows import ConversationRow
+from frontdesk.conversations.rows import ConversationRow, FollowUps
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.reading import ConversationStore
 from frontdesk.conversations.store.writing import NewItem
@@ -88,6 +88,7 @@ async def everything_of(database: Database, owner: Owner) -> list[object]:
         await read("beginnings", row)
         await read("branches", row)
         await read("deleted", row)
+        await read("follow_ups", row.id, NOW_MS)
 
     await look()
     await write("count", owner, 9, NOW_MS)
@@ -101,6 +102,9 @@ async def everything_of(database: Database, owner: Owner) -> list[object]:
     await write("place_of", row, "msg_1")
     await write("taken_ids", row, ["msg_1", "msg_9"])
     await write("empty_item", row, "msg_2")
+    await write("lock_untitled", owner.tenant, row.id, NOW_MS)
+    await write("set_follow_ups", owner.tenant, row.id, row.version + 1, FollowUps("resp_1", ("Why?",)), NOW_MS)
+    await read("follow_ups", row.id, NOW_MS)
     await write("set_title", row, "A name", "a name")
     await write("set_pinned", row, NOW_MS)
     await write("set_metadata", row, "{}")

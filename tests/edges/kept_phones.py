@@ -161,7 +161,7 @@ class Phone:
             await asyncio.sleep(0.05)
             return
         if answer.status != 200:
-            assert answer.code in ("server_crashed", "answer_not_kept"), (message, answer)
+            assert answer.code in ("server_crashed", "idempotency_answer_not_kept"), (message, answer)
             assert answer.headers["x-should-retry"] == "false"
             message.status, message.code = "unheard", answer.code
             if answer.code == "server_crashed":

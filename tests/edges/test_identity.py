@@ -465,6 +465,7 @@ class Strangers:
         self._owners_token = owner["token"]
         self.of_owner |= {"file_id": self._file(), "batch_id": self._batch(), **self._conversation()}
         self.of_owner["completion_id"] = self._completion()
+        self.of_owner["job_id"] = self._job()
 
     def _file(self) -> str:
         form: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("a.jsonl", b"{}")}}
@@ -478,6 +479,10 @@ class Strangers:
     def _completion(self) -> str:
         url, asked = f"{self.served.url}/v1/chat/completions", {**QUESTION, "store": True}
         return httpx2.post(url, headers=bearer(self._owners_token), json=asked).json()["id"]
+
+    def _job(self) -> str:
+        """The tenant's own, which recurs."""
+        return httpx2.get(f"{self.served.url}/api/admin/jobs", headers=SECRET).json()["last_id"]
 
     def _conversation(self) -> dict[str, str]:
         url, headers = f"{self.served.url}/v1/conversations", bearer(self._owners_token)
@@ -495,6 +500,9 @@ class Strangers:
                 for line in stream.iter_lines()
                 if line.startswith("data: ")
             )
+            said = {"response_id": self.of_owner["response_id"], "rating": "up"}
+            url = f"{self.served.url}/api/feedback"
+            assert httpx2.post(url, headers=bearer(self._owners_token), json=said).status_code == 200
             yield
 
     def ask(self, method: str, path: str, who: str, name: str, value: str) -> tuple[int, Any, str]:
@@ -532,6 +540,10 @@ EXPECTED = {
     },
     ("GET", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},
     ("DELETE", "/api/admin/keys/{key_id}"): {"user": (403, "forbidden"), "tenant": (404, "key_not_found")},
+    **{
+        (method, f"/api/admin/jobs/{{job_id}}{what}"): {"user": (403, "forbidden"), "tenant": (404, "job_not_found")}
+        for method, what in (("GET", ""), ("POST", "/cancel"), ("POST", "/retry"))
+    },
     ("GET", "/api/admin/prices/{route}"): {"user": (403, "forbidden"), "tenant": None},  # the configuration's
     ("GET", "/v1/models/{model}"): {"user": (404, "model_not_found"), "tenant": None},  # keys may use all models
     **{
@@ -544,6 +556,7 @@ EXPECTED = {
             ("POST", "/v1/batches/{batch_id}/cancel", "batch"),
             ("GET", "/v1/responses/{response_id}", "response"),
             ("DELETE", "/v1/responses/{response_id}", "response"),
+            ("DELETE", "/api/feedback/{response_id}", "feedback"),
             ("POST", "/v1/responses/{response_id}/cancel", "response"),
             ("GET", "/v1/responses/{response_id}/input_items", "response"),
             ("GET", "/v1/chat/completions/{completion_id}", "chat_completion"),
@@ -561,6 +574,7 @@ EXPECTED = {
             ("PATCH", "/api/conversations/{conversation_id}", "conversation"),
             ("GET", "/api/conversations/{conversation_id}/branches", "conversation"),
             ("GET", "/api/conversations/{conversation_id}/items", "conversation"),
+            ("GET", "/api/conversations/{conversation_id}/follow_ups", "conversation"),
         )
     },
     ("DELETE", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},

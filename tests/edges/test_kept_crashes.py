@@ -104,7 +104,7 @@ async def _check_rows(site: Site, said: Sequence[Message], asked: Asked) -> None
             assert asked.count[message.question] == 1
         elif message.key is not None:
             assert is_dispatched
-            assert message.code in ("server_crashed", "answer_not_kept"), message
+            assert message.code in ("server_crashed", "idempotency_answer_not_kept"), message
     # Nobody knows of these who asked: the reply with their id was lost, and there was no key.
     nameless = rows.keys() - ids.keys()
     assert len(nameless) <= sum(message.status == "lost" for message in said)

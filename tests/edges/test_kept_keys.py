@@ -253,7 +253,7 @@ async def test_of_a_secret_answer_only_who_comes_in_time_hears(single: Site, pat
         assert id_in(stream) == id_in(first)
         assert (streamed_text if stream.is_events else text_in)(path, body) == asked.question
     for answer in (late, late_stream):
-        assert (answer.status, answer.code) == (409, "answer_not_kept")
+        assert (answer.status, answer.code) == (409, "idempotency_answer_not_kept")
         assert answer.headers["x-should-retry"] == "false"
     assert single.asked()[asked.question] == 1
 
@@ -271,7 +271,7 @@ async def test_of_a_secret_answer_another_process_says_that_it_is_under_way(doub
 
     assert (early.status, early.code) == (409, "idempotency_key_in_use")
     assert early.headers["retry-after"] == "1"
-    assert (late.status, late.code) == (409, "answer_not_kept")
+    assert (late.status, late.code) == (409, "idempotency_answer_not_kept")
     assert double.asked()[asked.question] == 1
 
 

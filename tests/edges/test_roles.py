@@ -28,7 +28,7 @@ models: {fast: {route: [scripted/echo]}, embed: {route: [scripted/embed], kind: 
 default_model: fast
 auth: {anonymous: true}
 """
-SCOPES = frozenset({"turns", "sessions", "users", "keys", "usage"})
+SCOPES = frozenset({"turns", "sessions", "users", "keys", "usage", "feedback"})
 # All that answers without a credential. What joins this list is seen by everybody on the internet.
 OPEN = {
     ("GET", "/healthz"),

@@ -761,7 +761,7 @@ async def test_a_turn_of_which_nothing_is_kept_ends_with_that() -> None:
     store.finished_at_ms = ENDED_MS
     await complete(sink)
 
-    assert (sink.events, sink.error and sink.error.code) == ([], "answer_not_kept")
+    assert (sink.events, sink.error and sink.error.code) == ([], "idempotency_answer_not_kept")
 
 
 @jumping

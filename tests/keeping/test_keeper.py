@@ -427,7 +427,7 @@ async def test_what_has_ended_is_told_as_it_came_and_then_as_a_whole_and_then_no
     clock: Any = process.clock
     clock.move(31 * 86_400)
     gone = await process.answer("key-1")
-    assert gone.code in {"answer_not_kept", None}  # the key has gone as well, and so it was asked anew
+    assert gone.code in {"idempotency_answer_not_kept", None}  # the key has gone as well, and so it was asked anew
     assert gone.code is not None or gone.events == ANSWER
 
 
@@ -440,7 +440,7 @@ async def test_a_key_outlives_a_text_that_may_not_be_kept_so_long(make: Make) ->
 
     late = await process.answer("key-1", turn=process.turn(tier="brief"))
 
-    assert (late.code, speaker.asked) == ("answer_not_kept", 1)
+    assert (late.code, speaker.asked) == ("idempotency_answer_not_kept", 1)
     clock.move(24 * 3_600)
     assert (await process.answer("key-1", turn=process.turn(tier="brief"))).events == ANSWER
     assert speaker.asked == 2
@@ -460,7 +460,7 @@ async def test_what_is_kept_secret_attaches_while_it_runs_and_is_not_told_again(
     late = await process.answer("key-1", stores=False, keeps_texts=False)
 
     assert first.events == second.events == ANSWER
-    assert late.code == "answer_not_kept"
+    assert late.code == "idempotency_answer_not_kept"
     assert (await process.database.read(_TEXTS), await process.database.read(_EVENTS)) == ([], [])
 
 

@@ -27,6 +27,7 @@ from frontdesk.storage.tables import (
     conversation,
     conversation_branch,
     conversation_item,
+    feedback,
     idempotency_key,
     response,
     response_event,
@@ -254,6 +255,38 @@ async def test_what_was_kept_for_longer_is_shortened_once_and_never_lengthened(
     await add_responses(database, "later", **{**ended, "expires_at_ms": None})
     await swept.sweep()
     assert "later" in await rows(database, response.c.id)
+
+
+async def add_feedback(database: Database, *ids: str, **values: object) -> None:
+    await add(database, feedback, [{"id": each, "response": each, "changed_at_ms": 1, **values} for each in ids])
+
+
+async def test_feedback_goes_at_its_time(database: Database, clock: HandClock, now_ms: int) -> None:
+    await add_feedback(database, *(f"over {number:03}" for number in range(300)), expires_at_ms=now_ms)
+    await add_feedback(database, "later", expires_at_ms=now_ms + 1)
+    await add_feedback(database, "never", expires_at_ms=None)
+
+    assert await sweeper(database, clock).sweep() == 300
+    assert await rows(database, feedback.c.id) == ["later", "never"]
+
+
+@pytest.mark.parametrize("text", ["comment", "correction"])
+async def test_feedback_with_texts_is_shortened_as_conversations_are(
+    database: Database, clock: HandClock, now_ms: int, text: str
+) -> None:
+    """A rating alone says no more than the row of its turn."""
+    await add_feedback(database, "new", expires_at_ms=None, changed_at_ms=now_ms, **{text: "No."})
+    await add_feedback(database, "old", expires_at_ms=None, changed_at_ms=now_ms - 5 * DAY_MS, **{text: "No."})
+    await add_feedback(database, "rating", expires_at_ms=None)
+    await add_feedback(database, "short", expires_at_ms=now_ms + 1, changed_at_ms=now_ms, **{text: "No."})
+
+    await sweeper(database, clock, conversations_days=5).sweep()
+
+    assert await rows(database, feedback.c.id, feedback.c.expires_at_ms) == [
+        ("new", now_ms + 5 * DAY_MS),
+        ("rating", None),
+        ("short", now_ms + 1),
+    ]
 
 
 async def test_nothing_is_shortened_below_the_time_of_keys(database: Database, clock: HandClock, now_ms: int) -> None:

@@ -39,7 +39,7 @@ def test_a_feature_that_says_nothing_changes_nothing() -> None:
     turn = admitted(Feature())
 
     assert turn.request == PLAIN
-    assert turn.instructions is None
+    assert (turn.instructions, turn.prompt) == (None, "")
 
 
 def test_instructions_come_before_the_callers_own() -> None:
@@ -49,6 +49,8 @@ def test_instructions_come_before_the_callers_own() -> None:
 
     assert prompt_of(turn).instructions == "Be kind to Ann.\n\nAnswer in German."
     assert turn.instructions == "Be kind to Ann."
+    assert turn.prompt == "1fcb225f8f17"
+    assert admitted(feature, variables={"name": "Bob"}).prompt == turn.prompt
     assert prompt_of(admitted(feature, variables={"name": "Ann"}, instructions="")).instructions == "Be kind to Ann."
 
 

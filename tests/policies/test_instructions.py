@@ -41,6 +41,17 @@ def test_a_feature_may_have_none() -> None:
     assert instructions(None, {}).render({}) is None
 
 
+def test_a_version_is_of_the_text_as_it_is_configured() -> None:
+    """Whatever values go in; and who has the text can tell it by `sha256sum`."""
+    kind = instructions("Be {{tone}}.", {"tone": VARIABLES["tone"]})
+    kind.render({"tone": "brief"})
+
+    assert kind.version == "af04f432bda1"
+    assert instructions("Be {{tone}}!", {"tone": VARIABLES["tone"]}).version != kind.version
+    assert instructions("", {}).version == "e3b0c44298fc"
+    assert instructions(None, {}).version == ""
+
+
 @pytest.mark.parametrize(
     ("values", "code", "param", "words"),
     [

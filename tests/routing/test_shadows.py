@@ -44,7 +44,7 @@ async def test_a_copy_is_the_servers_own_and_what_the_provider_was_asked() -> No
     carried = Carried()
     turn = make_turn(caller=Caller("user", "sess_1", "u1", "free", tenant="acme"))
     turn.feature = "chat"
-    turn.instructions = "the server's own"
+    turn.instructions, turn.prompt = "the server's own", "0123456789ab"
 
     shadows(carried).copy(turn)
     await asyncio.sleep(0)
@@ -55,7 +55,7 @@ async def test_a_copy_is_the_servers_own_and_what_the_provider_was_asked() -> No
     assert copied.id != turn.id
     assert copied.request is turn.request
     assert (copied.model, copied.feature, copied.door, copied.priority) == ("fast", "chat", turn.door, "background")
-    assert copied.instructions == turn.instructions
+    assert (copied.instructions, copied.prompt) == (turn.instructions, turn.prompt)
     assert copied.deadline_at == HandClock().monotonic() + 60
     assert copied.attempts == []
 

@@ -108,7 +108,7 @@ async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock:
     turn = make_turn(clock)
     recorder = TurnRecorder(store, database, PRICES)
     recorder.started(turn)
-    turn.tier = "free"
+    turn.tier, turn.prompt = "free", "0123456789ab"
     usage = Usage(
         input_tokens=100,
         output_tokens=50,
@@ -147,6 +147,7 @@ async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock:
         model="fast",
         first_event_at_ms=1_001_000,
         finished_at_ms=1_002_000,
+        prompt="0123456789ab",
         **used,
     )
     assert await reader.attempts_of(turn.id) == [

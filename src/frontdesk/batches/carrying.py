@@ -20,7 +20,6 @@ from typing import Literal, Protocol
 import msgspec
 
 from frontdesk.accounts.absent import CallerThen
-from frontdesk.batches.asking import Answered, Asker, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.batches.lines import (
     Asked,
     Ended,
@@ -39,6 +38,7 @@ from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import NotFound
 from frontdesk.core.ids import new_id
 from frontdesk.core.tasks import Tasks
+from frontdesk.doors.absent import Answered, Asker, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.files.form import MADE_FOR_BATCHES
 from frontdesk.files.owner import Owner
 from frontdesk.files.service import Files, Upload

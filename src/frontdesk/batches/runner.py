@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import logging
 
-from frontdesk.batches.asking import Asker
 from frontdesk.batches.carrying import AbsentCallers, Carrying, Means, Room
 from frontdesk.batches.slots import FairSlots, FundedLines
 from frontdesk.batches.store import AllBatches, BatchRow, BatchWork
 from frontdesk.core import config
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.tasks import Tasks
+from frontdesk.doors.absent import Asker
 from frontdesk.files.service import Files
 from frontdesk.storage.database import Database
 from frontdesk.storage.errors import StorageError

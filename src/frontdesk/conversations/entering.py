@@ -10,7 +10,7 @@ answer comes behind its input.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,9 @@ from frontdesk.turn.items import ConversationNamed
 _ASK_AGAIN_S = 1.0
 _MAX_TOLD_CHARS = 128
 _encode = msgspec.json.Encoder().encode
+
+Begins = Callable[[ConversationRow], Generator[Step, list[Row], None]]
+"""Steps of the same transaction for a conversation, given as it was before the answer came in."""
 
 
 def enter(
@@ -63,12 +66,18 @@ def enter(
 
 
 def leave(
-    tenant: str, conversation_id: str, response_id: str, items: Sequence[dict[str, Any]], now_ms: int
+    tenant: str,
+    conversation_id: str,
+    response_id: str,
+    items: Sequence[dict[str, Any]],
+    now_ms: int,
+    begins: Begins | None = None,
 ) -> Generator[Step, list[Row], None]:
     """Put a turn's answer behind its input and hold the conversation no longer; part of a transaction.
 
     An id that another item has already becomes another one. Nothing happens where the turn does not hold the
-    conversation: it was deleted meanwhile, or the turn has left before.
+    conversation: it was deleted meanwhile, or the turn has left before. `begins` is what begins with an answer that
+    says something.
     """
     row = yield from writing.lock_held(tenant, conversation_id, response_id, now_ms)
     if row is None:
@@ -78,6 +87,8 @@ def leave(
     kept = [_new(item) for item in with_free_ids(items, used)]
     yield from writing.put_items(row, tree.end_of(row.branch), kept, response_id, now_ms)
     yield writing.change(row, row.branch, row.branches, None, now_ms)
+    if begins is not None and kept:
+        yield from begins(row)
 
 
 def withdraw(tenant: str, conversation_id: str, response_id: str, now_ms: int) -> Generator[Step, list[Row], None]:

@@ -25,6 +25,13 @@ class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int | None
 
 
+class FollowUps(msgspec.Struct, frozen=True):
+    """What may be asked next, behind which response. There may be no such questions."""
+
+    response: str
+    questions: tuple[str, ...]
+
+
 class ItemHead(msgspec.Struct, frozen=True, kw_only=True):
     """An item that is there, without its content, which has `bytes`."""
 

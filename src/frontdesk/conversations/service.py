@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from frontdesk.conversations import entering
 from frontdesk.conversations.entering import Adding, no_conversation, no_item
 from frontdesk.conversations.items import check_kept, first_words, folded, pattern_of
-from frontdesk.conversations.rows import ConversationRow, ItemHead
+from frontdesk.conversations.rows import ConversationRow, FollowUps, ItemHead
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.reading import ConversationStore
 from frontdesk.conversations.tree import Branch, Place, Stretch, Tree, cut
@@ -145,6 +145,11 @@ class Conversations:
         if row is None:
             raise no_conversation(conversation_id)
         return row
+
+    async def follow_ups(self, owner: Owner, conversation_id: str) -> FollowUps | None:
+        """What may be asked next; None where nobody has thought about that since the last change. Raises NotFound."""
+        row = await self.find(owner, conversation_id)
+        return await self._store(owner).follow_ups(row.id, unix_ms(self._clock))
 
     async def see(self, owner: Owner, conversation_id: str) -> Seen:
         """The owner's conversation of this id, with its branches. Raises NotFound."""

@@ -549,6 +549,14 @@ class ConversationBranchList(Struct):
     data: list[ConversationBranch]
 
 
+class ConversationFollowUps(Struct):
+    """What may be asked next behind this response; null while nobody has thought about it."""
+
+    object: Literal["conversation.follow_ups"]
+    response_id: str | None
+    data: list[str]
+
+
 class Sibling(Struct):
     """An item that follows on the same one, and the branch that it begins or belongs to."""
 

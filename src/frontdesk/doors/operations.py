@@ -10,8 +10,14 @@ from frontdesk.accounts.routes.people import UserBody
 from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
 from frontdesk.conversations.routes.own import MOST_WORDS_CHARS, ConversationBody
 from frontdesk.doors import api_answers as own
+from frontdesk.doors import api_feedback_answers as feedback
+from frontdesk.doors import api_job_answers as jobs
 from frontdesk.doors.openai_operations import OF_ITEMS, OPENAI
-from frontdesk.doors.operation import ANYBODY, KEYS, NAME, NOBODY, TIME, Operation
+from frontdesk.doors.operation import ANYBODY, ID, KEYS, NAME, NOBODY, TIME, Operation
+from frontdesk.feedback.question import GROUPINGS
+from frontdesk.feedback.routes import FeedbackBody
+from frontdesk.feedback.rows import RATINGS, REASONS
+from frontdesk.jobs.store import STATUSES as JOB_STATUSES
 from frontdesk.reports.question import DIMENSIONS, MOST_DIMENSIONS, NARROWINGS, STATUSES
 
 # Those of GET /api/usage.
@@ -63,6 +69,30 @@ _OF_USAGE: tuple[Mapping[str, Any], ...] = (
     },
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}},
 )
+# Those of what reviewers ask of feedback.
+_OF_FEEDBACK: tuple[Mapping[str, Any], ...] = (
+    {"name": "rating", "in": "query", "description": "Only what has this rating.", "schema": {"enum": [*RATINGS]}},
+    {"name": "reason", "in": "query", "description": "Only what has this reason.", "schema": {"enum": [*REASONS]}},
+    {"name": "feature", "in": "query", "description": "Only what was said of this feature.", "schema": NAME},
+    {"name": "model", "in": "query", "description": "Only what was said of this model.", "schema": NAME},
+    {
+        "name": "prompt",
+        "in": "query",
+        "description": "Only what was said of this version of instructions; empty for none.",
+        "schema": {"type": "string", "maxLength": 200},
+    },
+)
+
+
+def _range_of_feedback(without: str) -> tuple[Mapping[str, Any], ...]:
+    """The range in which feedback was said first; `without` is what it is where it is left out."""
+    begins = f"When the range begins in which it was said first, UTC; without a range it is {without}."
+    return (
+        {"name": "from", "in": "query", "description": begins, "schema": TIME},
+        {"name": "to", "in": "query", "description": "When it ends, which is not part of it.", "schema": TIME},
+    )
+
+
 _OWN = (
     Operation(
         "post",
@@ -229,6 +259,24 @@ _OWN = (
     ),
     Operation(
         "get",
+        "/api/conversations/{conversation_id}/follow_ups",
+        "listFollowUps",
+        "Conversations",
+        "What may be asked next, where a model writes that.",
+        {200: own.ConversationFollowUps},
+        failures=(404,),
+        path_parameter="conversation_id",
+        query=(
+            {
+                "name": "response_id",
+                "in": "query",
+                "description": "Those behind this response, and no others.",
+                "schema": {"type": "string"},
+            },
+        ),
+    ),
+    Operation(
+        "get",
         "/api/me",
         "me",
         "Sessions",
@@ -351,6 +399,121 @@ _OWN = (
         {200: own.AlertList},
         security=KEYS,
         is_paged=True,
+    ),
+    Operation(
+        "get",
+        "/api/admin/jobs",
+        "listJobs",
+        "Operators",
+        "Work that goes on by itself, the latest first.",
+        {200: jobs.JobList},
+        security=KEYS,
+        query=(
+            {
+                "name": "status",
+                "in": "query",
+                "description": "Only what has this status.",
+                "schema": {"enum": [*JOB_STATUSES]},
+            },
+            {"name": "kind", "in": "query", "description": "Only what is of this kind.", "schema": NAME},
+        ),
+        is_paged=True,
+    ),
+    Operation(
+        "get",
+        "/api/admin/jobs/{job_id}",
+        "retrieveJob",
+        "Operators",
+        "One of them.",
+        {200: jobs.Job},
+        failures=(404,),
+        security=KEYS,
+        path_parameter="job_id",
+    ),
+    Operation(
+        "post",
+        "/api/admin/jobs/{job_id}/cancel",
+        "cancelJob",
+        "Operators",
+        "End it: at once where it waits, within about a second where it is being done.",
+        {200: jobs.Job},
+        failures=(404, 409),
+        security=KEYS,
+        path_parameter="job_id",
+        is_done_once=True,
+    ),
+    Operation(
+        "post",
+        "/api/admin/jobs/{job_id}/retry",
+        "retryJob",
+        "Operators",
+        "Let one that failed or was cancelled wait again, as if it were new.",
+        {200: jobs.Job},
+        failures=(404, 409),
+        security=KEYS,
+        path_parameter="job_id",
+        is_done_once=True,
+    ),
+    Operation(
+        "post",
+        "/api/feedback",
+        "sayFeedback",
+        "Feedback",
+        "Say what one thinks of a response of one's own, in place of what one said before.",
+        {200: feedback.Feedback},
+        asks=FeedbackBody,
+        failures=(404, 413),
+        is_done_once=True,
+    ),
+    Operation(
+        "get",
+        "/api/feedback",
+        "listOwnFeedback",
+        "Feedback",
+        "What the caller said, the latest first; of one response, where it is named.",
+        {200: feedback.FeedbackList},
+        query=({"name": "response_id", "in": "query", "description": "Only what was said of it.", "schema": ID},),
+        is_paged=True,
+    ),
+    Operation(
+        "delete",
+        "/api/feedback/{response_id}",
+        "takeFeedbackBack",
+        "Feedback",
+        "Take back what the caller said of a response.",
+        {200: feedback.FeedbackDeleted},
+        failures=(404,),
+        path_parameter="response_id",
+    ),
+    Operation(
+        "get",
+        "/api/admin/feedback",
+        "listFeedback",
+        "Feedback",
+        "What everybody said, the latest first, for operators and reviewers.",
+        {200: feedback.ReviewedFeedbackList},
+        security=KEYS,
+        query=(*_range_of_feedback("all there is"), *_OF_FEEDBACK),
+        is_paged=True,
+    ),
+    Operation(
+        "get",
+        "/api/admin/feedback/sums",
+        "sumUpFeedback",
+        "Feedback",
+        "How often everybody said up and down, in groups, for operators and reviewers.",
+        {200: feedback.FeedbackSums},
+        security=KEYS,
+        query=(
+            *_range_of_feedback("the current month; at most 366 days"),
+            {
+                "name": "group_by",
+                "in": "query",
+                "description": "What feedback is told apart by.",
+                "schema": {"enum": [*GROUPINGS], "default": "feature"},
+            },
+            *_OF_FEEDBACK,
+        ),
     ),
     Operation(
         "get",

@@ -25,8 +25,10 @@ from frontdesk.http.requests import Head
 from frontdesk.http.starlette import with_body
 from frontdesk.turn.turn import Caller, Role
 
-KeyScope = Literal["turns", "sessions", "users", "keys", "usage"]
-"""What a secret key may be narrowed to: asking models, sessions, people and their tiers, other keys, what is used."""
+KeyScope = Literal["turns", "sessions", "users", "keys", "usage", "feedback"]
+"""What a secret key may be narrowed to: asking models, sessions, people and their tiers, other keys, what is used, what
+people say of answers.
+"""
 
 
 class Callers(Protocol):

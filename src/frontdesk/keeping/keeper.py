@@ -397,7 +397,7 @@ def not_kept(response_id: str) -> Conflict:
     return Conflict(
         f"This request was answered before, as {response_id}, and nothing of the answer was kept. If it was lost on "
         "its way, send the request again under a new key.",
-        code="answer_not_kept",
+        code="idempotency_answer_not_kept",
         should_retry=False,
     )
 

@@ -12,11 +12,13 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
 from frontdesk.accounts.absent import caller_then
 from frontdesk.conversations.entering import enter, leave, withdraw
+from frontdesk.conversations.rows import ConversationRow
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import AskedBefore, FrontdeskError, ProviderError, Refused, Unavailable, store_unavailable
 from frontdesk.core.tasks import finished
@@ -58,15 +60,28 @@ class KeyTaken(AskedBefore):
         self.claimed = claimed
 
 
+class Beginning(Protocol):
+    """What begins with the answer of one turn."""
+
+    def begin(self, row: ConversationRow) -> Generator[Step, list[Row], None]:
+        """See `conversations.entering.Begins`."""
+        ...
+
+    def begun(self) -> None:
+        """The transaction of that has ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What kept turns of a process share."""
+    """What kept turns of a process share. `beginning` is what begins with a turn's answer in its conversation."""
 
     database: Database
     journal: Journal
     lease: Lease
     retention: Retention
     clock: Clock
+    beginning: Callable[[Turn], Beginning | None] | None = None
 
 
 Refuse = Callable[["KeptTurn", FrontdeskError], Awaitable[None]]
@@ -276,6 +291,10 @@ class KeptTurn:
         answer = encode_entries(whole) if self.plan.keeps_texts else None
         ended = self._ended(whole, answer)
         plan, response_id = self.plan, self.turn.id
+        beginning = None
+        if plan.conversation is not None and self._home.beginning is not None:
+            beginning = self._home.beginning(self.turn)
+        begins = None if beginning is None else beginning.begin
 
         def ending(*, is_told: bool = True) -> Generator[Step, list[Row], None]:
             if not (yield from end(plan.owner.tenant, response_id, self.carrier, ended)):
@@ -285,11 +304,13 @@ class KeptTurn:
             if plan.conversation is not None:
                 said = plan.says(plan.facts, whole) if plan.says is not None and is_told else []
                 held_by = plan.conversation.id, response_id
-                yield from leave(plan.owner.tenant, *held_by, said, ended.finished_at_ms)
+                yield from leave(plan.owner.tenant, *held_by, said, ended.finished_at_ms, begins)
 
         # A conversation that cannot take the answer must not stay closed for all others.
         await self._home.journal.end(self.writing, ending, partial(ending, is_told=False))
         self._tell_the_end()
+        if beginning is not None:
+            beginning.begun()
 
     def _without_key(self) -> Generator[Step, list[Row], None]:
         plan, response_id = self.plan, self.turn.id

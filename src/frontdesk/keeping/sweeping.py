@@ -34,6 +34,7 @@ class Sweeper:
         if settings.conversations_days is not None:
             kept_ms = round(settings.conversations_days * _DAY_MS)
             self._shortening.append(_Walk(partial(store.shorten_conversations, kept_ms)))
+            self._shortening.append(_Walk(partial(store.shorten_feedback, kept_ms)))
         self._windows = [
             _Walk(partial(self._remove_older, remove, days))
             for remove in (store.remove_windows, store.remove_alerts)
@@ -41,7 +42,7 @@ class Sweeper:
         ]
 
     async def sweep(self) -> int:
-        """Remove what is over; returns how many responses, conversations, keys, turns, windows and alerts it was about.
+        """Remove what is over; returns how many things it was about: responses, conversations, keys, turns, whatever.
 
         It takes as long as there is something, a slice of each kind in turn. Raises StorageError; what was removed
         until then stays so.
@@ -55,6 +56,7 @@ class Sweeper:
             partial(self._store.remove_responses, now_ms),
             partial(self._store.remove_keys, now_ms),
             partial(self._store.remove_conversations, now_ms),
+            partial(self._store.remove_feedback, now_ms),
             *await self._of_turns(now_ms),
         ]
         removed = await _in_turn(removals)

@@ -43,6 +43,7 @@ class Features:
         rendered = rules.instructions.render(request.variables)
         if rendered is not None:
             turn.instructions = rendered.unreadable
+            turn.prompt = rules.instructions.version
         prompt = rules.completed(request, None if rendered is None else rendered.text)
         turn.request = rules.lowered(prompt) if is_held else prompt
 

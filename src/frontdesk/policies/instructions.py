@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from frontdesk.turn.verbatim import GAP, LEAST_CHARS, RUN_CHARS
 
 _EDGE_CHARS = RUN_CHARS - LEAST_CHARS
 _MAX_TOLD_CHARS = 64
+_VERSION_DIGITS = 12
 
 
 class Rendered(NamedTuple):
@@ -25,10 +27,14 @@ class Rendered(NamedTuple):
 
 
 class Instructions:
-    """The instructions of a feature, which may have none."""
+    """The instructions of a feature, which may have none.
+
+    `version` tells texts apart as they are configured, whatever values requests put in; "" where there is none.
+    """
 
     def __init__(self, name: str, feature: Feature) -> None:
         self._name = name
+        self.version = "" if feature.instructions is None else version_of(feature.instructions)
         # Composed, as models write: what repeats them word for word is then the same characters.
         text = None if feature.instructions is None else unicodedata.normalize("NFC", feature.instructions)
         self._template = None if text is None else parse_template(text)
@@ -67,6 +73,11 @@ class Instructions:
             return read_value(variable, value)
         except ValueRefused as error:
             raise _wrong(name, "invalid_variable", f"The variable {name!r} {error}") from None
+
+
+def version_of(instructions: str) -> str:
+    """The first 48 bits of SHA-256 in hex: to recognise a text by, of as many as anybody writes for a feature."""
+    return hashlib.sha256(instructions.encode()).hexdigest()[:_VERSION_DIGITS]
 
 
 def unknown_variable(name: str, fault: str, known: Mapping[str, object]) -> BadRequest:

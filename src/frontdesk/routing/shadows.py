@@ -87,6 +87,7 @@ class Shadows:
         copied = Turn(turn.door, caller, turn.model, turn.request, self._clock, turn.feature)
         copied.priority = "background"
         copied.instructions = turn.instructions
+        copied.prompt = turn.prompt
         copied.deadline_at = self._clock.monotonic() + self._timeout_s
         return copied
 

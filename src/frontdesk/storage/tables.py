@@ -159,7 +159,7 @@ Index(
 )
 
 # Requests. `owner` is the process that carries it; status is running, completed, incomplete,
-# failed, cancelled, refused or abandoned.
+# failed, cancelled, refused or abandoned. `prompt` names the version of the instructions that it was given.
 turn = Table(
     "turn",
     metadata,
@@ -182,6 +182,7 @@ turn = Table(
     _time_or_null("finished_at_ms"),
     *_usage(),
     _text_or_null("usage_source"),
+    _text_or_null("prompt"),
     Index("ix_turn_started_at_ms", "tenant", "started_at_ms"),
     Index("ix_turn_person", "tenant", "person", "started_at_ms"),
     sqlite_with_rowid=False,
@@ -526,6 +527,7 @@ conversation = Table(
     _time("changed_at_ms"),
     _time_or_null("pinned_at_ms"),
     _time_or_null("expires_at_ms"),
+    _text_or_null("follow_ups"),
     Index("ix_conversation_owner", "tenant", "person", "credential", "changed_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -565,6 +567,98 @@ conversation_item = Table(
     _text_or_null("words"),
     _time("created_at_ms"),
     Index("uq_conversation_item_id", "tenant", "conversation", "id", unique=True),
+)
+
+# Work that goes on by itself, begun by the transaction that causes it. `kind` says what is to be done with `payload`
+# (msgpack). Of those with the same `dedupe` one at a time is open. It waits until `run_at_ms`; higher priorities come
+# first. `owner` is the process that does it. `person` is whose it is, "" where nobody's.
+job = Table(
+    "job",
+    metadata,
+    _key("tenant"),
+    _key("id"),
+    _text("kind"),
+    _text("person"),
+    Column("payload", LargeBinary, nullable=False),
+    Column("priority", Integer, nullable=False),
+    _text_or_null("dedupe"),
+    _text("status"),
+    _time("run_at_ms"),
+    Column("attempts", Integer, nullable=False),
+    _text_or_null("owner"),
+    Column("wants_cancel", Boolean, nullable=False),
+    Column("done", BigInteger),
+    Column("total", BigInteger),
+    _text_or_null("error_code"),
+    _text_or_null("error"),
+    _time("created_at_ms"),
+    _time_or_null("started_at_ms"),
+    _time_or_null("finished_at_ms"),
+    Index("ix_job_person", "tenant", "person"),
+    sqlite_with_rowid=False,
+)
+# Of all tenants: one runner looks for what is due in each. By the kind, for some are full and some not known here.
+Index(
+    "ix_job_waiting",
+    job.c.kind,
+    job.c.priority.desc(),
+    job.c.run_at_ms,
+    sqlite_where=job.c.status == text("'waiting'"),
+    postgresql_where=job.c.status == text("'waiting'"),
+)
+Index(
+    "ix_job_running",
+    job.c.owner,
+    sqlite_where=job.c.status == text("'running'"),
+    postgresql_where=job.c.status == text("'running'"),
+)
+Index(
+    "ix_job_finished_at_ms",
+    job.c.finished_at_ms,
+    sqlite_where=job.c.finished_at_ms.is_not(None),
+    postgresql_where=job.c.finished_at_ms.is_not(None),
+)
+Index(
+    "uq_job_dedupe",
+    job.c.tenant,
+    job.c.kind,
+    job.c.dedupe,
+    unique=True,
+    sqlite_where=job.c.finished_at_ms.is_(None),
+    postgresql_where=job.c.finished_at_ms.is_(None),
+)
+
+# What people say of answers: one of each person, or key, for each response, whether that is stored or not. `feature`,
+# `model` and `prompt` (which version of the feature's instructions) are those of its turn.
+feedback = Table(
+    "feedback",
+    metadata,
+    _key("tenant"),
+    _key("person"),
+    _key("credential"),
+    _key("response"),
+    _text("id"),
+    _text("rating"),
+    _text_or_null("reason"),
+    _text_or_null("comment"),
+    _text_or_null("correction"),
+    _text_or_null("feature"),
+    _text_or_null("model"),
+    _text_or_null("prompt"),
+    _time("created_at_ms"),
+    _time("changed_at_ms"),
+    _time_or_null("expires_at_ms"),
+    Index("uq_feedback_id", "tenant", "id", unique=True),
+    Index("ix_feedback_owner", "tenant", "person", "credential", "id"),
+    Index("ix_feedback_created_at_ms", "tenant", "created_at_ms"),
+    sqlite_with_rowid=False,
+)
+# Of all tenants: one sweep looks for those of each.
+Index(
+    "ix_feedback_expires_at_ms",
+    feedback.c.expires_at_ms,
+    sqlite_where=feedback.c.expires_at_ms.is_not(None),
+    postgresql_where=feedback.c.expires_at_ms.is_not(None),
 )
 
 # How far a process has come with what it enqueued: a connection that breaks in a commit leaves it open, and

@@ -143,7 +143,7 @@ class Turn:
     doors                 id door caller address model feature request started_at wants_status priority deadline_at tell
                           entrance
     access                tier
-    features              request instructions
+    features              request instructions prompt
     history               request seen_version
     truncation            request size
     limits, budgets       size
@@ -180,6 +180,7 @@ class Turn:
         "most_chars",
         "notices",
         "priority",
+        "prompt",
         "request",
         "routes",
         "seen_version",
@@ -223,6 +224,7 @@ class Turn:
         self.entrance: Entrance | None = None  # of one that is kept
         self.seen_version: int | None = None  # of the conversation, as its items were read
         self.instructions: str | None = None  # the server's own, which no caller may read
+        self.prompt = ""  # which version of them: the same for the same text, "" where there are none
         self.clock = clock
         self.started_at = clock.now()
         self.attempts: list[Attempt] = []  # in the order of their beginnings

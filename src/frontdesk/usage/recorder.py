@@ -110,6 +110,7 @@ def _turn_row(turn: Turn, used: Mapping[str, Any]) -> TurnRow:
         started_at_ms=int(turn.started_at * 1000),
         first_event_at_ms=_ms(turn.first_event_at),
         finished_at_ms=_ms(turn.finished_at),
+        prompt=turn.prompt,
         **used,
     )
 

@@ -34,7 +34,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TurnRow(Used, frozen=True, kw_only=True, gc=False):
-    """A turn."""
+    """A turn. `prompt` names the version of its instructions: "" where it had none, None in rows that say nothing."""
 
     tenant: str
     id: str
@@ -52,6 +52,7 @@ class TurnRow(Used, frozen=True, kw_only=True, gc=False):
     http_status: int | None = None
     first_event_at_ms: int | None = None
     finished_at_ms: int | None = None
+    prompt: str | None = None
 
 
 class AttemptRow(Used, frozen=True, kw_only=True, gc=False):

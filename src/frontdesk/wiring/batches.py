@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from frontdesk.accounts.absent import Absent
-from frontdesk.batches.asking import Asker, LineDesk
 from frontdesk.batches.room import OwnLimits
 from frontdesk.batches.routes import BatchRoutes
 from frontdesk.batches.runner import BatchRunner
 from frontdesk.batches.service import Batches
 from frontdesk.core.clock import SystemClock
 from frontdesk.core.config import Config
+from frontdesk.doors.absent import AbsentDesk, Asker
 from frontdesk.doors.chat import ChatDoor
 from frontdesk.doors.embeddings import EmbeddingsDoor
 from frontdesk.doors.moderations import ModerationsDoor
@@ -43,14 +43,15 @@ class Batching:
     ) -> None:
         clock = SystemClock()
         max_line_bytes = int(config.limits.body_mb * _MEGABYTE)
-        desk = LineDesk(callers, live, clock, access, max_line_bytes)
+        desk = AbsentDesk(callers, live, clock, access, max_line_bytes)
         self._asker = Asker(
             {
                 "/v1/chat/completions": ChatDoor(desk).serve,
                 "/v1/responses": ResponsesDoor(desk).serve,
                 "/v1/embeddings": EmbeddingsDoor(desk).serve,
                 "/v1/moderations": ModerationsDoor(desk).serve,
-            }
+            },
+            "batch",
         )
         self.runner = BatchRunner(
             database,

@@ -18,7 +18,7 @@ from frontdesk.keeping.compactions import Compactions
 from frontdesk.keeping.following import Following, Watched, listen
 from frontdesk.keeping.journal import Journal
 from frontdesk.keeping.keeper import Keeper
-from frontdesk.keeping.kept import Home
+from frontdesk.keeping.kept import Beginning, Home
 from frontdesk.keeping.lease import Lease
 from frontdesk.keeping.recovery import Recovery
 from frontdesk.keeping.retention import Retention
@@ -31,6 +31,7 @@ from frontdesk.sharing.post import make_post
 from frontdesk.storage.database import Database
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.log import Entry
+from frontdesk.turn.turn import Turn
 from frontdesk.wire.openai_responses_render import output_items
 
 _log = logging.getLogger("frontdesk.keeping")
@@ -42,7 +43,14 @@ _DEAD_AFTER_S = 12.0
 class Keeping:
     """What is kept of the turns of one process. `begin` once all of it is wired, `close` before the database."""
 
-    def __init__(self, config: Config, database: Database, process: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        process: str,
+        clock: Clock,
+        beginning: Callable[[Turn], Beginning | None] | None = None,
+    ) -> None:
         self.retention = Retention(config)
         self.texts = Texts(database)
         self.compactions = Compactions()
@@ -53,7 +61,7 @@ class Keeping:
         self._watched = Watched(self.post)
         self.following = Following(self.post, self.texts, clock, config.limits.keep_alive_s)
         self.journal = Journal(database, self.lease, self._watched.published)
-        self._home = Home(database, self.journal, self.lease, self.retention, clock)
+        self._home = Home(database, self.journal, self.lease, self.retention, clock, beginning)
         self._recovery: Recovery | None = None
         self._tasks = Tasks("keeping")
 

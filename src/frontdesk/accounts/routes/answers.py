@@ -42,12 +42,18 @@ def seconds(time_ms: int | None) -> int | None:
     return None if time_ms is None else time_ms // 1000
 
 
-def page_of(request: Request) -> tuple[str, int]:
-    """Which page of a list is asked for: behind which id, and how many. Raises BadRequest."""
+def page_of(request: Request, *narrowings: str) -> tuple[str, int]:
+    """Which page of a list is asked for: behind which id, and how many. Raises BadRequest.
+
+    `narrowings` are the other parameters that the list has, which are not looked at here.
+    """
     asked = request.query_params
+    known = ("after", "limit", *narrowings)
     for name in asked:
-        if name not in ("after", "limit"):
-            raise BadRequest(f"Unknown parameter: {name!r}. Known: after, limit.", code="invalid_value", param=name)
+        if name not in known:
+            raise BadRequest(
+                f"Unknown parameter: {name!r}. Known: {', '.join(known)}.", code="invalid_value", param=name
+            )
     limit = asked.get("limit", str(_DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= _MOST_LIMIT):
         raise BadRequest(f"'limit' must be from 1 to {_MOST_LIMIT}.", code="invalid_value", param="limit")

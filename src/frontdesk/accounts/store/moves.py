@@ -8,7 +8,7 @@ from sqlalchemy import Table, Text, and_, bindparam, delete, exists, or_, select
 
 from frontdesk.ledger.store.windows import move_spent
 from frontdesk.storage.query import Query, Row, Step, insert
-from frontdesk.storage.tables import idempotency_key, metadata, person, session
+from frontdesk.storage.tables import feedback, idempotency_key, metadata, person, session
 
 # Sessions stay and end: a token that was stolen from the anonymous person must not become the user's.
 MOVED: list[Table] = [table for table in metadata.sorted_tables if "person" in table.c and table is not session]
@@ -27,7 +27,7 @@ MOVES = [
         .values(person=bindparam("new_person"))
     )
     for table in MOVED
-    if table is not idempotency_key
+    if table not in (feedback, idempotency_key)
 ]
 
 _HAS_BECOME = Query(select(HAS_BECOME))
@@ -56,6 +56,14 @@ _COPY_KEY = Query(
 )
 _FORGET_KEY = Query(delete(idempotency_key).where(_is_it))
 
+# Feedback is named by its person as well. Where both have said something of one response, the user's own stays.
+_TAKE_FEEDBACK = Query(
+    delete(feedback)
+    .where(feedback.c.tenant == bindparam("of_tenant"), feedback.c.person == bindparam("of_person"))
+    .returning(*feedback.c)
+)
+_GIVE_FEEDBACK = Query(insert(feedback).on_conflict_do_nothing(index_elements=list(feedback.primary_key.columns)))
+
 
 def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Generator[Step, list[Row], None]:
     """Move all that belongs to an anonymous person, where they have become this one; part of a transaction.
@@ -69,6 +77,7 @@ def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Gener
         for move in MOVES:
             yield Step(move, of_anonymous)
         yield from _move_keys(of_anonymous)
+        yield from _move_feedback(of_anonymous)
 
 
 def _move_keys(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
@@ -80,3 +89,11 @@ def _move_keys(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row],
     if keys:
         yield Step(_COPY_KEY, keys)
         yield Step(_FORGET_KEY, keys)
+
+
+def _move_feedback(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
+    taken = yield Step(_TAKE_FEEDBACK, of_anonymous)
+    names = feedback.c.keys()
+    rows = [{**dict(zip(names, row, strict=True)), "person": of_anonymous["new_person"]} for row in taken]
+    if rows:
+        yield Step(_GIVE_FEEDBACK, rows)

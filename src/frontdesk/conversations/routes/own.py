@@ -59,6 +59,7 @@ class OwnConversationRoutes:
             guarded(one, "PATCH", self.change, self._callers),
             guarded(f"{one}/branches", "GET", self.branches, self._callers),
             guarded(f"{one}/items", "GET", self.items, self._callers),
+            guarded(f"{one}/follow_ups", "GET", self.follow_ups, self._callers),
         ]
 
     async def list_conversations(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
@@ -109,6 +110,16 @@ class OwnConversationRoutes:
                 "has_more": found.has_more,
             }
         )
+
+    async def follow_ups(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
+        """What may be asked next, behind its last response or the one that is named."""
+        check_parameters(request, ("response_id",))
+        found = await self._conversations.follow_ups(owner_of(caller), _id_in(request))
+        named = request.query_params.get("response_id")
+        if found is None or named not in (None, found.response):
+            return secret({"object": "conversation.follow_ups", "response_id": None, "data": []})
+        told = {"response_id": found.response, "data": found.questions}
+        return secret({"object": "conversation.follow_ups", **told})
 
 
 def told_of(row: ConversationRow) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from frontdesk.conversations.rows import ConversationRow, ItemHead
+from frontdesk.conversations.rows import ConversationRow, FollowUps, ItemHead
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.writing import COLUMNS, IS_OWNERS, IS_THERE, LASTS, OF_CONVERSATION, read_row
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS, Branch, Place, Stretch
@@ -38,6 +39,7 @@ from frontdesk.storage.lanes import Lane
 from frontdesk.storage.query import Query, Row, Step
 from frontdesk.storage.tables import conversation, conversation_branch, conversation_item
 
+_read_follow_ups = msgspec.json.Decoder(FollowUps).decode
 _SMALL_BYTES = 64 * 1024
 _FIRST_WORDS_CHARS = 400
 _REMOVED_AT_ONCE = 100
@@ -56,6 +58,11 @@ class ConversationStore:
         """The conversation of this id, if it is this owner's."""
         rows = await self._database.read(_FIND, {**self._owned, "id": conversation_id, "now_ms": now_ms})
         return read_row(rows[0]) if rows else None
+
+    async def follow_ups(self, conversation_id: str, now_ms: int) -> FollowUps | None:
+        """What may be asked next in the conversation of this id; None where nobody has thought about it."""
+        rows = await self._database.read(_FOLLOW_UPS, {**self._owned, "id": conversation_id, "now_ms": now_ms})
+        return _read_follow_ups(rows[0][0]) if rows and rows[0][0] else None
 
     async def list(
         self, after: ConversationRow | None, limit: int, pattern: str | None, now_ms: int
@@ -185,6 +192,7 @@ _says = exists().where(
     conversation_item.c.words.like(bindparam("pattern", type_=Text), escape="\\"),
 )
 _FIND = Query(select(*COLUMNS).where(IS_OWNERS, conversation.c.id == bindparam("id"), LASTS))
+_FOLLOW_UPS = Query(select(conversation.c.follow_ups).where(IS_OWNERS, conversation.c.id == bindparam("id"), LASTS))
 _LIST = Query(_listed)
 _SEARCH = Query(_listed.where(_says))
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, Integer, Text, and_, bindparam, delete, func, or_, select, update
 
-from frontdesk.conversations.rows import ConversationRow
+from frontdesk.conversations.rows import ConversationRow, FollowUps
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS, Branch, Place, Spot, Tree
 from frontdesk.files.owner import Owner
 from frontdesk.storage.json_rows import as_json, json_rows
@@ -47,6 +47,12 @@ def lock_held(
     """Lock a conversation in which this response is being made; None where it is not."""
     it = {"tenant": tenant, "id": conversation_id, "response": response_id, "now_ms": now_ms}
     rows = yield Step(_LOCK_HELD, it)
+    return read_row(rows[0]) if rows else None
+
+
+def lock_untitled(tenant: str, conversation_id: str, now_ms: int) -> Generator[Step, list[Row], ConversationRow | None]:
+    """Lock a conversation that has no title, whoever's it is by now; None where there is none."""
+    rows = yield Step(_LOCK_UNTITLED, {"tenant": tenant, "id": conversation_id, "now_ms": now_ms})
     return read_row(rows[0]) if rows else None
 
 
@@ -83,7 +89,7 @@ def count(owner: Owner, most: int, now_ms: int) -> Generator[Step, list[Row], in
 
 def create(owner: Owner, row: ConversationRow) -> Generator[Step, list[Row], None]:
     """Keep a conversation that begins, with the branch 0."""
-    yield Step(_CREATE, {**msgspec.structs.asdict(row), **owner._asdict()})
+    yield Step(_CREATE, {**msgspec.structs.asdict(row), **owner._asdict(), "follow_ups": None})
     yield Step(_PUT_BRANCH, {**_of(row), "number": 0, "parent": None, "fork": 0, "length": 0})
 
 
@@ -176,6 +182,12 @@ def set_title(row: ConversationRow, title: str | None, words: str) -> Generator[
         yield Step(_PUT_TITLE, {**title_row, "created_at_ms": row.created_at_ms})
 
 
+def set_follow_ups(tenant: str, conversation_id: str, version: int, found: FollowUps, now_ms: int) -> Step:
+    """Keep what may be asked next, unless anything of the conversation has changed since this version."""
+    it = {"of_tenant": tenant, "of_conversation": conversation_id, "of_version": version, "now_ms": now_ms}
+    return Step(_SET_FOLLOW_UPS, {**it, "new_follow_ups": msgspec.json.encode(found).decode()})
+
+
 def set_pinned(row: ConversationRow, pinned_at_ms: int | None) -> Step:
     """Pin a conversation, or not any more."""
     return Step(_SET_PINNED, {**_its(row), "new_pinned_ms": pinned_at_ms})
@@ -240,6 +252,16 @@ _LOCK_HELD = Query(
     )
     .with_for_update()
 )
+_LOCK_UNTITLED = Query(
+    select(*COLUMNS)
+    .where(
+        conversation.c.tenant == bindparam("tenant"),
+        conversation.c.id == bindparam("id"),
+        conversation.c.title.is_(None),
+        LASTS,
+    )
+    .with_for_update()
+)
 BRANCHES = Query(
     select(*(conversation_branch.c[name] for name in Branch.__struct_fields__))
     .where(
@@ -299,6 +321,7 @@ _CHANGE = Query(
         version=conversation.c.version + 1,
         changed_at_ms=_NOW,
         expires_at_ms=bindparam("expires_ms", type_=BigInteger),
+        follow_ups=None,
     )
 )
 _SET_TITLE = Query(update(conversation).where(_its_row).values(title=bindparam("new_title", type_=Text)))
@@ -309,6 +332,11 @@ _PUT_TITLE = Query(
     )
 )
 _FORGET_TITLE = Query(delete(conversation_item).where(_its_items, conversation_item.c.branch == _TITLE["branch"]))
+_SET_FOLLOW_UPS = Query(
+    update(conversation)
+    .where(_its_row, conversation.c.version == bindparam("of_version", type_=BigInteger), LASTS)
+    .values(follow_ups=bindparam("new_follow_ups", type_=Text))
+)
 _SET_PINNED = Query(
     update(conversation).where(_its_row).values(pinned_at_ms=bindparam("new_pinned_ms", type_=BigInteger))
 )

@@ -37,8 +37,10 @@ from frontdesk.core.config.shapes import (
     Cors,
     Feature,
     Files,
+    FollowUps,
     Guards,
     Issuer,
+    Jobs,
     Limits,
     Model,
     ModelKind,
@@ -55,6 +57,7 @@ from frontdesk.core.config.shapes import (
     Shadow,
     Slots,
     Tier,
+    Titles,
     Variable,
     VariableType,
     WhenSpent,
@@ -81,8 +84,10 @@ __all__ = [
     "Environment",
     "Feature",
     "Files",
+    "FollowUps",
     "Guards",
     "Issuer",
+    "Jobs",
     "Limits",
     "Loaded",
     "Model",
@@ -100,6 +105,7 @@ __all__ = [
     "Shadow",
     "Slots",
     "Tier",
+    "Titles",
     "Variable",
     "VariableType",
     "WhenSpent",
@@ -213,7 +219,9 @@ def development_config(environment: Environment) -> Config:
         "embed": Model(route=["local-embeddings/minilm-l6-v2"], kind="embeddings"),
         **models,
     }
-    config = Config(providers=providers, models=models, default_model="fast", auth=Auth(anonymous=True))
+    # The small model makes no titles that anybody would want: without another one, people's own words are theirs.
+    titles = Titles(model="fast" if environment.openai_api_key else None, enabled=True)
+    config = Config(providers=providers, models=models, default_model="fast", titles=titles, auth=Auth(anonymous=True))
     problems = Problems()
     check_values(config, problems)
     problems.raise_any()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from frontdesk.core.config.addresses import check_base_url, check_network, check_origin, without_user
+from frontdesk.core.config.asides import check_asides
 from frontdesk.core.config.auth import check_auth
 from frontdesk.core.config.features import MAX_OUTPUT_TOKENS, check_features
 from frontdesk.core.config.money import check_money
@@ -35,6 +36,7 @@ def check_values(config: Config, problems: Problems) -> None:
     check_features(problems, config)
     check_auth(problems, config)
     check_money(problems, config)
+    check_asides(problems, config)
     _check_retention(problems, config.retention)
     for family, named in (("tiers", config.tiers), ("features", config.features)):
         for name, each in named.items():
@@ -322,5 +324,7 @@ def _check_numbers(problems: Problems, config: Config) -> None:
     check_number(problems, ("batches", "max_lines"), batches.max_lines, 1, 1_000_000)
     check_number(problems, ("batches", "per_user"), batches.per_user, 1, 1_000_000)
     check_number(problems, ("batches", "keep_days"), batches.keep_days, _HOUR_DAYS, _LONGEST_DAYS)
+    check_number(problems, ("jobs", "at_once"), config.jobs.at_once, 1, 1000)
+    check_number(problems, ("jobs", "poll_s"), config.jobs.poll_s, 0.05, 60)
     check_number(problems, ("hangup_drain_s",), config.hangup_drain_s, 0, _DAY_S)
     check_number(problems, ("shutdown_grace_s",), config.shutdown_grace_s, 0, _DAY_S)

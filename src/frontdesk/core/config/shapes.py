@@ -395,6 +395,39 @@ class Batches(msgspec.Struct, forbid_unknown_fields=True):
     keep_days: float = 30.0
 
 
+class Jobs(msgspec.Struct, forbid_unknown_fields=True):
+    """Work that goes on by itself: how much of it a process does at once, and how often it looks for more."""
+
+    at_once: int = 8
+    poll_s: float = 1.0
+
+
+class Titles(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether conversations get titles, and which model gives them, as the feature `titles`.
+
+    They do where one is named, unless `enabled` says no. Where it says yes and none is named, a title is how a
+    person's own words begin.
+    """
+
+    model: str | None = None
+    enabled: bool | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any are."""
+        return self.model is not None if self.enabled is None else self.enabled
+
+
+class FollowUps(msgspec.Struct, forbid_unknown_fields=True):
+    """Which model writes what a person may ask next, as the feature `follow_ups`, and how many such questions.
+
+    Without a model nobody does.
+    """
+
+    model: str | None = None
+    count: int = 3
+
+
 class Retention(msgspec.Struct, forbid_unknown_fields=True):
     """How long things are kept. None is for ever, 0 not at all.
 
@@ -433,6 +466,9 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     files: Files = msgspec.field(default_factory=Files)
     batches: Batches = msgspec.field(default_factory=Batches)
+    jobs: Jobs = msgspec.field(default_factory=Jobs)
+    titles: Titles = msgspec.field(default_factory=Titles)
+    follow_ups: FollowUps = msgspec.field(default_factory=FollowUps)
     retention: Retention = msgspec.field(default_factory=Retention)
     guards: Guards = msgspec.field(default_factory=Guards)
     hangup_drain_s: float = 10.0

@@ -6,6 +6,7 @@ it, in the same transaction or an earlier one, so that a crash leaves nothing th
 
     response      once it has ended, with its events, its texts and the places of its items
     conversation  with its items and branches, unless a response is being made in it
+    feedback      alone
     turn          with its attempts, unless it is under way
 
 What has no index by time is read a page at a time, in the order of its key (`Place` is how far).
@@ -45,6 +46,7 @@ from frontdesk.storage.tables import (
     conversation,
     conversation_branch,
     conversation_item,
+    feedback,
     idempotency_key,
     response,
     response_event,
@@ -58,6 +60,7 @@ _EVENTS_AT_ONCE = 200
 _KEYS_AT_ONCE = 250
 _ITEMS_AT_ONCE = 200
 _CONVERSATIONS_AT_ONCE = 20
+_FEEDBACK_AT_ONCE = 250
 _TURNS_AT_ONCE = 250
 _PAGE = 1_000
 
@@ -96,6 +99,10 @@ class SweepStore:
         """Remove conversations that have expired; returns in how many it removed something."""
         return await self._transact(lambda: _remove_conversations(now_ms))
 
+    async def remove_feedback(self, now_ms: int) -> int:
+        """Remove feedback that has expired; returns how much."""
+        return await self._transact(lambda: _remove_each(_EXPIRED_FEEDBACK, {"now_ms": now_ms}, [_REMOVE_FEEDBACK]))
+
     # --- by an age --------------------------------------------------------------------------
 
     async def tenants_with_turns(self) -> list[str]:
@@ -127,6 +134,10 @@ class SweepStore:
     async def shorten_conversations(self, kept_ms: int, after: Place | None) -> Page:
         """Let conversations expire no later than so long after their last change."""
         return await self._shorten(_CONVERSATIONS, after, _SHORTEN_CONVERSATION, kept_ms)
+
+    async def shorten_feedback(self, kept_ms: int, after: Place | None) -> Page:
+        """Let feedback that has texts expire no later than so long after its last change."""
+        return await self._shorten(_FEEDBACK, after, _SHORTEN_FEEDBACK, kept_ms)
 
     async def _remove_over(self, pages: _Pages, after: Place | None, removal: Query, before_ms: int) -> Page:
         rows = await self._read(pages, after)
@@ -305,6 +316,15 @@ _REMOVE_ITEMS = _some(
 _REMOVE_BRANCHES = Query(delete(conversation_branch).where(_of(conversation_branch, "conversation")))
 _REMOVE_CONVERSATION = Query(delete(conversation).where(_of(conversation, "id")))
 
+_EXPIRED_FEEDBACK = _locked(
+    feedback,
+    feedback.c.expires_at_ms,
+    _FEEDBACK_AT_ONCE,
+    feedback.c.expires_at_ms.is_not(None),
+    feedback.c.expires_at_ms <= _NOW,
+)
+_REMOVE_FEEDBACK = Query(delete(feedback).where(_is_row(*feedback.primary_key.columns)))
+
 _NEXT_TENANT = Query(select(turn.c.tenant).where(turn.c.tenant > bindparam("after")).order_by(turn.c.tenant).limit(1))
 _OLD_TURNS = _locked(
     turn,
@@ -358,3 +378,7 @@ _RESPONSES = _Pages(response, _stored_since_ms, response.c.expires_at_ms)
 _SHORTEN_RESPONSE = _shorten(response, response.c.finished_at_ms)
 _CONVERSATIONS = _Pages(conversation, conversation.c.changed_at_ms, conversation.c.expires_at_ms)
 _SHORTEN_CONVERSATION = _shorten(conversation, conversation.c.changed_at_ms)
+
+_has_texts = or_(feedback.c.comment.is_not(None), feedback.c.correction.is_not(None))
+_FEEDBACK = _Pages(feedback, case((_has_texts, feedback.c.changed_at_ms)), feedback.c.expires_at_ms)
+_SHORTEN_FEEDBACK = _shorten(feedback, feedback.c.changed_at_ms)

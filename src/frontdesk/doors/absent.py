@@ -1,6 +1,6 @@
-"""A line is asked as its owner's own request would be: at the same door, down the same line, into the same books.
+"""What is asked for callers who are not there: at the doors of all requests, down the same line, into the same books.
 
-What is different: it has the priority of a batch, its answer is kept here, and where it was refused before any
+What is different: it has a priority of its own, its answer is kept in memory, and where it was refused before any
 provider did something for it, because there is no room for it now, it may be asked again.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from frontdesk.core.config import PRIORITIES, Priority
 from frontdesk.core.errors import FrontdeskError, ProviderError, QuotaSpent, RateLimited, Unavailable
 from frontdesk.core.ids import new_id
 from frontdesk.doors.desk import Desk, Visit
@@ -23,14 +24,14 @@ from frontdesk.turn.events import Usage
 from frontdesk.turn.items import Request
 from frontdesk.turn.turn import Caller, Door, Interruption, Turn
 
-_log = logging.getLogger("frontdesk.batches")
+_log = logging.getLogger("frontdesk.doors")
 _STORE_AWAY_S = 5.0
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A line was answered, well or with an error; `body` is JSON, `usage` is what it used, where that is known."""
+    """It was answered, well or with an error; `body` is JSON, `usage` is what it used, where that is known."""
 
     status: int
     request_id: str
@@ -65,31 +66,40 @@ Outcome = Answered | Postponed | Unfunded | Interrupted
 
 
 @dataclass(slots=True)
-class LineVisit(Visit):
-    """A visit of nobody: a line of a batch. `turn` is there once it began."""
+class AbsentVisit(Visit):
+    """A visit of nobody. `turn` is there once it began; its priority is `priority`, or its feature's lower one."""
 
     turn: Turn | None = None
+    priority: Priority = "batch"
 
 
-class LineDesk(Desk):
-    """The desk where lines begin their turns."""
+class AbsentDesk(Desk):
+    """The desk where turns begin that nobody waits for. It keeps none of them."""
 
     def begin(
         self, door: Door, visit: Visit, model: str | None, request: Request, features: Mapping[str, str | None]
     ) -> Turn:
         """See `Desk.begin`."""
         turn = super().begin(door, visit, model, request, features)
-        turn.priority = "batch"
-        assert isinstance(visit, LineVisit)
+        assert isinstance(visit, AbsentVisit)
+        if PRIORITIES.index(turn.priority) < PRIORITIES.index(visit.priority):
+            turn.priority = visit.priority
         visit.turn = turn
         return turn
 
 
 class Asker:
-    """Asks lines at doors, each by its path."""
+    """Asks at doors, each by its path. An answer may take `timeout_s` in all, where that is said."""
 
-    def __init__(self, doors: Mapping[str, Callable[[Visit], Awaitable[None]]]) -> None:
+    def __init__(
+        self,
+        doors: Mapping[str, Callable[[Visit], Awaitable[None]]],
+        priority: Priority,
+        timeout_s: float | None = None,
+    ) -> None:
         self._doors = doors
+        self._priority: Priority = priority
+        self._timeout_s = timeout_s
 
     @property
     def endpoints(self) -> list[str]:
@@ -97,10 +107,10 @@ class Asker:
         return list(self._doors)
 
     async def ask(self, path: str, caller: Caller, feature: str | None, address: str, body: bytes) -> Outcome:
-        """Ask a line, and return what came of it. Raises nothing but CancelledError; the turn then goes on."""
+        """Ask, and return what came of it. Raises nothing but CancelledError; the turn then goes on."""
         inbox = _Inbox()
-        scope = _scope(path, feature, address, inbox)
-        visit = LineVisit(caller, Head(scope), body, scope, inbox.receive, inbox.send)
+        scope = _scope(path, feature, address, inbox, self._timeout_s)
+        visit = AbsentVisit(caller, Head(scope), body, scope, inbox.receive, inbox.send, priority=self._priority)
         try:
             await self._doors[path](visit)
         except Unavailable as error:  # before it was a turn
@@ -109,8 +119,8 @@ class Asker:
             return Postponed(_STORE_AWAY_S)
         except FrontdeskError as error:
             return _told(error)
-        except Exception:  # noqa: BLE001 - a bug ends this line alone
-            _log.exception("line_broke path=%s", path)
+        except Exception:  # noqa: BLE001 - a bug ends this request alone
+            _log.exception("absent_request_broke path=%s", path)
             return _told(FrontdeskError("Something went wrong here. It was logged; try again."))
         return _outcome(visit.turn, inbox)
 
@@ -141,8 +151,10 @@ def _told(error: FrontdeskError) -> Answered:
     return Answered(error.status, new_id("req_"), _encode(error.body()))
 
 
-def _scope(path: str, feature: str | None, address: str, inbox: _Inbox) -> dict[str, Any]:
+def _scope(path: str, feature: str | None, address: str, inbox: _Inbox, timeout_s: float | None) -> dict[str, Any]:
     headers = [] if feature is None else [(b"frontdesk-feature", feature.encode())]
+    if timeout_s is not None:
+        headers.append((b"frontdesk-timeout", f"{timeout_s:.3f}".encode()))
     scope: dict[str, Any] = {"type": "http", "method": "POST", "scheme": "http", "path": path, "headers": headers}
     return {**scope, "client": (address, 0) if address else None, "frontdesk.abort": inbox.abort}
 

@@ -1,4 +1,6 @@
-"""A line is asked as a request is: the same features, limits and books; what passes is told from what stays."""
+"""What is asked for the absent is asked as a request is: the same features, limits and books; what passes is told
+from what stays.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from typing import Any
 import pytest
 
 from frontdesk.app import Frontdesk
-from frontdesk.batches.asking import Answered, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.batches.room import OwnLimits
 from frontdesk.core.config import parse_config, read_environment
+from frontdesk.doors.absent import Answered, Asker, Interrupted, Outcome, Postponed, Unfunded
 from frontdesk.files.owner import owner_of
 from frontdesk.storage.database import open_database
 from frontdesk.turn.turn import Caller
@@ -26,12 +28,14 @@ models:
   slow: {route: [scripted/slow-500]}
   broken: {route: [scripted/error-500]}
   busy: {route: [scripted/error-429]}
+  silent: {route: [scripted/silent]}
   embed: {route: [scripted/embed], kind: embeddings}
 default_model: fast
 features:
-  chat: {models: [fast, slow, broken, busy, embed], max_output_tokens: 7}
+  chat: {models: [fast, slow, broken, busy, silent, embed], max_output_tokens: 7}
   other: {models: [fast], instructions: Be brief.}
   reading: {models: [fast], client_may: [files]}
+  last: {models: [slow], priority: batch}
 default_feature: chat
 tiers: {free: {requests_per_minute: 2, concurrent: 5}, spent: {budget: {usd: 0, per: day}},
   tight: {budget: {usd: 0.0001, per: total}}, all: {}}
@@ -172,6 +176,30 @@ async def test_what_is_cut_by_a_shutdown_is_said_to_be(app: Frontdesk) -> None:
     assert isinstance(await asked(app, person()), Postponed)  # this one never began
 
 
+async def test_an_answer_may_take_so_long(app: Frontdesk) -> None:
+    asides = Asker(app._batching._asker._doors, "background", timeout_s=0.1)
+    body = json.dumps({"model": "silent", "messages": [{"role": "user", "content": "a"}]}).encode()
+
+    outcome = await asides.ask(CHAT, person(), None, "", body)
+
+    assert isinstance(outcome, Answered)
+    assert outcome.status == 504
+
+
+@pytest.mark.parametrize(("feature", "expected"), [("chat", "background"), ("last", "batch")])
+async def test_its_priority_is_that_of_who_asks_or_less(app: Frontdesk, feature: str, expected: str) -> None:
+    asides = Asker(app._batching._asker._doors, "background")
+    body = json.dumps({"model": "slow", "messages": [{"role": "user", "content": "a b"}]}).encode()
+    under_way = asyncio.ensure_future(asides.ask(CHAT, person(), feature, "", body))
+    while not len(app.live):
+        await asyncio.sleep(0.001)
+
+    (running,) = app.live._running.values()
+
+    assert (running.turn.priority, running.turn.address) == (expected, "")
+    assert isinstance(await under_way, Answered)
+
+
 async def test_a_bug_ends_one_line(app: Frontdesk, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stumble(_: Any) -> None:
         raise ZeroDivisionError
@@ -189,24 +217,3 @@ async def test_half_of_what_a_person_may_ask_is_left_to_them(app: Frontdesk) -> 
     assert not await room.has_room(person("free"))  # one of two a minute is left
     assert await room.has_room(person("all"))
     assert await room.has_room(Caller("server", "key_1"))
-
-
-class Standings:
-    """Limits that stand as they are told to."""
-
-    def __init__(self, *standings: dict[str, object]) -> None:
-        self._standings = [*standings]
-
-    async def standing(self, caller: Caller) -> list[dict[str, object]]:
-        return self._standings
-
-
-@pytest.mark.parametrize(
-    ("per", "limit", "remaining", "has_room"),
-    [("minute", 10, 10, True), ("minute", 10, 6, True), ("minute", 10, 5, False), ("minute", 10, 0, False),
-     (None, 1, 1, True), (None, 1, 0, False), (None, 2, 2, True), (None, 2, 1, False), ("day", 100, 1, True)],
-)  # fmt: skip
-async def test_room_by_figures(per: str | None, limit: int, remaining: int, has_room: bool) -> None:
-    standings = Standings({"per": per, "limit": limit, "remaining": remaining})
-
-    assert await OwnLimits(standings).has_room(person()) is has_room
