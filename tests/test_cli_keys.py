@@ -69,7 +69,7 @@ def test_each_tenant_has_its_own(keys: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--scopes", "turns,everything"], "'scopes' has 'everything'. Known: turns, sessions, users, keys, usage."),
+        (["--scopes", "turns,all"], "'scopes' has 'all'. Known: turns, sessions, users, keys, usage, feedback."),
         (["--scopes", ","], "'scopes' is empty"),
         (["--tenant", ""], "'tenant' must be 1 to 128"),
     ],

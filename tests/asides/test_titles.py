@@ -21,6 +21,7 @@ from frontdesk.asides.titles import (
     question_of,
     title_in,
 )
+from frontdesk.asides.wording import visible
 from frontdesk.conversations.entering import Begins, enter, leave
 from frontdesk.conversations.service import Changes
 from frontdesk.core.clock import unix_ms
@@ -92,7 +93,11 @@ def test_own_words_are_always_a_short_line(user: str, assistant: str) -> None:
     assert len(title) <= MOST_CHARS
     assert title == " ".join(title.split())
     assert not title or title.isprintable()
-    assert bool(title) == any(char.isprintable() and not char.isspace() for char in user + assistant)
+    assert bool(title) == bool(visible(user) or visible(assistant))
+
+
+def test_what_nobody_sees_is_no_title() -> None:
+    assert first_title(Opening("\u3164\u200b", "It is blank.")) == "It is blank."
 
 
 def test_the_opening_is_the_first_words_of_both() -> None:
@@ -106,6 +111,7 @@ def test_the_opening_is_the_first_words_of_both() -> None:
     assert opening_of([message("system", "Be kind."), picture, message("user", "what?"), message("user", "x")]) == (
         Opening("what?", "")
     )
+    assert opening_of([picture, message("assistant", "A cat.")]) == Opening("", "A cat.")
     assert opening_of([message("user", "é" * 3_000)]) == Opening("é" * 2_000, "")
 
 

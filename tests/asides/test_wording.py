@@ -33,6 +33,7 @@ from frontdesk.asides.wording import cut, is_echo, lines_of, marked, plain, visi
         ("3.5 litres", "3.5 litres"),
         ("Blue\u202e sky\x00\u200b", "Blue sky"),
         ("a \u200b b", "a b"),
+        ("Blue\u3164 \u2800sky\uffa0", "Blue sky"),
         ("", ""),
         ("***", ""),
         ('"', '"'),
@@ -50,6 +51,7 @@ def test_a_line_is_plain(line: str, expected: str) -> None:
         ("<think>A title for\nthis?</think>\nBlue sky", ["Blue sky"]),
         ("<think>It never ended\nBlue sky", []),
         ("🌈", []),
+        ("\u3164\u115f\u1160", []),
         ("", []),
         ("a\u2028b\x1cc", ["a", "b", "c"]),
     ],
@@ -111,4 +113,7 @@ def test_an_echo_is_told_from_an_answer() -> None:
 
     assert is_echo("use NO  quotes", told, "ab12")
     assert is_echo("</person ab12>", told, "ab12")
+    assert is_echo("a short title. Use", told, "ab12")
     assert not is_echo("Blue sky", told, "ab12")
+    assert not is_echo("Title", told, "ab12")
+    assert not is_echo("hort title", told, "ab12")

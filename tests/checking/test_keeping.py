@@ -17,13 +17,14 @@ def config(text: str) -> Config:
 def test_the_defaults_in_words() -> None:
     assert kept_for(Config()) == [
         KeptFor("stored responses", "30 days after their end"),
-        KeptFor("conversations", "for ever"),
+        KeptFor("conversations, and feedback", "for ever"),
         KeptFor("events to resume from", "24 hours after their end"),
         KeptFor("keys of repeated requests", "48 hours"),
         KeptFor("rows of requests, without texts", "for ever"),
         KeptFor("windows of budgets, and their alerts", "400 days after their end"),
         KeptFor("files", "30 days at most"),
         KeptFor("batches", "30 days after their end"),
+        KeptFor("jobs", "7 days after their end, titles and follow-ups 1 day"),
     ]
 
 
@@ -33,7 +34,7 @@ def test_what_is_not_stored_is_said_to_be_so() -> None:
     )
 
     assert told["stored responses"] == "not stored"
-    assert told["conversations"] == "1 day after their last change"
+    assert told["conversations, and feedback"] == "1 day after their last change"
     assert told["texts of feature 'f'"] == "not stored"
 
 

@@ -152,13 +152,14 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
     assert kept == (
         "What is kept, for how long:\n"
         "  stored responses                      for ever\n"
-        "  conversations                         90 days after their last change\n"
+        "  conversations, and feedback           90 days after their last change\n"
         "  events to resume from                 1 hour after their end\n"
         "  keys of repeated requests             2 hours\n"
         "  rows of requests, without texts       62 days\n"
         "  windows of budgets, and their alerts  for ever\n"
         "  files                                 4 days at most\n"
         "  batches                               4 days after their end\n"
+        "  jobs                                  7 days after their end, titles and follow-ups 1 day\n"
         "  texts of tier 'free'                  7 days at most\n"
         "  texts of feature 'inline'             not stored"
     )

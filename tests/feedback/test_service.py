@@ -203,6 +203,10 @@ async def test_where_no_texts_are_kept_a_rating_is_all(database: Database, clock
         await service.say(U1, "resp_1", msgspec.structs.replace(DOWN, **{text: "No."}))
 
     assert (refusal.value.code, refusal.value.param) == ("nothing_is_stored", text)
+    # Its own may well be kept: conversations and responses have times of their own.
+    assert refusal.value.message == (
+        f"What is said of this response is kept without texts, so {text!r} cannot be. Send 'rating' and 'reason' alone."
+    )
     assert await service.own(U1, "", 9) == []
     assert (await service.say(U1, "resp_1", Said("down", "wrong"))).reason == "wrong"
 

@@ -112,9 +112,9 @@ class JobDesk:
         beat = {"id": self.process, "started_at_ms": now_ms, "heartbeat_at_ms": now_ms, "fenced_at_ms": None}
         await self.database.write(Step(BEAT, beat))
 
-    async def keep(self, name: str, kind: str = "work", **more: Any) -> str:
+    async def keep(self, name: str, kind: str = "work", *, job_id: str | None = None, **more: Any) -> str:
         """Keep a job of this name; returns its id, or that of nothing where one with its `dedupe` is open."""
-        job_id = new_id("job_")
+        job_id = job_id or new_id("job_")
         new = NewJob(kind, name.encode(), **more)
         await self.database.write(enqueue(TENANT, new, job_id, unix_ms(self.clock)))
         self.runner.wake()

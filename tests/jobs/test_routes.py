@@ -135,6 +135,16 @@ async def test_anothers_are_told_of_as_those_that_never_were(app: Frontdesk, met
     assert json.dumps(answers[0].body).replace("far", "nil") == json.dumps(answers[1].body)
 
 
+async def test_what_is_no_name_is_not_looked_for(app: Frontdesk, postgresql_url: str) -> None:
+    assert (await say(app, "GET", "/api/admin/jobs", query="?kind=a%00")).status == 400
+    app._jobs._store._database = postgresql = await open_database(postgresql_url)  # it refuses a NUL
+
+    for method, path in (("GET", ""), ("POST", "/cancel"), ("POST", "/retry")):
+        answer = await say(app, method, f"/api/admin/jobs/job_\0{path}")
+        assert (answer.status, read(answer)["error"]["code"]) == (404, "job_not_found")
+    await postgresql.close()
+
+
 async def test_only_operators_see_them(app: Frontdesk) -> None:
     users = await token_of(app, "u1")
     _, servers = await app.accounts.create_key(DEFAULT_TENANT, "s", "server", None, None)

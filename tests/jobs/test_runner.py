@@ -7,11 +7,14 @@ import logging
 from collections import Counter
 from collections.abc import Generator
 
+import asyncpg
 import pytest
+from sqlalchemy import bindparam, select, update
 
+from frontdesk.core.clock import unix_ms
 from frontdesk.core.errors import ProviderError
 from frontdesk.core.ids import new_id
-from frontdesk.jobs.plan import GiveUp, NewJob, Retry
+from frontdesk.jobs.plan import Done, GiveUp, Job, NewJob, Progress, Retry
 from frontdesk.jobs.store import enqueue
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageFailed, WorkFailed
@@ -19,7 +22,7 @@ from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import job
 from tests.fakes import HandClock
 from tests.jobs.desk import TENANT, JobDesk, job_desk, make_effects
-from tests.jobs.effects import effect_of, effects
+from tests.jobs.effects import effect, effect_of, effects
 
 
 @pytest.fixture
@@ -314,7 +317,105 @@ async def test_a_claim_that_nobody_heard_of_is_given_back(
     await desk.runner.close()
 
 
+async def test_who_has_what_a_job_changes_finds_it_open(database: Database, clock: HandClock) -> None:
+    """Its row changes last: else a turn that holds a conversation, and keeps a job for it, would wait for who waits."""
+    seen: list[str] = []
+
+    def look() -> Generator[Step, list[Row], None]:
+        ((status,),) = yield Step(_STATUS, {"of_id": job_id})
+        seen.append(status)
+        yield from effect_of("j")()
+
+    async with job_desk(database, clock) as desk:
+        desk.worker.outcomes["j"] = [look]
+        job_id = new_id("job_")
+        await desk.keep("j", job_id=job_id)
+        await desk.until(job_id, "completed")
+
+    assert set(seen) == {"running"}
+
+
+async def test_nobody_who_has_what_a_job_changes_waits_for_it(postgresql_url: str, clock: HandClock) -> None:
+    """A turn has locked its conversation, in which a job wants to change something, and keeps the like of that job."""
+    database, turn = await open_database(postgresql_url), await asyncpg.connect(postgresql_url)
+    looking = await asyncpg.connect(postgresql_url)
+    times: list[int] = []
+
+    def change() -> Generator[Step, list[Row], None]:
+        times.append(1)
+        yield Step(Query(update(effect).values(name="changed")))
+
+    async with job_desk(database, clock) as desk:
+        await turn.execute("INSERT INTO effect VALUES ('held')")
+        desk.worker.outcomes["j"] = [change]
+        async with turn.transaction():
+            await turn.execute("UPDATE effect SET name = 'held'")
+            job_id = await desk.keep("j", dedupe="d")
+            async with asyncio.timeout(10):
+                while not await looking.fetchval(_WAITING):
+                    await asyncio.sleep(0.002)
+            await turn.execute(_KEEP_LIKE)
+        await desk.until(job_id, "completed")
+
+    assert times == [1]
+    assert await effects(database) == Counter({"changed": 1})
+    assert len(await desk.rows()) == 1
+    for connection in (turn, looking, database):
+        await connection.close()
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+_KEEP_LIKE = """
+    INSERT INTO job (tenant, id, kind, person, payload, priority, dedupe, status, run_at_ms, attempts, wants_cancel,
+                     created_at_ms)
+    VALUES ('default', 'job_like', 'work', '', 'like', 0, 'd', 'waiting', 0, 0, false, 0)
+    ON CONFLICT DO NOTHING
+"""
+_STATUS = Query(select(job.c.status).where(job.c.id == bindparam("of_id")))
+
+
 # --- cancelling ---------------------------------------------------------------------------------
+
+
+async def test_one_that_is_to_end_is_not_put_back(database: Database, clock: HandClock) -> None:
+    """Its claim was stored, nobody here does it, and an operator has cancelled it meanwhile."""
+    desk = JobDesk(database, clock)
+    await make_effects(database)
+    await desk.heartbeat()
+    job_id = await desk.keep("j")
+    await desk.runner._work.claim({"work": 1}, 1, unix_ms(clock))
+    assert await desk.store.cancel(TENANT, job_id, unix_ms(clock)) == "running"
+
+    await desk.runner._leave_lost()
+
+    assert (await desk.row(job_id)).status == "cancelled"
+
+
+async def test_one_that_is_to_end_may_take_time_to_tidy_up(
+    database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidying, may_end = asyncio.Event(), asyncio.Event()
+    tidied: list[str] = []
+
+    async def tidy(job: Job, progress: Progress) -> Done | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidying.set()
+            await may_end.wait()
+            tidied.append(job.id)
+
+    async with job_desk(database, clock) as desk:
+        monkeypatch.setattr(desk.worker, "run", tidy)
+        job_id = await desk.keep("j")
+        await desk.until(job_id, "running")
+        await desk.store.cancel(TENANT, job_id, unix_ms(clock))
+        await tidying.wait()
+        await desk.runner._leave_lost()
+        may_end.set()
+        await desk.until(job_id, "cancelled")
+
+    assert tidied == [job_id]
 
 
 async def test_one_that_waits_is_cancelled_at_once(database: Database, clock: HandClock) -> None:

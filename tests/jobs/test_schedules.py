@@ -48,7 +48,8 @@ def test_the_next_one_is_at_a_multiple_after_both_now_and_the_last(every_s: int,
     assert isinstance(step.parameters, dict)
     next_ms: Any = step.parameters["run_at_ms"]
     assert next_ms % (every_s * 1000) == 0
-    assert max(now_ms, run_at_ms) < next_ms <= max(now_ms, run_at_ms) + every_s * 1000
+    last_ms = max(now_ms, min(run_at_ms, now_ms + every_s * 1000))  # no clock is believed that is further ahead
+    assert last_ms < next_ms <= last_ms + every_s * 1000
     assert (step.parameters["dedupe"], step.parameters["payload"]) == (DEDUPE, b"tidy")
 
 
@@ -146,6 +147,35 @@ async def test_one_that_was_lost_is_begun_again(database: Database, clock: HandC
     new.runner.start()
     await done(new, 1)
     await new.runner.close()
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_clock_that_was_far_ahead_stops_nothing(
+    database: Database, clock: HandClock, *, is_cancelled: bool
+) -> None:
+    await make_effects(database)
+    ahead = JobDesk(database, HandClock(clock.now() + 1e9), schedules=[HOURLY])
+    await ahead.runner._care()
+    (kept,) = await ahead.rows()
+    assert kept.run_at_ms > 1_000_000_000 * 1000 + unix_ms(clock)
+    desk = JobDesk(database, clock, schedules=[HOURLY])
+
+    if is_cancelled:
+        await desk.store.cancel(TENANT, kept.id, unix_ms(clock))
+    await desk.runner._care()
+
+    *_, row = await desk.rows()
+    assert row.status == "waiting"
+    assert row.run_at_ms in (1_800_000_000_000, 1_800_003_600_000)
+
+
+async def test_a_clock_that_is_a_little_behind_has_no_moment_twice(database: Database, clock: HandClock) -> None:
+    await JobDesk(database, HandClock(clock.now() + 1801), schedules=[HOURLY]).runner._care()
+    desk = JobDesk(database, clock, schedules=[HOURLY])
+
+    await desk.runner._care()
+
+    assert [row.run_at_ms for row in await desk.rows()] == [1_800_003_600_000]
 
 
 async def test_many_processes_do_it_once(postgresql_url: str, clock: HandClock) -> None:

@@ -34,6 +34,7 @@ from frontdesk.storage.tables import (
     response_text,
     turn,
 )
+from tests.accounts.opened import CountingDatabase
 from tests.fakes import HandClock
 
 DAY_S = 86_400
@@ -287,6 +288,16 @@ async def test_feedback_with_texts_is_shortened_as_conversations_are(
         ("rating", None),
         ("short", now_ms + 1),
     ]
+
+
+async def test_feedback_whose_texts_are_taken_out_meanwhile_is_not_shortened(database: Database, now_ms: int) -> None:
+    await add_feedback(database, "said anew", expires_at_ms=None, changed_at_ms=now_ms, comment="No.")
+    counting: Any = CountingDatabase(database)
+    counting.meanwhile = lambda: database.write(Step(Query(sa.update(feedback).values(comment=None))))
+
+    await sweeping.SweepStore(counting).shorten_feedback(0, None)
+
+    assert await rows(database, feedback.c.expires_at_ms) == [None]
 
 
 async def test_nothing_is_shortened_below_the_time_of_keys(database: Database, clock: HandClock, now_ms: int) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from frontdesk.core.config import parse_config, read_environment
 from frontdesk.feedback.rows import Rated
 from frontdesk.feedback.service import Terms
 from frontdesk.keeping.retention import Retention
+from frontdesk.policies.instructions import Instructions
 from frontdesk.storage.database import Database
 from frontdesk.wiring.feedback import terms_of
 from tests.http.asgi import Answer, ask
@@ -121,6 +125,21 @@ async def test_of_a_feature_without_instructions_the_version_is_empty(app: Front
     (reviewed,) = (await asked(app, "GET", "/api/admin/feedback", ADMIN_KEY)).body["data"]
 
     assert (reviewed["prompt"], reviewed["user"]) == ("", None)
+
+
+@pytest.mark.parametrize("text", [TEXT, f"{TEXT}\n", f"# Kind\n\n{TEXT}\n\n"])
+def test_a_version_is_told_by_the_command_that_the_page_names(tmp_path: Path, text: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
+    (command,) = re.findall("^    (.*sha256sum.*)$", page, re.MULTILINE)
+    file = tmp_path / "instructions" / "chat.md"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    settings = "features: {chat: {instructions: instructions/chat.md, variables: {name: {default: you}}}}"
+
+    told = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    feature = parse_config(settings, {}, tmp_path).features["chat"]
+    assert told.strip() == Instructions("chat", feature).version
 
 
 @pytest.mark.parametrize(

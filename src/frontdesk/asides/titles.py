@@ -120,11 +120,13 @@ _decode = msgspec.msgpack.Decoder(TitleWanted).decode
 
 
 def opening_of(items: list[dict[str, Any]]) -> Opening:
-    """The first words of a person among some items, and the first ones of an answer behind them."""
+    """The first words of a person among some items, and the first ones of an answer behind anything of theirs."""
     said = {"user": "", "assistant": ""}
+    has_asked = False
     for item in items:
         role = item.get("role", "")
-        if said.get(role) == "" and (role == "user" or said["user"]):
+        has_asked = has_asked or role == "user"
+        if said.get(role) == "" and has_asked:
             said[role] = first_words(item, _MOST_READ_CHARS)
     return Opening(**said)
 

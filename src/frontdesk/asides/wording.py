@@ -14,6 +14,8 @@ _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<=\S)\1(?
 _STRAY_MARKS = "*_`~ "
 _LIST_MARK = re.compile(r"(?:[-+•>#]+|\d{1,2}[.)])\s+")
 _OTHER_QUOTES = "'「」『』《》"
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800"  # fillers of Hangul, and no dot of Braille
+_WORD = re.compile(r"\w+")
 _ELLIPSIS = "…"
 _FENCE = "```"
 _MOST_READ_CHARS = 4_000  # of an answer: a loquacious model must not cost a pattern much
@@ -47,12 +49,13 @@ def plain(line: str) -> str:
 
 def visible(text: str) -> str:
     """A text in one line, of characters that can be seen."""
-    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
+    return " ".join("".join(filter(_is_visible, text)).split())
 
 
 def is_echo(line: str, instructions: str, mark: str) -> bool:
-    """Whether a line repeats what the model was told rather than does it."""
-    return mark in line or folded(line) in folded(instructions)
+    """Whether a line repeats what the model was told rather than does it. One word alone is an answer."""
+    words, told = (" ".join(_WORD.findall(folded(text))) for text in (line, instructions))
+    return mark in line or (" " in words and f" {words} " in f" {told} ")
 
 
 def cut(text: str, most_chars: int) -> str:
@@ -62,6 +65,10 @@ def cut(text: str, most_chars: int) -> str:
     room = text[:most_chars]  # of which the last character is that of the ellipsis
     end = room.rfind(" ")
     return (room[:end] if end > most_chars // 2 else room[:-1]).rstrip(" ,;:.-\u2013\u2014") + _ELLIPSIS
+
+
+def _is_visible(char: str) -> bool:
+    return (char.isprintable() and char not in _BLANK_LETTERS) or char.isspace()
 
 
 def _is_quote(char: str) -> bool:

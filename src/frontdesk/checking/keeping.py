@@ -8,6 +8,7 @@ from typing import NamedTuple
 from frontdesk.core.config import Config
 from frontdesk.core.config.money import budgets_of
 from frontdesk.core.config.problems import Place, spelled
+from frontdesk.jobs.plan import DEFAULT_KEEP_DAYS
 
 Doubt = tuple[Place, str]
 
@@ -29,13 +30,14 @@ def kept_for(config: Config) -> list[KeptFor]:
 def _kept_for(config: Config) -> Iterator[KeptFor]:
     kept = config.retention
     yield KeptFor("stored responses", _days(kept.responses_days, " after their end"))
-    yield KeptFor("conversations", _days(kept.conversations_days, " after their last change"))
+    yield KeptFor("conversations, and feedback", _days(kept.conversations_days, " after their last change"))
     yield KeptFor("events to resume from", f"{_counted(kept.events_hours, 'hour')} after their end")
     yield KeptFor("keys of repeated requests", _counted(kept.keys_hours, "hour"))
     yield KeptFor("rows of requests, without texts", _days(kept.turns_days))
     yield KeptFor("windows of budgets, and their alerts", _days(kept.alerts_days, " after their end"))
     yield KeptFor("files", _days(config.files.keep_days, " at most"))
     yield KeptFor("batches", _days(config.batches.keep_days, " after their end"))
+    yield KeptFor("jobs", f"{_counted(DEFAULT_KEEP_DAYS, 'day')} after their end, titles and follow-ups 1 day")
     for _, name, days in _said(config):
         yield KeptFor(f"texts of {name}", _days(days, " at most"))
 

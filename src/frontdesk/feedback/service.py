@@ -171,7 +171,8 @@ def _check_textless(said: Said) -> None:
     for name in ("comment", "correction"):
         if getattr(said, name) is not None:
             raise BadRequest(
-                f"Of this response no texts are kept, so {name!r} cannot be. Send 'rating' and 'reason' alone.",
+                f"What is said of this response is kept without texts, so {name!r} cannot be. "
+                "Send 'rating' and 'reason' alone.",
                 code="nothing_is_stored",
                 param=name,
             )

@@ -26,8 +26,8 @@ from frontdesk.http.starlette import with_body
 from frontdesk.turn.turn import Caller, Role
 
 KeyScope = Literal["turns", "sessions", "users", "keys", "usage", "feedback"]
-"""What a secret key may be narrowed to: asking models, sessions, people and their tiers, other keys, what is used, what
-people say of answers.
+"""What a secret key may be narrowed to: asking models and ending jobs, sessions, people and their tiers, other keys,
+what is used and which jobs there are, what people say of answers.
 """
 
 

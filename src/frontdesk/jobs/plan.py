@@ -14,7 +14,10 @@ import msgspec
 from frontdesk.storage.query import Row, Step
 
 Done = Callable[[], Generator[Step, list[Row], None]]
-"""What a job changes: part of the transaction that ends it. It may be made anew and run again, as `transact` says."""
+"""What a job changes: part of the transaction that ends it, in which the job is still open.
+
+It may be made anew and run again, as `transact` says.
+"""
 
 DEFAULT_KEEP_DAYS = 7.0
 """How long one is told of a job after its end, where its kind says nothing."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from frontdesk.accounts.people import is_name
 from frontdesk.accounts.routes.answers import listed, page_of, seconds, secret
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest, Conflict, NotFound
@@ -16,6 +17,8 @@ from frontdesk.jobs.runner import JobRunner
 from frontdesk.jobs.store import STATUSES, JobRow, JobStatus, JobStore
 from frontdesk.storage.errors import ConstraintViolated
 from frontdesk.turn.turn import Caller
+
+_MOST_TOLD_CHARS = 128
 
 
 class JobRoutes:
@@ -52,6 +55,8 @@ class JobRoutes:
         if status is not None and status not in STATUSES:
             known = ", ".join(STATUSES)
             raise BadRequest(f"'status' must be one of {known}.", code="invalid_value", param="status")
+        if kind is not None and not is_name(kind):
+            raise BadRequest(f"'kind' is {kind!r}, which is no name.", code="invalid_value", param="kind")
         # One of STATUSES by now.
         rows = await self._store.list_of(caller.tenant, cast("JobStatus | None", status), kind, after, limit + 1)
         return secret(listed(rows, _told, limit))
@@ -62,7 +67,7 @@ class JobRoutes:
 
     async def cancel(self, request: Request, caller: Annotated[Caller, May("operator", scope="turns")]) -> Response:
         """End one of them: at once where it waits, within about a second where it is being done."""
-        job_id = request.path_params["job_id"]
+        job_id = _id_in(request)
         status = await self._store.cancel(caller.tenant, job_id, unix_ms(self._clock))
         if status not in (None, "waiting", "running"):
             raise Conflict(f"Job {job_id!r} has ended: it is {status}.", code="job_not_cancellable")
@@ -71,7 +76,7 @@ class JobRoutes:
 
     async def retry(self, request: Request, caller: Annotated[Caller, May("operator", scope="turns")]) -> Response:
         """Let one that failed or was cancelled wait again, as if it were new."""
-        job_id = request.path_params["job_id"]
+        job_id = _id_in(request)
         try:
             status = await self._store.retry(caller.tenant, job_id, unix_ms(self._clock))
         except ConstraintViolated:
@@ -84,11 +89,22 @@ class JobRoutes:
         return secret(_told(await self._found(caller, request)))
 
     async def _found(self, caller: Caller, request: Request) -> JobRow:
-        job_id = request.path_params["job_id"]
+        job_id = _id_in(request)
         row = await self._store.find(caller.tenant, job_id)
         if row is None:
-            raise NotFound(f"No job {job_id!r} found.", code="job_not_found")
+            raise _no_job(job_id)
         return row
+
+
+def _id_in(request: Request) -> str:
+    job_id = request.path_params["job_id"]
+    if not is_name(job_id):  # PostgreSQL refuses to look for a NUL
+        raise _no_job(job_id)
+    return job_id
+
+
+def _no_job(job_id: str) -> NotFound:
+    return NotFound(f"No job {job_id[:_MOST_TOLD_CHARS]!r} found.", code="job_not_found")
 
 
 def _told(row: JobRow) -> dict[str, Any]:

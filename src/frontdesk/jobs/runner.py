@@ -208,11 +208,12 @@ class JobRunner:
             attempt = under_way.pop(mine.key, None)
             if attempt is None:
                 await self._work.leave(mine, unix_ms(self._clock))
-            elif mine.wants_cancel:
+            elif mine.wants_cancel and attempt.interruption is None:  # once: it may take time to tidy up
                 attempt.interrupt("cancelled")
         self._is_unsure = False
         for attempt in under_way.values():  # it has ended, or others have it, for this process seemed dead
-            attempt.interrupt("lost")
+            if attempt.interruption is None:
+                attempt.interrupt("lost")
 
     async def _begin_some(self) -> float:
         """Begin what is due and has room; returns for how long there is nothing else to begin, at most."""

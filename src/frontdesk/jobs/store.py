@@ -82,6 +82,15 @@ def enqueue(tenant: str, new: NewJob, job_id: str, now_ms: int) -> Step:
     return Step(_ENQUEUE, values)
 
 
+def hasten(tenant: str, new: NewJob, latest_ms: int) -> Step:
+    """Have the job of this kind and `dedupe` that waits for its first attempt run when this one would.
+
+    Nothing changes unless it would run later than at `latest_ms`.
+    """
+    it = {"of_tenant": tenant, "of_kind": new.kind, "of_dedupe": new.dedupe, "latest_ms": latest_ms}
+    return Step(_HASTEN, {**it, "new_run_at_ms": new.run_at_ms})
+
+
 class JobRow(msgspec.Struct, frozen=True):
     """A job as operators see it: all but what is to be done. Times are milliseconds since 1970."""
 
@@ -213,21 +222,7 @@ class JobWork:
 
     async def again(self, claim: Claim, again: Again, now_ms: int) -> bool:
         """Put a job back; it ends where somebody wants that. False where it is not this process's any more."""
-        successor_id = new_id(JOB_PREFIX)
-        mine = self._mine(claim)
-        values = _put_back(again, now_ms)
-
-        def put_back() -> Generator[Step, list[Row], bool]:
-            found = yield Step(_LOCK_MINE, mine)
-            if not found:
-                return False
-            ((wants_cancel,),) = found
-            if wants_cancel:
-                return (yield from self._end(mine, End("cancelled"), (None, None), successor_id, now_ms))
-            yield Step(_AGAIN, {**mine, **values})
-            return True
-
-        return await self._database.transact(put_back, Lane.EVENTS)
+        return await self._put_back(claim.key, again, now_ms)
 
     def tell(self, claim: Claim, progress: Progressed) -> None:
         """Note how far a job has come."""
@@ -242,8 +237,7 @@ class JobWork:
 
     async def leave(self, left: Mine, now_ms: int) -> None:
         """Put back a job that was claimed for this process though nobody here does it; its attempt does not count."""
-        values = _put_back(Again(0.0, is_free=True), now_ms)
-        await self._database.write(Step(_AGAIN, {**_as(self._process, left.key), **values}), lane=Lane.EVENTS)
+        await self._put_back(left.key, Again(0.0, is_free=True), now_ms)
 
     async def recover(self, now_ms: int, jitter: float) -> int:
         """Put back some jobs of dead processes, or end those whose attempts are used up; returns how many there were.
@@ -272,6 +266,23 @@ class JobWork:
         """The kinds of which some wait, whether they are known here or not."""
         return [kind for (kind,) in await self._database.read(_KINDS)]
 
+    async def _put_back(self, key: ClaimKey, again: Again, now_ms: int) -> bool:
+        successor_id = new_id(JOB_PREFIX)
+        mine = _as(self._process, key)
+        values = _put_back(again, now_ms)
+
+        def put_back() -> Generator[Step, list[Row], bool]:
+            found = yield Step(_LOCK_MINE, mine)
+            if not found:
+                return False
+            ((wants_cancel,),) = found
+            if wants_cancel:
+                return (yield from self._end(mine, End("cancelled"), (None, None), successor_id, now_ms))
+            yield Step(_AGAIN, {**mine, **values})
+            return True
+
+        return await self._database.transact(put_back, Lane.EVENTS)
+
     def _end(
         self,
         mine: Mapping[str, object],
@@ -280,11 +291,15 @@ class JobWork:
         successor_id: str,
         now_ms: int,
     ) -> Generator[Step, list[Row], bool]:
+        if end.done is not None:
+            # Its own row is changed last. Who holds what it changes, and keeps its like meanwhile, finds it open;
+            # had its row changed by then, PostgreSQL would have each wait for the other.
+            if not (yield Step(_LOCK_MINE, mine)):
+                return False
+            yield from end.done()
         ended = yield Step(_END, {**mine, **_ending(end, progress, now_ms)})
         if not ended:
             return False
-        if end.done is not None:
-            yield from end.done()
         yield from _followed(self._successors, ended[0], successor_id, now_ms)
         return True
 
@@ -438,6 +453,19 @@ _NOW = bindparam("now_ms", type_=BigInteger)
 _ENDED = [job.c[name] for name in Ended._fields]
 
 _ENQUEUE = Query(insert(job).on_conflict_do_nothing().returning(job.c.id))
+_HASTEN = Query(
+    update(job)
+    .where(
+        _IS_WAITING,
+        job.c.tenant == bindparam("of_tenant"),
+        job.c.kind == bindparam("of_kind"),
+        job.c.dedupe == bindparam("of_dedupe"),
+        job.c.finished_at_ms.is_(None),
+        job.c.attempts == 0,
+        job.c.run_at_ms > bindparam("latest_ms", type_=BigInteger),
+    )
+    .values(run_at_ms=bindparam("new_run_at_ms"))
+)
 _HEAD = Query(
     select(job.c.tenant, job.c.id, job.c.priority, job.c.run_at_ms)
     .where(_IS_WAITING, job.c.kind == bindparam("kind"), job.c.run_at_ms <= _NOW)

@@ -366,10 +366,11 @@ _ALERTS = _Pages(alert)
 _REMOVE_ALERT = Query(delete(alert).where(_is_row(*alert.primary_key.columns)))
 
 
-def _shorten(table: Table, since: Column[Any]) -> Query:
+def _shorten(table: Table, since: Column[Any], *wanted: ColumnElement[bool]) -> Query:
     until_ms = since + bindparam("kept_ms", type_=BigInteger)
     is_longer = or_(table.c.expires_at_ms.is_(None), table.c.expires_at_ms > until_ms)
-    return Query(update(table).where(_is_row(*table.primary_key.columns), is_longer).values(expires_at_ms=until_ms))
+    is_it = and_(_is_row(*table.primary_key.columns), is_longer, *wanted)
+    return Query(update(table).where(is_it).values(expires_at_ms=until_ms))
 
 
 # Those that are not stored are kept for the key of their request, as long as that is.
@@ -381,4 +382,5 @@ _SHORTEN_CONVERSATION = _shorten(conversation, conversation.c.changed_at_ms)
 
 _has_texts = or_(feedback.c.comment.is_not(None), feedback.c.correction.is_not(None))
 _FEEDBACK = _Pages(feedback, case((_has_texts, feedback.c.changed_at_ms)), feedback.c.expires_at_ms)
-_SHORTEN_FEEDBACK = _shorten(feedback, feedback.c.changed_at_ms)
+# Its texts may have been taken out since the page was read.
+_SHORTEN_FEEDBACK = _shorten(feedback, feedback.c.changed_at_ms, _has_texts)
