@@ -2,7 +2,7 @@
 
     python -m tests.jobs.doing_child URL
 
-It says "ready" once it looks for jobs.
+It says its name once it looks for jobs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def main(url: str) -> None:
         at_once=16, every_s=0.05, dead_after_s=DEAD_AFTER_S,
     )  # fmt: skip
     runner.start()
-    os.write(1, b"ready\n")
+    os.write(1, f"{owner}\n".encode())
     while True:
         await turns.heartbeat()
         await asyncio.sleep(_BEAT_EVERY_S)
