@@ -11,13 +11,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from frontdesk.storage.migrate import migrate
 
 ADMIN_KEY = "fd_sk_test-admin-key-that-opens-nothing-real"
 _READY = re.compile(r"is ready: http://127\.0\.0\.1:(\d+)")
@@ -66,6 +70,8 @@ class Served:
         config = folder / "frontdesk.yaml"
         config.write_text(yaml.safe_dump({"database": f"sqlite:///{self.database}", **settings}, sort_keys=False))
         self.config = config
+        if "database" not in settings and not self.database.exists():
+            self.database.write_bytes(empty_database())
         self._env = {**os.environ, "FRONTDESK_ADMIN_KEY": ADMIN_KEY, **(env or {})}
         self.command = [sys.executable, "-m", "frontdesk", "serve", "--config", str(config), "--port", "0"]
         self.port = 0
@@ -160,3 +166,12 @@ def serving(
 def chat_body(text: str = "hello there", **fields: Any) -> bytes:
     """A Chat Completions request."""
     return json.dumps({"messages": [{"role": "user", "content": text}], **fields}).encode()
+
+
+@cache
+def empty_database() -> bytes:
+    """A SQLite database with all tables: a server that finds it starts in half the time."""
+    with tempfile.TemporaryDirectory(prefix="frontdesk-tests-") as folder:
+        path = Path(folder) / "empty.db"
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()

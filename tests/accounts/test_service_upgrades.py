@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
@@ -13,10 +13,11 @@ from sqlalchemy import bindparam, select
 from frontdesk.accounts.service import Accounts, Session
 from frontdesk.accounts.store import AccountStore, moves
 from frontdesk.accounts.tokens import Claims, RefreshClaims, TokenSigner
+from frontdesk.changes.store import Change, ChangeStore, note
 from frontdesk.core.errors import BadRequest
 from frontdesk.storage.database import Database, open_beside, open_database
-from frontdesk.storage.query import Query, Step, insert
-from frontdesk.storage.tables import feedback, idempotency_key, metadata, session, turn
+from frontdesk.storage.query import Query, Row, Step, insert
+from frontdesk.storage.tables import change, feedback, idempotency_key, metadata, session, sync_head, turn
 from frontdesk.turn.turn import Caller
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnReader, TurnStore
@@ -24,7 +25,8 @@ from tests.accounts.opened import CountingDatabase, begun, code_of, opened, refu
 from tests.accounts.rows import a_session
 from tests.fakes import HandClock, make_turn
 
-OF_PERSONS = [table for table in metadata.sorted_tables if "person" in table.c]
+# Changes are numbered, and known by what they are of; a test of their own moves them.
+OF_PERSONS = [table for table in metadata.sorted_tables if "person" in table.c and table not in (change, sync_head)]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_person_is_in_no_key_of_what_is_moved() -> None:
     of repeated requests and feedback have.
     """
     for table in moves.MOVED:
-        if table in (feedback, idempotency_key):
+        if table in moves.NAMED_BY_PERSON:
             continue
         uniques = [
             table.primary_key.columns,
@@ -92,7 +94,7 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
         ("default", "u1", "2"),
         ("other", anonymous.person, "1"),
     ):
-        ids = {name: row_id for name in ("id", "number", "key", "response") if name in table.c}
+        ids = {name: row_id for name in ("id", "number", "key", "response", "conversation") if name in table.c}
         await database.write(Step(add, filled(table, tenant=tenant, person=person, **ids)))
     before = await count(database, table, "other", namesake.person)
 
@@ -103,6 +105,29 @@ async def test_everything_of_the_anonymous_person_becomes_the_users(
     assert await count(database, table, "default", "u1") == 1 + moved
     assert await count(database, table, "other", namesake.person) == before
     assert await code_of(accounts, namesake.token) is None
+
+
+async def test_their_changes_come_behind_the_users_own_also_those_that_come_late(
+    database: Database, clock: HandClock
+) -> None:
+    accounts = await opened(database, clock)
+    anonymous = await begun(accounts, None)
+
+    async def change_something(person: str, name: str) -> None:
+        def work() -> Generator[Step, list[Row], None]:
+            yield note(Change("default", person, "", "fact", name))
+
+        await database.transact(work)
+
+    await change_something("u1", "fact_1")
+    await change_something(anonymous.person, "fact_2")
+    await accounts.upgrade(anonymous.token, "default", "u1")
+    await change_something(anonymous.person, "fact_3")
+    await accounts.sweep_upgrades()
+    await change_something("u1", "fact_4")
+
+    rows = await ChangeStore(database).after("default", "u1", 0, 10)
+    assert [(row.seq, row.id) for row in rows] == [(1, "fact_1"), (2, "fact_2"), (3, "fact_3"), (4, "fact_4")]
 
 
 async def test_of_a_response_on_which_both_said_something_the_users_word_counts(

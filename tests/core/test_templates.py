@@ -10,7 +10,7 @@ from frontdesk.core.templates import TemplateError, parse_template
 
 
 def test_names_are_told_once_in_order() -> None:
-    assert parse_template("{{b}} and {{ a }} and {{b}}.").names == ("b", "a")
+    assert parse_template("{{b}} and {{ a }} and {{b}} and {{b.c}}.").names == ("b", "a", "b.c")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ def test_names_are_told_once_in_order() -> None:
         ("{{name}}{{ name }}", "AnnAnn"),
         ("", ""),
         ("no places", "no places"),
+        ("{{ zone.now }} {{zone}}", "noon UTC"),
         ('{"a": {"b": 1}} }} {', '{"a": {"b": 1}} }} {'),
         ('{"who": "{{name}}"}', '{"who": "Ann"}'),
         (r"write \{{name}} for {{name}}", "write {{name}} for Ann"),
@@ -28,7 +29,7 @@ def test_names_are_told_once_in_order() -> None:
     ],
 )
 def test_a_template_is_rendered(text: str, rendered: str) -> None:
-    assert parse_template(text).render({"name": "Ann"}) == rendered
+    assert parse_template(text).render({"name": "Ann", "zone": "UTC", "zone.now": "noon"}) == rendered
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,9 @@ def test_a_template_is_rendered(text: str, rendered: str) -> None:
     [
         ("one\ntwo {{first name}}", "Line 2 has '{{first name}}', which is no variable"),
         ("{{}}", "Line 1 has '{{}}'"),
+        ("{{zone.}}", "Line 1 has '{{zone.}}'"),
+        ("{{zone.Now}}", "Line 1 has '{{zone.Now}}'"),
+        ("{{zone.now.date}}", "Line 1 has '{{zone.now.date}}'"),
         ("a\r\n\n{{1st}}", "Line 3 has '{{1st}}'"),
         ("{{name", "Line 1 does not end '{{name'"),
         ("{{na\nme}}", "Line 1 does not end '{{na'"),

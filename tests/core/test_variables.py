@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -10,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.core.config import Variable
-from frontdesk.core.variables import ValueRefused, read_value
+from frontdesk.core.variables import ValueRefused, read_default, read_value
 
 LINE = Variable(max_chars=40)
 LINES = Variable(max_chars=40, is_multiline=True)
+NO_CONSENT = "needs consent. Write ';consent' behind the place where its person agrees, else leave it out."
+NO_PLACE = (
+    "is no coarse place. It must be a latitude and a longitude rounded to 0.1 degree, as '52.5,13.4', or the name of a "
+    "place, without digits."
+)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +95,12 @@ def test_no_text_closes_a_tag_or_begins_a_line(value: str) -> None:
         (Variable("boolean"), "False", "false"),
         (Variable("choice", choices=["de", "fr"]), "fr", "fr"),
         (Variable("choice", choices=["R&D"]), "R&D", "R&amp;D"),
+        (Variable("locale"), "DE-de", "de-DE"),
+        (Variable("time_zone"), "Europe/Berlin", "Europe/Berlin"),
+        (Variable("location"), "52.5, 13.40 ;consent", "52.5,13.4"),
+        (Variable("location"), "Sankt Pölten; Österreich; consent", "Sankt Pölten; Österreich"),
+        (Variable("location"), "</place>\n<b>;consent", "&lt;/place&gt; &lt;b&gt;"),
+        (Variable("screen"), " Cart <2>\n", "Cart &lt;2&gt;"),
     ],
 )
 def test_other_types_have_one_way_to_be_written(variable: Variable, value: str, read: str) -> None:
@@ -116,6 +128,22 @@ def test_other_types_have_one_way_to_be_written(variable: Variable, value: str, 
         (Variable("boolean"), "yes", "is 'yes'. It must be 'true' or 'false'."),
         (Variable("choice", choices=["de", "fr"]), "it", "is 'it'. It must be one of 'de', 'fr'."),
         (Variable("choice", choices=["de"]), "x" * 65, "is a text of 65 characters. It must be one of 'de'."),
+        (Variable("locale"), "de_DE", "is 'de_DE'. It must be a language tag of BCP 47, as 'de-DE'."),
+        (
+            Variable("time_zone"),
+            "Mars/Olympus",
+            "is 'Mars/Olympus'. It must be a time zone that this server knows, as 'Europe/Berlin'.",
+        ),
+        (Variable("location"), "52.5,13.4", NO_CONSENT),
+        (Variable("location"), "Berlin;consent=?0", NO_CONSENT),
+        (Variable("location"), "consent", NO_PLACE),
+        (Variable("location"), "52.5200,13.4050;consent", NO_PLACE),
+        (Variable("location"), "91,0;consent", NO_PLACE),
+        (Variable("location"), "10115 Berlin;consent", NO_PLACE),
+        (Variable("location"), "\u200b ;consent", NO_PLACE),
+        (Variable("location"), "x" * 81 + ";consent", "is a text of 81 characters. It may have at most 80."),
+        (Variable("screen"), " \u200b", "is empty. It must be a screen's name."),
+        (Variable("screen", max_chars=3), "cart", "is a text of 4 characters. It may have at most 3."),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(variable: Variable, value: str, said: str) -> None:
@@ -133,3 +161,30 @@ def test_what_fits_is_written_alike_when_read_again(value: str, kind: Any) -> No
     except ValueRefused:
         return
     assert read_value(variable, read) == read
+
+
+@given(st.text(max_size=30) | st.text(ODD + ";consent,.-019", max_size=30))
+def test_a_place_is_never_finer_than_a_tenth_of_a_degree_nor_more_than_words(place: str) -> None:
+    variable = Variable("location")
+    try:
+        read = read_value(variable, f"{place};consent")
+    except ValueRefused:
+        return
+
+    assert not set(read) & set("<>\"'`")
+    assert len(read.splitlines()) == 1
+    if any(char.isnumeric() for char in re.sub("&#[0-9]+;", "", read)):
+        assert re.fullmatch(r"-?[0-9]{1,2}\.[0-9],-?[0-9]{1,3}\.[0-9]", read)
+
+
+def test_a_place_that_is_refused_is_not_told_again() -> None:
+    for place in ("52.5200,13.4050;consent", "10115 Berlin;consent", "Unter den Linden"):
+        with pytest.raises(ValueRefused) as caught:
+            read_value(Variable("location"), place)
+        assert place.partition(";")[0] not in str(caught.value)
+
+
+def test_a_default_place_is_nobodys_and_needs_no_consent() -> None:
+    assert read_default(Variable("location"), "not known") == "not known"
+    with pytest.raises(ValueRefused):
+        read_default(Variable("location"), "10115 Berlin")

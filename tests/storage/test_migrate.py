@@ -32,12 +32,12 @@ async def empty_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest)
         yield f"sqlite:///{tmp_path}/empty.db"
         return
     server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-    await _run_on(server.url(), "CREATE DATABASE empty")
+    await run_on(server.url(), "CREATE DATABASE empty")
     yield server.url("empty")
-    await _run_on(server.url(), "DROP DATABASE empty WITH (FORCE)")
+    await run_on(server.url(), "DROP DATABASE empty WITH (FORCE)")
 
 
-async def _run_on(url: str, statement: str) -> None:
+async def run_on(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(statement)
     await connection.close()
@@ -46,34 +46,34 @@ async def _run_on(url: str, statement: str) -> None:
 async def test_the_migrated_tables_are_those_of_the_code(empty_url: str):
     await migrate_in_child(empty_url)
 
-    assert await _inspect(empty_url, _differences) == []
+    assert await inspected(empty_url, _differences) == []
     assert await revision_of(empty_url) == HEAD
 
 
 async def test_the_fixtures_have_the_tables_of_the_code(database_url: str):
-    assert await _inspect(database_url, _differences) == []
+    assert await inspected(database_url, _differences) == []
     assert await revision_of(database_url) == HEAD
 
 
 async def test_several_processes_may_migrate_at_once(empty_url: str):
     await asyncio.gather(*(migrate_in_child(empty_url) for _ in range(4)))
 
-    assert await _inspect(empty_url, _differences) == []
+    assert await inspected(empty_url, _differences) == []
 
 
 async def test_migrating_again_keeps_what_is_there(empty_url: str):
     await migrate_in_child(empty_url)
-    await _inspect(empty_url, lambda connection: connection.execute(sa.text(_ADD_SETTING)))
+    await inspected(empty_url, lambda connection: connection.execute(sa.text(_ADD_SETTING)))
     await migrate_in_child(empty_url)
     await _migrate_as_a_program(empty_url)
 
-    rows = await _inspect(empty_url, lambda connection: connection.execute(sa.text("SELECT name FROM setting")).all())
+    rows = await inspected(empty_url, lambda connection: connection.execute(sa.text("SELECT name FROM setting")).all())
     assert rows == [("kept",)]
 
 
 async def test_tables_of_a_newer_version_are_refused(empty_url: str):
     await migrate_in_child(empty_url)
-    await _inspect(empty_url, lambda connection: connection.execute(sa.text(_FROM_THE_FUTURE)))
+    await inspected(empty_url, lambda connection: connection.execute(sa.text(_FROM_THE_FUTURE)))
 
     with pytest.raises(MigrationFailed, match="9999"):
         await migrate_in_child(empty_url)
@@ -129,7 +129,7 @@ def _differences(connection: sa.Connection) -> list[object]:
     return compare_metadata(MigrationContext.configure(connection), metadata)
 
 
-async def _inspect(url: str, look: Callable[[sa.Connection], Any]) -> Any:
+async def inspected(url: str, look: Callable[[sa.Connection], Any]) -> Any:
     """Look at a database through SQLAlchemy, in a transaction that is committed."""
     if url.startswith("sqlite:"):
         engine = sa.create_engine(url, poolclass=sa.NullPool)

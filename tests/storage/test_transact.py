@@ -24,7 +24,7 @@ from frontdesk.storage.errors import (
 from frontdesk.storage.lanes import Lane
 from frontdesk.storage.postgresql import PostgresqlDatabase
 from frontdesk.storage.postgresql_connection import connect_pool
-from frontdesk.storage.query import Query, Row, Step
+from frontdesk.storage.query import Last, Parameters, Query, Row, Step
 from tests.storage.breaking import BreakingPool
 from tests.storage.notes import ADD, ADD_RETURNING, APPEND, COUNT, CREATE, LIST, note
 from tests.storage.notes import notes as notes_table
@@ -113,6 +113,78 @@ async def test_many_at_once_each_decide_by_what_the_others_left(notes: Database)
 
     assert sorted(places) == list(range(100))
     assert await notes.read(LIST) == [(1, "x" * 100)]
+
+
+# --- what is done last --------------------------------------------------------------------------
+
+
+def _add_all(given: list[Parameters]) -> Generator[Step, list[Row], list[str]]:
+    """Add notes, and tell how many there were before all of them."""
+    ((before,),) = yield Step(COUNT)
+    yield Step(ADD, given)
+    return [f"{before} and {len(given)}"]
+
+
+AT_LAST = Last(_add_all)
+
+
+async def test_what_is_to_be_last_is_done_once_behind_all_other_steps(notes: Database):
+    heard: list[object] = []
+    notes.heard = heard.extend
+
+    def work() -> Steps:
+        assert (yield Step(AT_LAST, note(1, "late"))) == []
+        yield Step(ADD, note(2, "early"))
+        yield Step(AT_LAST, [note(3, "late"), note(4, "late")])
+        return (yield Step(COUNT))
+
+    assert await notes.transact(work) == [(1,)]
+    assert await notes.read(COUNT) == [(4,)]
+    assert heard == ["1 and 3"]
+
+
+async def test_what_is_to_be_last_is_no_step_of_a_write(notes: Database):
+    with pytest.raises(TypeError, match="transact"):
+        await notes.write(Step(AT_LAST, note(1, "lost")))
+
+    assert await notes.read(COUNT) == [(0,)]
+
+
+async def test_nothing_is_heard_of_what_was_not_committed(notes: Database):
+    heard: list[object] = []
+    notes.heard = heard.extend
+
+    def refused() -> Steps:
+        yield Step(AT_LAST, note(1, "late"))
+        yield Step(ADD, note(1, "the same"))
+
+    def broken() -> Steps:
+        yield Step(AT_LAST, note(5, "late"))
+        raise RuntimeError("a bug")
+
+    def fine() -> Steps:
+        yield Step(AT_LAST, note(7, "late"))
+
+    results = await asyncio.gather(*(notes.transact(work) for work in (refused, broken, fine)), return_exceptions=True)
+
+    assert [type(result) for result in results] == [ConstraintViolated, WorkFailed, type(None)]
+    assert await notes.read(LIST) == [(7, "late")]
+    assert heard == ["0 and 1"]
+
+
+async def test_a_bug_of_who_listens_hurts_nobody(notes: Database, caplog: pytest.LogCaptureFixture):
+    def listen(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    notes.heard = listen
+
+    def work() -> Steps:
+        yield Step(AT_LAST, note(1, "late"))
+        return "done"
+
+    assert await notes.transact(work) == "done"
+    assert await notes.read(COUNT) == [(1,)]
+    assert "commit_not_heard" in caplog.text
 
 
 # --- what fails, fails alone --------------------------------------------------------------------

@@ -35,7 +35,7 @@ def main(mode: str) -> None:
                 case b"fail":
                     say(Failed(order.job_id, is_refusal=False, code="model_failed", message="ValueError"))
                 case _:
-                    say(Counted(order.job_id, sum(map(len, order.texts))), Done(order.job_id))
+                    say(Counted(order.job_id, [len(text) for text in order.texts]), Done(order.job_id))
 
 
 main(sys.argv[1])

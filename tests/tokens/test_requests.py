@@ -1,4 +1,4 @@
-"""Requests in tokens: texts exactly where the vocabulary is known, all else as budgets estimate it."""
+"""Requests in tokens, where the vocabulary is known: texts exactly, all else as budgets estimate it."""
 
 from __future__ import annotations
 
@@ -51,25 +51,17 @@ async def test_texts_are_counted_where_the_first_route_is_openai_s(model: str, e
     without_texts = Prompt([Message("user", ""), Message("user", [Text(""), PICTURE])], tools=PROMPT.tools)
     around = measure(without_texts).estimate + 4  # of the instructions
 
-    assert await RequestTokens(CONFIG, counter).count(model, PROMPT) == 6 + 3 + around
+    assert await RequestTokens(CONFIG, counter).counted(model, PROMPT) == 6 + 3 + around
     assert counter.asked == [encoding]
 
 
 @pytest.mark.parametrize("model", ["namesake", "new"])
-async def test_all_others_are_estimated(model: str) -> None:
+async def test_of_all_others_nothing_is_said(model: str) -> None:
     counter = Words()
 
-    assert await RequestTokens(CONFIG, counter).count(model, PROMPT) == measure(PROMPT).estimate
+    assert await RequestTokens(CONFIG, counter).counted(model, PROMPT) is None
     assert counter.asked == []
 
 
-async def test_what_cannot_be_counted_now_is_estimated() -> None:
-    assert await RequestTokens(CONFIG, Words(can_count=False)).count("known", PROMPT) == measure(PROMPT).estimate
-
-
-async def test_who_needs_a_count_is_told_no_estimate() -> None:
-    tokens = RequestTokens(CONFIG, Words())
-
-    assert await tokens.counted("known", PROMPT) == await tokens.count("known", PROMPT)
-    assert await tokens.counted("new", PROMPT) is None
+async def test_nor_where_nobody_can_count_now() -> None:
     assert await RequestTokens(CONFIG, Words(can_count=False)).counted("known", PROMPT) is None

@@ -77,6 +77,7 @@ def function(**fields: Any) -> dict[str, Any]:
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "invalid_value", "length <= 16"),
         ({"tools": function()["tools"] * 129}, "tools", "invalid_value", "length <= 128"),
         (function(name="a b"), "tools[0].function.name", "invalid_value", "{1,64}$', not 'a b'"),
+        (function(name="ab\n"), "tools[0].function.name", "invalid_value", "{1,64}$', not 'ab"),
         (function(name=NAME + "a"), "tools[0].function.name", "invalid_value", "a text of 65 characters"),
         (message(content=[]), "messages[0].content", "invalid_value", "length >= 1"),
         (

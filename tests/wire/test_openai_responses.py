@@ -60,6 +60,7 @@ def part(**fields: Any) -> dict[str, Any]:
         ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id",
          "mutually_exclusive_parameters", "'conversation'"),
         ({"previous_response_id": "a b"}, "previous_response_id", "invalid_value", "not 'a b'"),
+        ({"previous_response_id": "ab\n"}, "previous_response_id", "invalid_value", "not 'ab"),
         ({"conversation": {"id": ""}}, "conversation.id", "invalid_value", "not ''"),
         ({"conversation": {}}, "conversation.id", "missing_required_parameter", ""),
         ({"conversation": {"id": "c", "before": "x"}}, "conversation.before", "unsupported_parameter", ""),

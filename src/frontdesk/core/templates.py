@@ -1,4 +1,4 @@
-r"""Templates of instructions: texts with places for variables, written `{{name}}`.
+r"""Templates of instructions: texts with places for variables, `{{name}}`, or for parts of some, `{{name.part}}`.
 
 Values are put in as they are, in one pass: a value that holds `{{name}}` itself stays what it is. A
 literal `{{` is written `\{{`; braces that stand alone, as JSON's, need nothing.
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,53}")
 """What a variable may be called. `variables.NAME` is a key of metadata, which OpenAI holds to 64 characters."""
 
+_NAME_OR_PART = re.compile(rf"{NAME.pattern}(?:\.[a-z]+)?")
 _PLACE = re.compile(r"\\\{\{|\{\{(?P<inside>[^{}\n]*)(?P<end>\}\})?")
 
 
@@ -20,7 +21,7 @@ class TemplateError(ValueError):
 
 
 class Template:
-    """A text with places for variables. `names` are these, in the order of their first place."""
+    """A text with places for variables. `names` are these, parts by their own, in the order of their first place."""
 
     __slots__ = ("_pieces", "names")
 
@@ -54,7 +55,7 @@ def parse_template(text: str) -> Template:
 
 def _name_at(place: re.Match[str], text: str) -> str:
     name = place["inside"].strip()
-    if place["end"] and NAME.fullmatch(name):
+    if place["end"] and _NAME_OR_PART.fullmatch(name):
         return name
     line = text.count("\n", 0, place.start()) + 1
     written = place[0] if len(place[0]) <= _MAX_TOLD_CHARS else f"{place[0][:_MAX_TOLD_CHARS]}…"

@@ -17,6 +17,15 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from frontdesk.core.locality import (
+    CONSENT,
+    MAX_PLACE_CHARS,
+    could_be_exact,
+    read_coordinates,
+    read_locale,
+    read_zone,
+)
+
 if TYPE_CHECKING:
     from frontdesk.core.config import Variable
 
@@ -26,7 +35,22 @@ class ValueRefused(ValueError):
 
 
 def read_value(variable: Variable, text: str) -> str:
-    """Return a value as it stands in instructions. Raises ValueRefused."""
+    """Return a value that a request sends as it stands in instructions. Raises ValueRefused.
+
+    A location is read only where consent stands behind it. What is wrong with one is told without its words.
+    """
+    if variable.type != "location":
+        return read_default(variable, text)
+    place, _, mark = text.rpartition(";")
+    if mark.strip() != CONSENT:
+        raise ValueRefused(
+            f"needs consent. Write ';{CONSENT}' behind the place where its person agrees, else leave it out."
+        )
+    return read_default(variable, place)
+
+
+def read_default(variable: Variable, text: str) -> str:
+    """Return a value of the configuration's own as it stands in instructions. Raises ValueRefused."""
     match variable.type:
         case "text":
             return _escaped(_clean_text(variable, text))
@@ -48,11 +72,26 @@ def read_value(variable: Variable, text: str) -> str:
             if not _NUMBER.fullmatch(text) or math.isinf(float(text)):
                 raise ValueRefused(f"is {told_value(text)}. It must be a number.")
             return _within(variable, float(text), _number(float(text)))
+        case "locale":
+            return _known(read_locale(text), text, "a language tag of BCP 47, as 'de-DE'")
+        case "time_zone":
+            return _known(read_zone(text), text, "a time zone that this server knows, as 'Europe/Berlin'")
+        case "location":
+            return _place(text)
+        case "screen":
+            if not (screen := _clean_text(variable, text).strip()):
+                raise ValueRefused("is empty. It must be a screen's name.")
+            return _escaped(screen)
 
 
 def told_value(text: str) -> str:
     """A value as an error tells it."""
     return ascii(text) if len(text) <= _MAX_TOLD_CHARS else f"a text of {len(text)} characters"
+
+
+def plain_words(text: str) -> str:
+    """A text of anybody's as it may stand among instructions: on one line, as values of variables are."""
+    return _escaped(_cleaned(text, is_multiline=False))
 
 
 _MAX_TOLD_CHARS = 64
@@ -74,12 +113,35 @@ def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < _WHOLE_BELOW else repr(value)
 
 
+def _known(read: str | None, text: str, wanted: str) -> str:
+    if read is None:
+        raise ValueRefused(f"is {told_value(text)}. It must be {wanted}.")
+    return read
+
+
+def _place(text: str) -> str:
+    coordinates = read_coordinates(text)
+    if coordinates is not None:
+        return coordinates
+    place = _clean_line(text, MAX_PLACE_CHARS, is_multiline=False).strip()
+    if not place or could_be_exact(place):
+        raise ValueRefused(
+            "is no coarse place. It must be a latitude and a longitude rounded to 0.1 degree, as '52.5,13.4', or the "
+            "name of a place, without digits."
+        )
+    return _escaped(place)
+
+
 def _clean_text(variable: Variable, text: str) -> str:
-    if len(text) <= 4 * variable.max_chars:  # what is much too long is not worth the reading
-        cleaned = _cleaned(text, is_multiline=variable.is_multiline)
-        if len(cleaned) <= variable.max_chars:
+    return _clean_line(text, variable.max_chars, is_multiline=variable.is_multiline)
+
+
+def _clean_line(text: str, max_chars: int, *, is_multiline: bool) -> str:
+    if len(text) <= 4 * max_chars:  # what is much too long is not worth the reading
+        cleaned = _cleaned(text, is_multiline=is_multiline)
+        if len(cleaned) <= max_chars:
             return cleaned
-    raise ValueRefused(f"is a text of {len(text)} characters. It may have at most {variable.max_chars}.")
+    raise ValueRefused(f"is a text of {len(text)} characters. It may have at most {max_chars}.")
 
 
 _BREAKS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")

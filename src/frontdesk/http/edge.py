@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from frontdesk.core.errors import FrontdeskError, store_unavailable
 from frontdesk.core.ids import new_id
+from frontdesk.http.clients import Clients
 from frontdesk.http.requests import ClientGone, Receive, Scope, Send, UpgradeNeeded, WrongMethod
 from frontdesk.storage.errors import StorageError
 from frontdesk.turn.sinks import Headers, send_error
@@ -32,7 +33,7 @@ class Edge:
     """The ASGI application under CORS. `doors` answer POST at their paths, `sockets` the offer of a WebSocket.
 
     A path that both serve answers a GET without an offer as doors do, one of a socket alone with 426. At those of
-    doors that are `listed` the rest answers GET.
+    doors that are `listed` the rest answers GET. `clients` may refuse what is under /api first.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Edge:
         rest: Door,
         sockets: Mapping[str, Door] | None = None,
         listed: Collection[str] = (),
+        clients: Clients | None = None,
     ) -> None:
         self._doors = doors
         self._rest = rest
         self._sockets = sockets or {}
         self._listed = listed
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. A WebSocket's handshake is one, with "frontdesk.upgrade" in its scope."""
@@ -67,6 +70,8 @@ class Edge:
 
     def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path, method = scope["path"], scope["method"]
+        if self._clients is not None and path.startswith("/api/"):
+            self._clients.check(scope)
         if "frontdesk.upgrade" in scope and (socket := self._sockets.get(path)) is not None:
             return socket(scope, receive, send)
         door = self._doors.get(path)
@@ -92,7 +97,7 @@ def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskE
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allow.encode()))
     if isinstance(error, UpgradeNeeded):
-        headers += _WEBSOCKET
+        headers += [(b"upgrade", error.wanted), (b"connection", b"Upgrade"), *_BESIDE.get(error.wanted, [])]
     if isinstance(error, StorageError):
         _log.error("store_failed path=%s request_id=%s reason=%s", path, request_id, error)
         return store_unavailable(), headers
@@ -103,4 +108,4 @@ def _answer(error: Exception, path: str, *, has_begun: bool) -> tuple[FrontdeskE
 
 
 _READING = ("GET", "HEAD")
-_WEBSOCKET = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-version", b"13")]
+_BESIDE: dict[bytes, Headers] = {b"websocket": [(b"sec-websocket-version", b"13")]}

@@ -7,6 +7,9 @@ One sweep, twice a second, looks at every connection:
     reader      may leave a full send buffer untouched for `slow_reader_s`
     nothing     may be asked for 75 s between two requests
 
+Of thousands most are streams in which nothing happens: while a request is being answered and its reader keeps up, no
+patience is used up. Such a connection rests, and is not looked at until it stirs.
+
 The first two are answered with 408 in OpenAI's shape where nothing was sent yet. All close the
 connection, which the request's handler sees as a hang-up.
 
@@ -82,14 +85,16 @@ class PatientProtocol(HttpToolsProtocol):
         "_read_bytes",
         "_received_bytes",
         "_receiving_since",
+        "_resting",
         "_unread_bytes",
         "_write_paused_since",
     )
     parser: httptools.HttpRequestParser  # until the connection is lost
 
-    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, patience: Patience, resting: set[Any] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience = patience
+        self._resting: set[Any] = set() if resting is None else resting
         self._cycles: list[RequestResponseCycle] = []  # requests whose headers came, oldest first
         self._receiving_since: float | None = None  # the first byte of a request that is not whole
         self._has_headers = False
@@ -110,6 +115,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request of this connection."""
         super().connection_lost(exc)
+        self._resting.discard(self)
         self.pipeline.clear()
         for cycle in self._cycles:
             if not cycle.response_complete:
@@ -118,6 +124,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what comes, then parse it."""
+        self._resting.discard(self)
         if self._is_deaf:
             return
         self._read_bytes = len(data)
@@ -174,6 +181,7 @@ class PatientProtocol(HttpToolsProtocol):
 
         uvicorn's own sets a timer for each idle connection: here the sweep watches over all.
         """
+        self._resting.discard(self)
         self._idle_since = time.monotonic()
         if self._receiving_since is not None:
             self._receiving_since = self._idle_since
@@ -185,6 +193,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """The send buffer is full."""
+        self._resting.discard(self)
         self._write_paused_since = time.monotonic()
         self._unread_bytes = self.transport.get_write_buffer_size()
         super().pause_writing()
@@ -194,16 +203,19 @@ class PatientProtocol(HttpToolsProtocol):
         self._write_paused_since = None
         super().resume_writing()
 
-    def sweep(self, now: float) -> None:
-        """End the connection where its patience is used up."""
+    def sweep(self, now: float) -> bool:
+        """End the connection where its patience is used up. Returns whether it rests from now on."""
         if self._write_paused_since is not None:
             self._sweep_reader(now, self._write_paused_since)
+        elif self._receiving_since is None and self._cycles and not self._cycles[-1].response_complete:
+            return True
         elif self._before_current():
             pass  # an answer is under way: what comes behind it has time
         elif self._receiving_since is not None:
             self._sweep_sender(now - self._receiving_since)
         elif now - self._idle_since > _KEEP_ALIVE_S:
             self.transport.close()
+        return False
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data
@@ -238,6 +250,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.write(_SWITCHING + fields + b"\r\n")
         self.flow.resume_reading()
         self.connections.discard(self)
+        self._resting.discard(self)
         successor.take_over(self.transport, self.connections, self._patience)
         # To uvicorn the request is over. What it keeps until its task ends must not keep all of this.
         cycle.disconnected = True
@@ -445,10 +458,11 @@ def _size_of(headers: list[tuple[bytes, bytes]]) -> int:
 
 
 class Sweeper:
-    """Looks at all connections, twice a second."""
+    """Looks at all connections, twice a second, but for those that are `resting`."""
 
-    def __init__(self, connections: set[Any]) -> None:
+    def __init__(self, connections: set[Any], resting: set[Any] | None = None) -> None:
         self._connections = connections
+        self._resting: set[Any] = set() if resting is None else resting
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -462,6 +476,7 @@ class Sweeper:
 
     def _sweep(self) -> None:
         now = time.monotonic()
-        for connection in list(self._connections):
-            connection.sweep(now)
+        for connection in self._connections - self._resting:
+            if connection.sweep(now):
+                self._resting.add(connection)
         self.start()

@@ -29,6 +29,15 @@ class UpgradeNeeded(Refused):
 
     status = 426
     code = "upgrade_required"
+    wanted = b"websocket"  # a 426 must say what would do
+
+
+class ClientTooOld(UpgradeNeeded):
+    """The app speaks an older version of our protocol than is served."""
+
+    code = "client_too_old"
+    wanted = b"frontdesk/1"
+    should_retry = False
 
 
 class Head:
@@ -41,6 +50,7 @@ class Head:
         "attestation",
         "authorization",
         "content_length",
+        "context",
         "cookie",
         "csrf",
         "events",
@@ -61,6 +71,7 @@ class Head:
         self.attestation: bytes | None = None
         self.authorization: bytes | None = None
         self.content_length: bytes | None = None
+        self.context: bytes | None = None
         self.cookie: bytes | None = None
         self.csrf: bytes | None = None
         self.events: bytes | None = None
@@ -84,6 +95,7 @@ _DECIDING = {
     b"content-length": "content_length",
     b"cookie": "cookie",
     b"frontdesk-attestation": "attestation",
+    b"frontdesk-context": "context",
     b"frontdesk-csrf": "csrf",
     b"frontdesk-events": "events",
     b"frontdesk-feature": "feature",

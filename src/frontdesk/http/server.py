@@ -15,6 +15,8 @@ import uvicorn
 from frontdesk.http.protocol import Patience, PatientProtocol, Sweeper
 
 _LAST_CONNECTIONS_S = 3
+_LEAST_UNHEARD_S = 30.0
+"""How long a peer at least need not acknowledge what it was sent, as in a tunnel."""
 
 
 class PatientServer(uvicorn.Server):
@@ -28,11 +30,12 @@ class PatientServer(uvicorn.Server):
     def __init__(
         self, app: Any, patience: Patience, drain: Callable[[], Awaitable[None]], ready: Callable[[], None]
     ) -> None:
+        resting: set[Any] = set()  # connections that need no look
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=partial(PatientProtocol, patience=patience),  # type: ignore[arg-type]
+                http=partial(PatientProtocol, patience=patience, resting=resting),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -44,10 +47,13 @@ class PatientServer(uvicorn.Server):
         )
         self._drain = drain
         self._ready = ready
-        self._sweeper = Sweeper(self.server_state.connections)
+        self._unheard_s = max(patience.slow_reader_s, _LEAST_UNHEARD_S)
+        self._sweeper = Sweeper(self.server_state.connections, resting)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take connections."""
+        for each in sockets or ():
+            _give_up_after(each, self._unheard_s)
         await super().startup(sockets)
         self._sweeper.start()
         self._ready()
@@ -87,3 +93,13 @@ def listen(host: str, port: int) -> socket.socket:
         opened.close()
         raise
     return opened
+
+
+def _give_up_after(listening: socket.socket, unheard_s: float) -> None:
+    """End connections whose peers acknowledge nothing for so long: usually that takes the kernel a quarter of an hour.
+
+    A device that lost its network says nothing. What a listening socket has, its connections inherit (tcp(7)); a peer
+    that keeps its window closed is ended by it as well, so it is no less than what slow readers may take.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unheard_s * 1000))

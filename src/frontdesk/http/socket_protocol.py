@@ -24,6 +24,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from websockets.frames import Frame, Opcode
@@ -140,13 +141,22 @@ class SocketProtocol(asyncio.Protocol):
 
     async def send(self, *texts: str | bytes) -> None:
         """Send texts, each a message, in one write; bytes are UTF-8. Waits for the peer to read. Raises ClientGone."""
+        await self.until_writable()
+        self._send(texts)
+
+    async def until_writable(self) -> None:
+        """Wait for the peer to read what was sent before. Raises ClientGone."""
         while self._write_paused_since is not None and not self.is_closed:
             await self._writable.wait()
         if self.is_closed:
             raise ClientGone
-        for text in texts:
-            self._frames.send_text(text.encode() if isinstance(text, str) else text)
-        self._flush()
+
+    def send_now(self, *texts: str | bytes) -> bool:
+        """Send texts that need not wait; False where they would, or the socket is closed, and nothing was sent."""
+        if self.would_wait or self.is_closed:
+            return False
+        self._send(texts)
+        return True
 
     def close(self, code: int, reason: str) -> None:
         """Begin the end; a long reason is cut. Does nothing where it has begun."""
@@ -205,6 +215,11 @@ class SocketProtocol(asyncio.Protocol):
         self._write_paused_since = None
         self._writable.set()
         self._go_on()
+
+    def _send(self, texts: Iterable[str | bytes]) -> None:
+        for text in texts:
+            self._frames.send_text(text.encode() if isinstance(text, str) else text)
+        self._flush()
 
     def _parse(self) -> None:
         piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:] or _NOTHING

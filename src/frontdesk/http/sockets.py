@@ -90,11 +90,6 @@ class Socket:
         """Whether the server takes nothing new: finish what is under way."""
         return self._protocol.is_ending
 
-    @property
-    def would_wait(self) -> bool:
-        """Whether `send` would wait for the peer to read what was sent before."""
-        return self._protocol.would_wait
-
     async def receive(self) -> str | bytes | None:
         """The next message; None where no more will come.
 
@@ -114,9 +109,22 @@ class Socket:
         """
         await self._protocol.send(*texts)
 
+    async def until_writable(self) -> None:
+        """Wait until `send_now` need not. Raises ClientGone where the socket is closed."""
+        await self._protocol.until_writable()
+
+    def send_now(self, *texts: str | bytes) -> bool:
+        """Send texts that need not wait; False where they would, or the socket is closed, and nothing was sent."""
+        return self._protocol.send_now(*texts)
+
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the end: at most 123 bytes of a reason are sent. Does nothing where it has begun."""
         self._protocol.close(code, reason)
+
+    @property
+    def is_known_to_hold(self) -> bool:
+        """Whether the credential does, and its caller is who it was; where not, `still_holds` knows."""
+        return self._callers.known(self.head) is self.caller
 
     async def still_holds(self) -> bool:
         """Whether the credential does, and its caller still may; closes the socket where not.
@@ -227,7 +235,8 @@ class Sockets:
 
 async def _look_at(socket: Socket) -> None:
     try:
-        await socket.still_holds()
+        if not socket.is_known_to_hold:
+            await socket.still_holds()
     except (FrontdeskError, StorageError):
         return  # nobody can say now; the next look asks again
     except Exception:  # noqa: BLE001 - one that cannot be looked at must not end the watch over the others

@@ -131,11 +131,11 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
     segment: Segment
 
 
-class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="counted"):
-    """The tokens of all texts together."""
+class Counted(msgspec.Struct, frozen=True, array_like=True, tag="counted"):
+    """The tokens of each text, in order."""
 
     job_id: int
-    tokens: int
+    tokens: list[int]
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="done"):

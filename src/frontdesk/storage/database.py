@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from frontdesk.storage.errors import StorageFailed
-from frontdesk.storage.lanes import Lane, Results
+from frontdesk.storage.lanes import Heard, Lane, Results
 from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work
 
 T = TypeVar("T")
@@ -32,7 +32,13 @@ FEW_ROWS = 5
 
 
 class Database(Protocol):
-    """Rows, read and written. Belongs to the event loop that opened it."""
+    """Rows, read and written. Belongs to the event loop that opened it.
+
+    `heard` is told what transactions did as their last (`query.Last`), once they are committed; but not of one whose
+    outcome is not known.
+    """
+
+    heard: Heard
 
     @property
     def is_alone(self) -> bool:

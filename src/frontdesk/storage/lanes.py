@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -15,6 +15,13 @@ from frontdesk.storage.query import BoundStep, Row, Work
 _log = logging.getLogger(__name__)
 
 Results = list[list[Row]]
+
+Heard = Callable[[Sequence[Any]], None]
+"""Is given what a transaction told of itself, once it is committed; on the event loop."""
+
+
+def nobody_heard(_: Sequence[Any]) -> None:
+    """Nobody listens."""
 
 
 class Lane(IntEnum):
@@ -29,10 +36,10 @@ class Entry:
     """One write on its way: its steps, and who waits for it (nobody, where it was enqueued).
 
     One that `is_divisible` has one step, whose rows have nothing to do with each other. One with `work` makes
-    its steps as it goes, about `rows_of_work`; what it returns is its only result.
+    its steps as it goes, about `rows_of_work`; what it returns is its only result, and `told` what it tells others.
     """
 
-    __slots__ = ("future", "is_divisible", "lane", "number", "rows", "steps", "work")
+    __slots__ = ("future", "is_divisible", "lane", "number", "rows", "steps", "told", "work")
 
     def __init__(
         self,
@@ -52,6 +59,7 @@ class Entry:
         self.is_divisible = is_divisible
         self.work = work
         self.rows = rows_of_work
+        self.told: Sequence[Any] = ()
         for step in steps:
             self.rows += len(step.values) if step.is_many else 1
 
@@ -71,6 +79,15 @@ class Entry:
         """Tell who waits, if anybody still does."""
         if self.future is not None and not self.future.done():
             self.future.set_result(results)
+
+    def tell(self, heard: Heard) -> None:
+        """Tell others what was committed."""
+        if not self.told:
+            return
+        try:
+            heard(self.told)
+        except Exception:  # noqa: BLE001 - a bug there must not look like a failure of the storage
+            _log.exception("commit_not_heard")
 
     def fail(self, error: Exception) -> None:
         """Tell who waits, if anybody still does. A fault of our own code is told to the log as well."""

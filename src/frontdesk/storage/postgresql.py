@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from frontdesk.core.tasks import Tasks
 from frontdesk.storage.database import FEW_ROWS, StorageLimits, flush_for
 from frontdesk.storage.errors import OutcomeUnknown, StorageClosed, StorageError
-from frontdesk.storage.lanes import Entry, Lane, Results
+from frontdesk.storage.lanes import Entry, Heard, Lane, Results, nobody_heard
 from frontdesk.storage.postgresql_connection import (
     Connection,
     Pool,
@@ -69,6 +69,7 @@ class PostgresqlDatabase:
         # Bulk work holds one connection at most: the others are for what is urgent.
         self._bulk = asyncio.Semaphore(1)
         self._is_closing = False
+        self.heard: Heard = nobody_heard
 
     @property
     def failure(self) -> str | None:
@@ -176,6 +177,7 @@ class PostgresqlDatabase:
         try:
             async with self._bulk if entry.lane is Lane.BULK else contextlib.nullcontext():
                 entry.succeed(await self._persist(_transaction_of(entry)))
+                entry.tell(self.heard)
         except StorageError as error:
             entry.fail(error)
         finally:
@@ -217,7 +219,7 @@ def _transaction_of(entry: Entry) -> Callable[[Connection], Awaitable[Any]]:
         transaction = Transaction(connection)
         try:
             if entry.work is not None:
-                return await transaction.run_work(entry.work)
+                return await transaction.run_work(entry, entry.work)
             await transaction.run(entry.steps)
         except Exception as error:
             failure = translate(error, transaction.progress)

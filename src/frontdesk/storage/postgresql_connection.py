@@ -19,7 +19,7 @@ from frontdesk.storage.errors import (
     StorageError,
     StorageFailed,
 )
-from frontdesk.storage.lanes import Results
+from frontdesk.storage.lanes import Entry, Results
 from frontdesk.storage.query import BoundStep, Query, Row, Work, bind_work
 
 T = TypeVar("T")
@@ -159,10 +159,13 @@ class Transaction:
             for step in steps:
                 self.results.append(await _run(self._connection, step))
 
-    async def run_work(self, work: Work[T]) -> T:
-        """Run what makes its steps as it goes, and commit."""
+    async def run_work(self, entry: Entry, work: Work[T]) -> T:
+        """Run an entry's work, which makes its steps as it goes, and commit."""
+        told: list[Any] = []
         async with self._begun("BEGIN"):
-            return await self._drive(work)
+            result = await self._drive(work, told)
+        entry.told = told
+        return result
 
     @contextlib.asynccontextmanager
     async def _begun(self, begin: str) -> AsyncGenerator[None]:
@@ -177,8 +180,8 @@ class Transaction:
         await self._connection.execute("COMMIT")
         self.progress = Progress.COMMITTED
 
-    async def _drive(self, work: Work[T]) -> T:
-        with contextlib.closing(bind_work(work, Query.for_postgresql)) as steps:
+    async def _drive(self, work: Work[T], told: list[Any]) -> T:
+        with contextlib.closing(bind_work(work, Query.for_postgresql, told)) as steps:
             try:
                 step = next(steps)
                 while True:

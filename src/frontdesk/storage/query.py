@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, text
 from sqlalchemy.dialects.postgresql import Insert, asyncpg
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.engine import Dialect
@@ -65,6 +65,28 @@ class Query:
         return self._postgresql
 
 
+class Last(Query):
+    """What a transaction does as its last: once, for the parameters of all steps that name it, wherever they come.
+
+    Such a step brings no rows. `write` makes the steps that do it, and returns what is told of them once they are
+    committed (`Database.heard`). Only `transact` knows it.
+    """
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[list[Parameters]], Generator[Step, list[Row], Sequence[Any]]]) -> None:
+        super().__init__(text("-- see Last"))
+        self.write = write
+
+    def for_sqlite(self) -> Compiled:
+        """Raise TypeError: elsewhere than in `transact` it would be lost without a word."""
+        raise TypeError("This is a step of transactions (`transact`) alone.")
+
+    def for_postgresql(self) -> Compiled:
+        """Raise TypeError, as `for_sqlite`."""
+        return self.for_sqlite()
+
+
 class Step(msgspec.Struct, frozen=True):
     """One statement of a write, with its values; a sequence of them runs it for each.
 
@@ -95,23 +117,45 @@ def bind_step(compiled: Compiled, parameters: Parameters | Sequence[Parameters])
     return BoundStep(compiled.sql, [compiled.bind(each) for each in parameters], is_many=True)
 
 
-def bind_work(work: Work[T], compiled: Callable[[Query], Compiled]) -> Generator[BoundStep, list[Row], T]:
-    """Begin `work`, and bring the steps that it yields into the driver's order.
+def bind_work(
+    work: Work[T], compiled: Callable[[Query], Compiled], told: list[Any]
+) -> Generator[BoundStep, list[Row], T]:
+    """Begin `work`, and bring the steps that it yields into the driver's order; what is `Last` behind all others.
 
-    Whatever is wrong with its code comes as WorkFailed; what an engine says of a step is not sent there.
+    `told` is given what that tells. Whatever is wrong with its code comes as WorkFailed; what an engine says of a step
+    is not sent there.
     """
+    late: dict[Last, list[Parameters]] = {}
     try:
-        steps = work()
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send((yield bind_step(compiled(step.query), step.parameters)))
-        finally:
-            steps.close()
-    except StopIteration as end:
-        return end.value
+        result = yield from _bound(work(), compiled, late)
+        for last, parameters in late.items():
+            told += yield from _bound(last.write(parameters), compiled, {})
     except Exception as error:
         raise WorkFailed(f"The code of a transaction raised {type(error).__name__}.") from error
+    return result
+
+
+def _bound(
+    steps: Generator[Step, list[Row], T], compiled: Callable[[Query], Compiled], late: dict[Last, list[Parameters]]
+) -> Generator[BoundStep, list[Row], T]:
+    try:
+        step = next(steps)
+        while True:
+            query, rows = step.query, _NO_ROWS
+            if type(query) is not Last:
+                rows = yield bind_step(compiled(query), step.parameters)
+            elif isinstance(step.parameters, Mapping):
+                late.setdefault(query, []).append(step.parameters)
+            else:
+                late.setdefault(query, []).extend(step.parameters)
+            step = steps.send(rows)
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
+
+
+_NO_ROWS: list[Row] = []
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> Compiled:

@@ -21,7 +21,7 @@ from typing import TypeVar
 from frontdesk.storage.database import FEW_ROWS, StorageLimits, flush_for
 from frontdesk.storage.errors import StorageClosed, StorageError, StorageFailed
 from frontdesk.storage.file_lock import FileLock
-from frontdesk.storage.lanes import Entry, Lane, Lanes, Results
+from frontdesk.storage.lanes import Entry, Heard, Lane, Lanes, Results, nobody_heard
 from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work, bind_step
 from frontdesk.storage.side_thread import SideThread
 from frontdesk.storage.sqlite_checkpoints import CheckpointPlan, SqliteCheckpoints
@@ -97,6 +97,7 @@ class SqliteDatabase:
         self._failure: str | None = None
         self.lost_writes = 0
         self.dropped_writes = 0
+        self.heard: Heard = nobody_heard
 
     @property
     def is_alone(self) -> bool:
@@ -228,6 +229,7 @@ class SqliteDatabase:
         self._failure = None
         for entry, results in outcome.stored:
             entry.succeed(results)
+            entry.tell(self.heard)
         self._lanes.put_back(outcome.unwritten)
         for entry, error in outcome.refused:
             self._refuse(entry, error)

@@ -122,10 +122,12 @@ class SqliteWriter:
         return results
 
     def _run(self, entry: Entry) -> Any:
-        return [self._step(step) for step in entry.steps] if entry.work is None else self._work(entry.work)
+        return [self._step(step) for step in entry.steps] if entry.work is None else self._work(entry, entry.work)
 
-    def _work(self, work: Work[T]) -> T:
-        steps = bind_work(work, Query.for_sqlite)
+    def _work(self, entry: Entry, work: Work[T]) -> T:
+        told: list[Any] = []
+        entry.told = told
+        steps = bind_work(work, Query.for_sqlite, told)
         try:
             step = next(steps)
             while True:

@@ -159,7 +159,8 @@ Index(
 )
 
 # Requests. `owner` is the process that carries it; status is running, completed, incomplete,
-# failed, cancelled, refused or abandoned. `prompt` names the version of the instructions that it was given.
+# failed, cancelled, refused or abandoned. `prompt` names the version of the instructions that it was given,
+# `max_output_tokens` is how long its answer might get, and `context` (JSON) what its model was told, and what not.
 turn = Table(
     "turn",
     metadata,
@@ -183,6 +184,8 @@ turn = Table(
     *_usage(),
     _text_or_null("usage_source"),
     _text_or_null("prompt"),
+    Column("max_output_tokens", BigInteger),
+    _text_or_null("context"),
     Index("ix_turn_started_at_ms", "tenant", "started_at_ms"),
     Index("ix_turn_person", "tenant", "person", "started_at_ms"),
     sqlite_with_rowid=False,
@@ -463,6 +466,14 @@ Index(
     sqlite_where=response.c.events_until_ms.is_not(None),
     postgresql_where=response.c.events_until_ms.is_not(None),
 )
+# What goes on with one: what was made of all of them goes with each.
+Index(
+    "ix_response_previous",
+    response.c.tenant,
+    response.c.previous,
+    sqlite_where=response.c.previous.is_not(None),
+    postgresql_where=response.c.previous.is_not(None),
+)
 
 # Their texts, by `part`: "asked" is the request, "answer" the whole answer, as events that were put together
 # (msgpack). With SQLite's own rowid: large rows do not belong into an index.
@@ -509,7 +520,8 @@ idempotency_key = Table(
 )
 
 # Conversations. `branch` is the chosen one of its `branches`, which are numbered from 0. `version` counts changes of
-# its items, `response` is the one that is being made in it. `metadata` is JSON.
+# its items, `response` is the one that is being made in it. `metadata` is JSON. `read_item` is the latest item that its
+# person has read, on whatever device, and `read_at_ms` when that item was put in.
 conversation = Table(
     "conversation",
     metadata,
@@ -528,6 +540,8 @@ conversation = Table(
     _time_or_null("pinned_at_ms"),
     _time_or_null("expires_at_ms"),
     _text_or_null("follow_ups"),
+    _text_or_null("read_item"),
+    _time_or_null("read_at_ms"),
     Index("ix_conversation_owner", "tenant", "person", "credential", "changed_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -553,7 +567,8 @@ conversation_branch = Table(
 )
 
 # Their items, each at its position in its branch. `content` is the item (JSON), null once it was deleted; `words` is
-# what is searched of it. `response` is what made it or brought it along.
+# what is searched of it. `response` is what made it or brought it along. A pinned one is told to every model. `tokens`
+# is how many it has as the vocabulary `tokens_by` counts, null where nobody has counted.
 conversation_item = Table(
     "conversation_item",
     metadata,
@@ -566,7 +581,27 @@ conversation_item = Table(
     Column("content", LargeBinary),
     _text_or_null("words"),
     _time("created_at_ms"),
+    _time_or_null("pinned_at_ms"),
+    Column("tokens", Integer),
+    _text_or_null("tokens_by"),
     Index("uq_conversation_item_id", "tenant", "conversation", "id", unique=True),
+)
+# Those that were deleted, and titles: looked for whenever something is added.
+Index(
+    "ix_conversation_item_deleted",
+    conversation_item.c.tenant,
+    conversation_item.c.conversation,
+    conversation_item.c.branch,
+    conversation_item.c.position,
+    sqlite_where=conversation_item.c.content.is_(None),
+    postgresql_where=conversation_item.c.content.is_(None),
+)
+Index(
+    "ix_conversation_item_pinned",
+    conversation_item.c.tenant,
+    conversation_item.c.conversation,
+    sqlite_where=conversation_item.c.pinned_at_ms.is_not(None),
+    postgresql_where=conversation_item.c.pinned_at_ms.is_not(None),
 )
 
 # Work that goes on by itself, begun by the transaction that causes it. `kind` says what is to be done with `payload`
@@ -659,6 +694,79 @@ Index(
     feedback.c.expires_at_ms,
     sqlite_where=feedback.c.expires_at_ms.is_not(None),
     postgresql_where=feedback.c.expires_at_ms.is_not(None),
+)
+
+# What the older part of a conversation says, in few words: of all items up to the item `anchor`. Of a chain, where
+# `conversation` is empty, `anchor` is a response: of all up to its end. `items` is how many those are. It goes with its
+# conversation, or with that response.
+summary = Table(
+    "summary",
+    metadata,
+    _key("tenant"),
+    _key("conversation"),
+    _key("anchor"),
+    _text("person"),
+    _text("credential"),
+    _text("content"),
+    Column("items", Integer, nullable=False),
+    _text("model"),
+    _time("created_at_ms"),
+    Index("ix_summary_owner", "tenant", "person", "credential"),
+    sqlite_with_rowid=False,
+)
+
+# What people want to have remembered of them. `response` is what they said it in, where they did not write it down
+# themselves.
+fact = Table(
+    "fact",
+    metadata,
+    _key("tenant"),
+    _key("person"),
+    _key("id"),
+    _text("words"),
+    _text_or_null("response"),
+    _time("created_at_ms"),
+    _time("changed_at_ms"),
+    sqlite_with_rowid=False,
+)
+
+# What has changed of a person's things, for their devices: the latest change of each, numbered in the order of the
+# commits. `conversation` is which it is of, "" where of none; the conversation itself has no `id`. `state` is that of a
+# turn. One of what is no longer there stays for a while.
+change = Table(
+    "change",
+    metadata,
+    _key("tenant"),
+    _key("person"),
+    _key("conversation"),
+    _key("kind"),
+    _key("id"),
+    Column("seq", BigInteger, nullable=False),
+    Column("is_deleted", Boolean, nullable=False),
+    _text_or_null("state"),
+    _time("at_ms"),
+    Index("uq_change_seq", "tenant", "person", "seq", unique=True),
+    sqlite_with_rowid=False,
+)
+# Of all tenants: one sweep looks for what was deleted long ago.
+Index(
+    "ix_change_deleted",
+    change.c.at_ms,
+    sqlite_where=change.c.is_deleted,
+    postgresql_where=change.c.is_deleted,
+)
+
+# The number of each person's latest change, `head`. What was deleted up to `floor` is not told any more: who knows
+# less begins anew. `epoch` is another one where the numbers begin anew.
+sync_head = Table(
+    "sync_head",
+    metadata,
+    _key("tenant"),
+    _key("person"),
+    Column("head", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    _text("epoch"),
+    sqlite_with_rowid=False,
 )
 
 # How far a process has come with what it enqueued: a connection that breaks in a commit leaves it open, and

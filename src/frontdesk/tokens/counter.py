@@ -23,10 +23,13 @@ from frontdesk.core.errors import ProviderError
 from frontdesk.core.tasks import Tasks
 from frontdesk.local.frames import Count, Counted, Failed
 from frontdesk.local.supervisor import Supervisor, Times
+from frontdesk.local.vocabularies import FROM_FILE
 
 _log = logging.getLogger("frontdesk.tokens")
 
-_PACKAGE = "bpe_openai"
+# What counts by the vocabularies that OpenAI publishes, and by those of models on this machine.
+_PACKAGE, _LOCAL_PACKAGE = "bpe_openai", "tokenizers"
+_EXTRAS = {_PACKAGE: "tokens", _LOCAL_PACKAGE: "local"}
 
 
 class CounterLimits(msgspec.Struct, frozen=True):
@@ -56,8 +59,8 @@ class TokenCounter:
         self._clock = clock
         self._limits = limits or CounterLimits()
         self._command = command
-        self._can_count = command is not None or importlib.util.find_spec(_PACKAGE) is not None
-        self._has_told = False
+        self._missing = set[str]() if command is not None else {name for name in _EXTRAS if not _is_installed(name)}
+        self._told: set[str] = set()
         self._tasks = Tasks("token-counter")
         self._supervisor: Supervisor | None = None
         self._under_way = 0
@@ -74,11 +77,16 @@ class TokenCounter:
 
         None where they cannot be counted now; why is no matter of who asks, and logged where it is somebody's.
         """
-        if not self._may_count():
+        counted = await self.count_each([text for text in texts if text], encoding)
+        return None if counted is None else sum(counted)
+
+    async def count_each(self, texts: Sequence[str], encoding: str) -> list[int] | None:
+        """The tokens of each of these texts, in order; None as `count`."""
+        if not self._may_count(encoding):
             return None
         encoded = _encoded(texts, self._limits.most_bytes)
         if not encoded:
-            return encoded if encoded is None else 0
+            return None if encoded is None else []
         self._under_way += 1
         try:
             async with asyncio.timeout(self._limits.timeout_s):
@@ -103,17 +111,20 @@ class TokenCounter:
         await self._tasks.wait(self._limits.times.stop_s + 1)
         await self._tasks.close()
 
-    def _may_count(self) -> bool:
-        if not self._can_count and not self._has_told:
-            self._has_told = True
+    def _may_count(self, encoding: str) -> bool:
+        package = _LOCAL_PACKAGE if encoding.startswith(FROM_FILE) else _PACKAGE
+        is_missing = package in self._missing
+        if is_missing and package not in self._told:
+            self._told.add(package)
             _log.warning(
-                "tokens_not_counted reason=%s is not installed: pip install 'frontdesk[tokens]'. "
+                "tokens_not_counted reason=%s is not installed: pip install 'frontdesk[%s]'. "
                 "Budgets reckon with the bytes of a text, which are more than its tokens.",
-                _PACKAGE,
+                package,
+                _EXTRAS[package],
             )
-        return self._can_count and not self._is_closed
+        return not is_missing and not self._is_closed
 
-    async def _ask(self, texts: list[bytes], encoding: str) -> int | None:
+    async def _ask(self, texts: list[bytes], encoding: str) -> list[int] | None:
         conversation = await self._running().ask(lambda job: Count(job, texts, encoding))
         try:
             while True:
@@ -152,12 +163,16 @@ class TokenCounter:
         self._supervisor = None
 
 
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
 def _encoded(texts: Sequence[str], most_bytes: int) -> list[bytes] | None:
-    """The texts in UTF-8, without empty ones; None where they are too long, or are no text (half a surrogate pair)."""
+    """The texts in UTF-8; None where they are too long, or are no text (half a surrogate pair)."""
     if sum(map(len, texts)) > most_bytes:
         return None
     try:
-        encoded = [text.encode() for text in texts if text]
+        encoded = [text.encode() for text in texts]
     except UnicodeEncodeError:
         return None
     return encoded if sum(map(len, encoded)) <= most_bytes else None

@@ -16,7 +16,8 @@ _NAME = re.compile(
     r"(?:-[\w.-]+)?(?::.*)?",
     re.ASCII,
 )
-_NAMES: tuple[Encoding, ...] = ("o200k_base", "cl100k_base")
+PUBLISHED: tuple[Encoding, ...] = ("o200k_base", "cl100k_base")
+"""All of them, the newer first. Each is everywhere the same."""
 
 
 def encoding_of(model: str) -> Encoding | None:
@@ -24,4 +25,4 @@ def encoding_of(model: str) -> Encoding | None:
     found = _NAME.fullmatch(model)
     if found is None:
         return None
-    return next(name for name in _NAMES if found[name] is not None)
+    return next(name for name in PUBLISHED if found[name] is not None)

@@ -1,7 +1,7 @@
-"""How many tokens a request has: counted where the model's vocabulary is known, else estimated as budgets do.
+"""How many tokens a request has, where the model's vocabulary is known.
 
 Exactly counted are texts. What a provider writes around them and around tools, and what it makes of pictures, is
-estimated in either case (`turn.sizes`).
+estimated (`turn.sizes`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,8 @@ class RequestTokens:
         self._counter = counter
         self._encodings = {name: _encoding(config, model.routes) for name, model in config.models.items()}
 
-    async def count(self, model: str, request: Request) -> int:
-        """The tokens of a request as it goes to a configured model."""
-        counted = await self.counted(model, request)
-        return measure(request).estimate if counted is None else counted
-
     async def counted(self, model: str, request: Request) -> int | None:
-        """The same, where its texts can be counted."""
+        """The tokens of a request as it goes to a configured model; None where its texts cannot be counted."""
         encoding = self._encodings[model]
         if encoding is None:
             return None

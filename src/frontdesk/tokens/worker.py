@@ -8,12 +8,11 @@ instead of some.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Protocol, cast
 
-# Through the front of the package, counting makes a list of all tokens first, and of no more than a million characters.
-from bpe_openai import _bindings  # pyright: ignore[reportMissingTypeStubs]
-
 from frontdesk.local.frames import Count, Counted, Done, Job
+from frontdesk.local.vocabularies import FROM_FILE, read_vocabulary
 from frontdesk.local.worker import Send, Ticket, Work, run
 
 
@@ -43,7 +42,13 @@ class Counter:
 
 
 def load_vocabulary(encoding: str) -> Vocabulary:
-    """Load a vocabulary by its name. Raises ValueError where there is none."""
+    """Load a vocabulary by its name, or from the file that it names. Raises ValueError where there is none, OSError."""
+    if encoding.startswith(FROM_FILE):
+        return read_vocabulary(Path(encoding.removeprefix(FROM_FILE)))
+    # Through the front of the package, counting makes a list of all tokens first, and of no more than a million
+    # characters. Each kind of vocabulary has a package of its own, of which one may be missing.
+    from bpe_openai import _bindings  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
+
     return cast("Vocabulary", _bindings.tokenizer_for_encoding(encoding))
 
 
@@ -56,14 +61,14 @@ class _Counting:
         self._texts = iter(job.texts)
         self._ticket = ticket
         self._send = send
-        self._tokens = 0
+        self._tokens: list[int] = []
 
     def step(self) -> bool:
         if self._ticket.is_cancelled:
             return True
         text = next(self._texts, None)
         if text is not None:
-            self._tokens += self._vocabulary.count(text.decode())
+            self._tokens.append(self._vocabulary.count(text.decode()))
             return False
         self._send(Counted(self._job_id, self._tokens))
         self._send(Done(self._job_id))

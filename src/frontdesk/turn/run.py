@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from frontdesk.core.errors import FrontdeskError, Refused, Unavailable
@@ -36,11 +36,7 @@ async def run_turn(turn: Turn, line: Line, sink: Sink) -> None:
     admitted = Admitted(turn)
     outgoing = Outgoing(turn, line.guards, sink, admitted.settle, line.answer_guards)
     try:
-        for policy in line.policies:
-            waiting = policy.admit(turn)
-            if waiting is not None:
-                await waiting
-            admitted.add(policy)
+        await admitted.admit(line.policies)
         turn.request = outgoing.screen_input(turn.request)
         turn.most_chars = most_chars(turn)
         await line.router.carry(turn, outgoing.push)
@@ -70,9 +66,13 @@ class Admitted:
         self._turn = turn
         self._policies: list[Policy] = []
 
-    def add(self, policy: Policy) -> None:
-        """Note that the turn passed this policy."""
-        self._policies.append(policy)
+    async def admit(self, policies: Iterable[Policy]) -> None:
+        """Have the turn pass some policies, in order. Raises what refuses it; those it had passed by then are kept."""
+        for policy in policies:
+            waiting = policy.admit(self._turn)
+            if waiting is not None:
+                await waiting
+            self._policies.append(policy)
 
     def settle(self) -> None:
         """Settle all; nothing is left to settle afterwards. One that fails does not stop the others."""

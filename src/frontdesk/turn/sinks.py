@@ -161,20 +161,10 @@ class StreamSink:
     def _send_between(self, body: bytes) -> bool:
         """Send what is no part of the answer, headers first; False where it would wait."""
         if not self._has_started:
-            if not self._send_now(self._start()):
+            if not sent_at_once(self._send, self._start()):
                 return False
             self._has_started = True
-        return self._send_now({"type": "http.response.body", "body": body, "more_body": True})
-
-    def _send_now(self, message: dict[str, Any]) -> bool:
-        """Send what can be sent at once; False where it would wait, and nothing was sent."""
-        sending = self._send(message).__await__()
-        try:
-            next(sending)
-        except StopIteration:
-            return True
-        sending.close()
-        return False
+        return sent_at_once(self._send, {"type": "http.response.body", "body": body, "more_body": True})
 
 
 class BodySink:
@@ -217,6 +207,17 @@ class BodySink:
     def leave(self) -> None:
         """Forget what still comes."""
         self._has_left = True
+
+
+def sent_at_once(send: Send, message: dict[str, Any]) -> bool:
+    """Send what can be sent without waiting for the reader; False where it would wait, and nothing was sent."""
+    sending = send(message).__await__()
+    try:
+        next(sending)
+    except StopIteration:
+        return True
+    sending.close()
+    return False
 
 
 def _notice_event(notice: Mapping[str, object]) -> bytes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from frontdesk.core.clock import Clock
     from frontdesk.core.config import Priority
     from frontdesk.core.errors import FrontdeskError
+    from frontdesk.turn.context import ContextRecord, Past
     from frontdesk.turn.events import Usage
     from frontdesk.turn.items import Request
     from frontdesk.turn.seams import Entrance, Funds
@@ -140,11 +141,12 @@ class Turn:
     """One request, its caller, and what became of it.
 
     Written by            fields
-    doors                 id door caller address model feature request started_at wants_status priority deadline_at tell
-                          entrance
+    doors                 id door caller address model feature request started_at wants_status is_aside priority
+                          deadline_at tell entrance
     access                tier
     features              request instructions prompt
-    history               request seen_version
+    history               request seen_version past
+    context               request size context
     truncation            request size
     limits, budgets       size
     limits                headers
@@ -163,6 +165,7 @@ class Turn:
         "attempts",
         "caller",
         "clock",
+        "context",
         "deadline_at",
         "door",
         "entrance",
@@ -176,9 +179,11 @@ class Turn:
         "id",
         "instructions",
         "interruption",
+        "is_aside",
         "model",
         "most_chars",
         "notices",
+        "past",
         "priority",
         "prompt",
         "request",
@@ -215,6 +220,7 @@ class Turn:
         self.size: Size | None = None  # of the request, where it was measured
         self.headers: list[tuple[bytes, bytes]] = []  # of the answer, and of a refusal
         self.wants_status = False
+        self.is_aside = False  # whether the server asks it by itself, of its own accord
         self.priority: Priority = "interactive"
         self.deadline_at = math.inf  # by the clock's `monotonic`: when its answer is of no use any more
         self.notices: list[Mapping[str, object]] = []  # what a caller who wants it is told of the turn
@@ -223,6 +229,8 @@ class Turn:
         self.funds: Funds | None = None  # what was put aside for it
         self.entrance: Entrance | None = None  # of one that is kept
         self.seen_version: int | None = None  # of the conversation, as its items were read
+        self.past: Past | None = None  # what stands in front of what it brings itself
+        self.context: ContextRecord | None = None  # where its feature says what the model is told
         self.instructions: str | None = None  # the server's own, which no caller may read
         self.prompt = ""  # which version of them: the same for the same text, "" where there are none
         self.clock = clock

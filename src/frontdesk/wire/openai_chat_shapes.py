@@ -217,7 +217,7 @@ CHAT_MESSAGES = Kinds(
 
 # --- tools and the shape of answers -------------------------------------------------------------
 
-ChatToolName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+ChatToolName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$(?!\\n)")]
 
 
 class ChatFunction(msgspec.Struct):

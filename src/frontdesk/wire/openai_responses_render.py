@@ -417,6 +417,11 @@ def last_word(facts: ResponseFacts, entries: list[Entry], after: int | None, *, 
     return with_id(frame, number) if carries_ids else frame
 
 
+def last_message(facts: ResponseFacts, entries: list[Entry], after: int | None) -> bytes:
+    """The same as JSON of its own."""
+    return _message_of(last_word(facts, entries, after))
+
+
 def output_items(facts: Facts, entries: list[Entry]) -> list[dict[str, Any]]:
     """Return the items of an answer as a Response lists them, whatever door it came by, to go on with them.
 

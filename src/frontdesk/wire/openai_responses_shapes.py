@@ -253,7 +253,7 @@ CALL_REFUSED: dict[str, Refused] = {
 
 # --- tools and the shape of answers -------------------------------------------------------------
 
-_ToolName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$")]
+_ToolName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$(?!\\n)")]
 
 
 class FunctionTool(msgspec.Struct):

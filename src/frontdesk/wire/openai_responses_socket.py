@@ -17,7 +17,7 @@ from frontdesk.wire.refusing import told, wrong
 Json = dict[str, Any]
 
 _MOST_LANE_CHARS = 128
-_MOST_KEY_CHARS = 255
+MOST_KEY_CHARS = 255
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,7 +32,7 @@ class CreationEnvelope(msgspec.Struct):
     stream_id: Annotated[str, msgspec.Meta(min_length=1, max_length=_MOST_LANE_CHARS)] | None = None
     generate: bool | None = None
     idempotency_key: (
-        Annotated[str, msgspec.Meta(min_length=1, max_length=_MOST_KEY_CHARS, pattern=r"^[\x20-\x7e]+$")] | None
+        Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_KEY_CHARS, pattern=r"^[\x20-\x7e]+$")] | None
     ) = None
 
 
@@ -104,6 +104,12 @@ def read_message(raw: Json) -> Creation | Steering:
     if kind == "response.cancel":
         words += " POST /v1/responses/{id}/cancel ends a response that is being made."
     raise wrong("type", words)
+
+
+def read_request(fields: Json) -> Json:
+    """The request of somebody who always gets a stream, as that of a POST which asks for one. Raises BadRequest."""
+    refuse(fields, {"stream": CREATION_REFUSED["stream"]})
+    return {**fields, "stream": True}
 
 
 # --- what is answered ------------------------------------------------------------------------------

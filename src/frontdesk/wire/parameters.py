@@ -17,9 +17,9 @@ Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
 OutputLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-FormatName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+FormatName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$(?!\\n)")]
 JsonSchema = dict[str, Any]
-StoredId = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$")]  # of what is stored here, or might be
+StoredId = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$(?!\\n)")]  # of what is stored here, or might be
 LeftOut = Meta(extra={"fate": "left out"})  # a field of what an answer said, that no model reads
 
 

@@ -67,6 +67,7 @@ _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])"
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
 _EXPECTED = re.compile(r"Expected (?P<what>.+?)(?:, got `.*`)?$")
+_NO_LINE_BEHIND = r"(?!\\n)"  # of a pattern: Python's "$" alone would let a line's end pass
 _TYPES = {
     "str": "a text",
     "int": "an integer",
@@ -79,6 +80,7 @@ _TYPES = {
 
 def _expected(said: str) -> str:
     """`Expected `float | null`, got `str`` becomes: expected a number or null."""
+    said = said.replace(_NO_LINE_BEHIND, "")
     match = _EXPECTED.match(said)
     if match is None:
         return said[:1].lower() + said[1:].replace("`", "'")

@@ -11,6 +11,7 @@ MODELS = """\
 providers: {s: {kind: scripted}}
 models: {fast: {route: [s/echo]}, best: {route: [s/echo]}, embed: {route: [s/x], kind: embeddings}}
 """
+SUMS_UP = "context: {strategy: summary, tokens: 3000, summary: {model: fast}}"
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,43 @@ models: {fast: {route: [s/echo]}, best: {route: [s/echo]}, embed: {route: [s/x],
             "features: {titles: {models: [best]}}\ntitles: {model: fast}",
             "line 4: titles.model is 'fast', which is not among the models of features.titles: best. Add it there.",
         ),
+        (
+            f"features: {{chat: {{models: [best], {SUMS_UP}}}}}",
+            (
+                "line 3: features.chat.context.summary.model is 'fast', which is not among the models of "
+                "features.chat, as which it is asked: best. Add it there, or name one of them."
+            ),
+        ),
+        (
+            f"features: {{chat: {{models: [fast], {SUMS_UP}}}, summaries: {{models: [best]}}}}",
+            (
+                "line 3: features.chat.context.summary.model is 'fast', which is not among the models of "
+                "features.summaries, as which it is asked: best. Add it there, or name one of them."
+            ),
+        ),
+        ("remember: ['ok', ' ']", "line 3: remember[1] is ' '. It needs letters, and at most 100 characters."),
+        (
+            f"remember: [{'x' * 101}]",
+            f"line 3: remember[0] is '{'x' * 100}'. It needs letters, and at most 100 characters.",
+        ),
+        (f"remember: {['ok'] * 501}", "line 3: remember has 501 phrases. It may have 500."),
     ],
 )
 def test_what_is_wrong_is_told(settings: str, told: str) -> None:
     assert problems_of(MODELS + settings) == [told]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        f"features: {{chat: {{models: [fast], {SUMS_UP}}}}}",
+        f"features: {{chat: {{models: [best], {SUMS_UP}}}, summaries: {{models: [best, fast]}}}}",
+        "remember: []",
+        "remember: ['…覚えておいて', nota bene]",
+    ],
+)
+def test_what_is_right_is_taken(settings: str) -> None:
+    assert parse_config(MODELS + settings, {}).models
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,36 @@ def test_what_is_wrong_with_a_feature(settings: str, told: str) -> None:
             "v: {type: txt}",
             (
                 "line 7: features.f.variables.v.type is 'txt'. "
-                "It must be one of boolean, choice, integer, number, text. Did you mean 'text'?"
+                "It must be one of boolean, choice, integer, locale, location, number, screen, text, time_zone. "
+                "Did you mean 'text'?"
+            ),
+        ),
+        (
+            "v: {type: location}",
+            (
+                "line 7: features.f.variables.v.default is missing: nobody has to say where they are. "
+                "Write what is told of who does not, as 'not known'."
+            ),
+        ),
+        (
+            "v: {type: location, default: 10115 Berlin}",
+            (
+                "line 7: features.f.variables.v.default is no coarse place. It must be a latitude and a longitude "
+                "rounded to 0.1 degree, as '52.5,13.4', or the name of a place, without digits."
+            ),
+        ),
+        (
+            "v: {type: time_zone, default: Berlin}",
+            (
+                "line 7: features.f.variables.v.default is 'Berlin'. It must be a time zone that this server knows, as "
+                "'Europe/Berlin'."
+            ),
+        ),
+        (
+            "v: {type: locale, max_chars: 5}",
+            (
+                "line 7: features.f.variables.v.max_chars means nothing to a variable of type 'locale'. Remove it. "
+                "This type takes: default."
             ),
         ),
         ("v: {max_chars: 0}", "line 7: features.f.variables.v.max_chars is 0. It must be from 1 to 1000000."),
@@ -237,6 +266,49 @@ def test_a_good_feature_with_everything() -> None:
     f = config.features["f"]
     assert (f.default_model, f.max_output_tokens, f.variables["is_new"].default) == ("best", 800, "false")
     assert unused_variables(f) == []
+
+
+PARTS = "only one of type 'time_zone' has some, which are 'now' and 'date'."
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (
+            "{{v.noon}}",
+            [f"line 5: features.f.instructions has '{{{{v.noon}}}}', which is no part of a variable: {PARTS}"],
+        ),
+        (
+            "{{n.now}}",
+            [f"line 5: features.f.instructions has '{{{{n.now}}}}', which is no part of a variable: {PARTS}"],
+        ),
+        (
+            "{{w.now}}",
+            [
+                (
+                    "line 5: features.f.instructions has '{{w.now}}', which is not among the feature's variables. "
+                    "Known: v, n."
+                )
+            ],
+        ),
+    ],
+)
+def test_only_a_time_zone_has_parts(place: str, told: list[str]) -> None:
+    text = f"instructions: '{place}'\nvariables:\n  v: {{type: time_zone}}\n  n: {{}}"
+
+    assert problems_of(feature(text)) == told
+
+
+def test_a_part_of_what_has_an_unknown_type_is_not_told_as_well() -> None:
+    (told,) = problems_of(feature("instructions: '{{v.now}}'\nvariables: {v: {type: zone}}"))
+
+    assert "features.f.variables.v.type is 'zone'" in told
+
+
+def test_a_variable_is_used_by_its_parts() -> None:
+    text = "instructions: '{{a.date}}'\nvariables: {a: {type: time_zone}, b: {type: time_zone}}"
+
+    assert unused_variables(parse_config(feature(text), {}).features["f"]) == ["b"]
 
 
 def test_variables_that_the_instructions_do_not_have() -> None:

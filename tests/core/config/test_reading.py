@@ -22,8 +22,8 @@ from tests.core.config.problems import problems_of
 
 KNOWN_HERE = (
     "database, valkey, cors, providers, models, default_model, features, default_feature, tiers, default_tier, "
-    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, limits, files, batches, jobs, titles, follow_ups, "
-    "retention, guards, hangup_drain_s, shutdown_grace_s"
+    "rate_limits, budgets, prices, alerts, auth, trusted_proxies, clients, limits, files, batches, jobs, sync, live, "
+    "titles, follow_ups, remember, retention, guards, hangup_drain_s, shutdown_grace_s"
 )
 KNOWN_OF_TIERS = (
     "models, features, requests_per_minute, tokens_per_minute, tokens_per_day, concurrent, concurrent_streams, budget, "

@@ -6,12 +6,16 @@ from collections.abc import Generator, Mapping
 
 from sqlalchemy import Table, Text, and_, bindparam, delete, exists, or_, select, update
 
+from frontdesk.changes.store import move
 from frontdesk.ledger.store.windows import move_spent
 from frontdesk.storage.query import Query, Row, Step, insert
-from frontdesk.storage.tables import feedback, idempotency_key, metadata, person, session
+from frontdesk.storage.tables import change, fact, feedback, idempotency_key, metadata, person, session, sync_head
 
 # Sessions stay and end: a token that was stolen from the anonymous person must not become the user's.
 MOVED: list[Table] = [table for table in metadata.sorted_tables if "person" in table.c and table is not session]
+
+# Those whose keys tell the person have rules of their own.
+NAMED_BY_PERSON = (change, fact, feedback, idempotency_key, sync_head)
 
 # In the transaction of an upgrade: whether it is this one that has won.
 HAS_BECOME = exists().where(
@@ -27,7 +31,7 @@ MOVES = [
         .values(person=bindparam("new_person"))
     )
     for table in MOVED
-    if table not in (feedback, idempotency_key)
+    if table not in NAMED_BY_PERSON
 ]
 
 _HAS_BECOME = Query(select(HAS_BECOME))
@@ -56,13 +60,18 @@ _COPY_KEY = Query(
 )
 _FORGET_KEY = Query(delete(idempotency_key).where(_is_it))
 
-# Feedback is named by its person as well. Where both have said something of one response, the user's own stays.
-_TAKE_FEEDBACK = Query(
-    delete(feedback)
-    .where(feedback.c.tenant == bindparam("of_tenant"), feedback.c.person == bindparam("of_person"))
-    .returning(*feedback.c)
-)
-_GIVE_FEEDBACK = Query(insert(feedback).on_conflict_do_nothing(index_elements=list(feedback.primary_key.columns)))
+
+def _taking(table: Table) -> Query:
+    is_anonymous = and_(table.c.tenant == bindparam("of_tenant"), table.c.person == bindparam("of_person"))
+    return Query(delete(table).where(is_anonymous).returning(*table.c))
+
+
+def _giving(table: Table) -> Query:
+    return Query(insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns)))
+
+
+# Where both have said something of one response, or have a fact of one id, the user's own stays.
+_TAKE_AND_GIVE = {table: (_taking(table), _giving(table)) for table in (feedback, fact)}
 
 
 def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Generator[Step, list[Row], None]:
@@ -74,10 +83,12 @@ def move_all(tenant: str, anonymous: str, new_person: str, now_ms: int) -> Gener
     ((has_become,),) = yield Step(_HAS_BECOME, of_anonymous)
     if has_become:
         yield from move_spent(tenant, anonymous, new_person, now_ms)
-        for move in MOVES:
-            yield Step(move, of_anonymous)
+        for query in MOVES:
+            yield Step(query, of_anonymous)
         yield from _move_keys(of_anonymous)
-        yield from _move_feedback(of_anonymous)
+        for table in _TAKE_AND_GIVE:
+            yield from _take_and_give(table, of_anonymous)
+        yield move(tenant, anonymous, new_person)
 
 
 def _move_keys(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
@@ -91,9 +102,10 @@ def _move_keys(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row],
         yield Step(_FORGET_KEY, keys)
 
 
-def _move_feedback(of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
-    taken = yield Step(_TAKE_FEEDBACK, of_anonymous)
-    names = feedback.c.keys()
+def _take_and_give(table: Table, of_anonymous: Mapping[str, object]) -> Generator[Step, list[Row], None]:
+    take, give = _TAKE_AND_GIVE[table]
+    taken = yield Step(take, of_anonymous)
+    names = table.c.keys()
     rows = [{**dict(zip(names, row, strict=True)), "person": of_anonymous["new_person"]} for row in taken]
     if rows:
-        yield Step(_GIVE_FEEDBACK, rows)
+        yield Step(give, rows)

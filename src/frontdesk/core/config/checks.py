@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from frontdesk.core.config.addresses import check_base_url, check_network, check_origin, without_user
 from frontdesk.core.config.asides import check_asides
 from frontdesk.core.config.auth import check_auth
+from frontdesk.core.config.clients import check_clients
 from frontdesk.core.config.features import MAX_OUTPUT_TOKENS, check_features
 from frontdesk.core.config.money import check_money
 from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, remedy_for, spelled
@@ -37,6 +38,7 @@ def check_values(config: Config, problems: Problems) -> None:
     check_auth(problems, config)
     check_money(problems, config)
     check_asides(problems, config)
+    check_clients(problems, config.clients)
     _check_retention(problems, config.retention)
     for family, named in (("tiers", config.tiers), ("features", config.features)):
         for name, each in named.items():
@@ -326,5 +328,8 @@ def _check_numbers(problems: Problems, config: Config) -> None:
     check_number(problems, ("batches", "keep_days"), batches.keep_days, _HOUR_DAYS, _LONGEST_DAYS)
     check_number(problems, ("jobs", "at_once"), config.jobs.at_once, 1, 1000)
     check_number(problems, ("jobs", "poll_s"), config.jobs.poll_s, 0.05, 60)
+    check_number(problems, ("sync", "keep_deleted_days"), config.sync.keep_deleted_days, _HOUR_DAYS, _LONGEST_DAYS)
+    check_number(problems, ("live", "per_user"), config.live.per_user, 1, 10_000)
+    check_number(problems, ("live", "total"), config.live.total, 1, 1_000_000)
     check_number(problems, ("hangup_drain_s",), config.hangup_drain_s, 0, _DAY_S)
     check_number(problems, ("shutdown_grace_s",), config.shutdown_grace_s, 0, _DAY_S)

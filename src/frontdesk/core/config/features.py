@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from frontdesk.core.config.context import check_context
 from frontdesk.core.config.problems import Place, Problems, check_number, check_reference, remedy_for, spelled
 from frontdesk.core.config.shapes import FIELDS_OF_TYPE, Config, Feature, Model, Variable
+from frontdesk.core.locality import TIMES
 from frontdesk.core.templates import NAME, TemplateError, parse_template
-from frontdesk.core.variables import ValueRefused, read_value
+from frontdesk.core.variables import ValueRefused, read_default
 
 FEATURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a request may name in the header Frontdesk-Feature."""
@@ -39,6 +41,7 @@ def check_features(problems: Problems, config: Config) -> None:
         for variable_name, variable in feature.variables.items():
             _check_variable(problems, (*place, "variables", variable_name), variable)
         check_number(problems, (*place, "max_output_tokens"), feature.max_output_tokens, 1, MAX_OUTPUT_TOKENS)
+        check_context(problems, (*place, "context"), feature, config.models)
 
 
 def _check_models(problems: Problems, place: Place, feature: Feature, models: dict[str, Model]) -> None:
@@ -76,6 +79,7 @@ _FOR_CHAT = (
     "parameters",
     "ceilings",
     "response_format",
+    "context",
 )
 
 
@@ -106,10 +110,25 @@ def _check_instructions(problems: Problems, place: Place, feature: Feature) -> N
     except TemplateError as error:
         problems.add(here, f"{spelled(here)}: {error}")
         return
-    for name in names:
-        if name not in feature.variables and not problems.is_lost((*place, "variables")):
-            words = f"which is not among the feature's variables. {remedy_for(name, feature.variables)}"
-            problems.add(here, f"{spelled(here)} has '{{{{{name}}}}}', {words}")
+    if not problems.is_lost((*place, "variables")):
+        for name in names:
+            _check_place_of_variable(problems, place, name, feature.variables)
+
+
+def _check_place_of_variable(problems: Problems, place: Place, name: str, variables: dict[str, Variable]) -> None:
+    whole, _, part = name.partition(".")
+    if problems.is_lost((*place, "variables", whole, "type")):
+        return
+    variable = variables.get(whole)
+    if variable is None:
+        words = f"which is not among the feature's variables. {remedy_for(whole, variables)}"
+    elif part and (variable.type != "time_zone" or part not in TIMES):
+        parts = " and ".join(f"'{each}'" for each in TIMES)
+        words = f"which is no part of a variable: only one of type 'time_zone' has some, which are {parts}."
+    else:
+        return
+    here = (*place, "instructions")
+    problems.add(here, f"{spelled(here)} has '{{{{{name}}}}}', {words}")
 
 
 def _check_variable(problems: Problems, place: Place, variable: Variable) -> None:
@@ -127,10 +146,13 @@ def _check_variable(problems: Problems, place: Place, variable: Variable) -> Non
     _check_bounds(problems, place, variable)
     _check_choices(problems, place, variable)
     is_readable = not any(problems.is_lost((*place, field)) for field in FIELDS_OF_TYPE[variable.type])
+    if variable.default is None and variable.type == "location" and not problems.is_lost((*place, "default")):
+        words = "is missing: nobody has to say where they are. Write what is told of who does not, as 'not known'."
+        problems.add(place, f"{spelled(place)}.default {words}")
     if variable.default is None or not is_readable or (variable.type == "choice" and not variable.choices):
         return
     try:
-        read_value(variable, variable.default)
+        read_default(variable, variable.default)
     except ValueRefused as error:
         problems.add((*place, "default"), f"{spelled(place)}.default {error}")
 
@@ -160,5 +182,5 @@ def _check_choices(problems: Problems, place: Place, variable: Variable) -> None
 
 def unused_variables(feature: Feature) -> list[str]:
     """The variables that are not in a feature's instructions, which must be a template."""
-    names = parse_template(feature.instructions or "").names
-    return [name for name in feature.variables if name not in names]
+    used = {name.partition(".")[0] for name in parse_template(feature.instructions or "").names}
+    return [name for name in feature.variables if name not in used]

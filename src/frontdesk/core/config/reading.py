@@ -39,6 +39,7 @@ from frontdesk.core.config.shapes import (
     Attestation,
     ClaimNames,
     Config,
+    Context,
     Feature,
     Issuer,
     Model,
@@ -57,6 +58,7 @@ NOT_YET = frozenset({"cache"})
 LIMITS: Mapping[type, frozenset[str]] = {
     Config: frozenset({"budgets", "features", "rate_limits", "tiers"}),
     Feature: frozenset({"models", "max_output_tokens", "ceilings", "keep_days"}),
+    Context: frozenset({"tokens"}),
     Variable: frozenset({"min", "max"}),
     Tier: frozenset(
         {

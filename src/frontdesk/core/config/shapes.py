@@ -141,13 +141,16 @@ PRIORITIES: tuple[Priority, ...] = ("interactive", "draft", "prefetch", "backgro
 Capability = Literal[
     "instructions", "tools", "json_schema", "images", "audio", "files", "parameters", "other_parameters"
 ]
-VariableType = Literal["text", "integer", "number", "boolean", "choice"]
+VariableType = Literal["text", "integer", "number", "boolean", "choice", "locale", "time_zone", "location", "screen"]
+CLIENTS_OWN: tuple[VariableType, ...] = ("locale", "time_zone", "location", "screen")
+"""What a client also says of itself, in the header Frontdesk-Context, by these names."""
 
 
 class Variable(msgspec.Struct, forbid_unknown_fields=True):
     """A value that a request puts into a feature's instructions. One without a default must be sent.
 
-    `max_chars` and `is_multiline` are for texts, `least` and `most` for numbers, `choices` for a choice.
+    `max_chars` and `is_multiline` are for texts (a screen's name has one as well), `least` and `most` for numbers,
+    `choices` for a choice.
     """
 
     type: VariableType = "text"
@@ -157,6 +160,33 @@ class Variable(msgspec.Struct, forbid_unknown_fields=True):
     least: float | None = msgspec.field(default=None, name="min")
     most: float | None = msgspec.field(default=None, name="max")
     choices: list[str] = []
+
+
+class Summaries(msgspec.Struct, forbid_unknown_fields=True):
+    """Which model sums up what does not fit any more, the cheapest that may where none is named, and in how many words
+    at most.
+    """
+
+    model: str | None = None
+    words: int = 300
+
+
+ContextStrategy = Literal["all", "window", "summary"]
+
+
+class Context(msgspec.Struct, forbid_unknown_fields=True):
+    """What a model is told of what was said before: all of it, the latest, or that and a summary of the rest.
+
+    `tokens` is the most that all before the answer may have; where it is not set, that is the model's `context_tokens`
+    less the answer. What tools returned earlier is shortened to `tool_output_tokens` before anything else goes. With
+    `facts` the model is told what the person wants to be remembered.
+    """
+
+    strategy: ContextStrategy = "all"
+    tokens: int | None = None
+    tool_output_tokens: int = 256
+    facts: bool = False
+    summary: Summaries = msgspec.field(default_factory=Summaries)
 
 
 class Feature(msgspec.Struct, forbid_unknown_fields=True):
@@ -179,6 +209,7 @@ class Feature(msgspec.Struct, forbid_unknown_fields=True):
     ceilings: dict[str, float] = {}
     response_format: dict[str, Any] | None = None
     keep_days: float | None = None
+    context: Context | None = None
 
 
 WhenSpent = Literal["refuse", "free"]
@@ -366,6 +397,15 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     keep_alive_s: float = 10.0
 
 
+class Clients(msgspec.Struct, forbid_unknown_fields=True):
+    """What apps are told at their start: the least version of each that is served, by the app's name, and switches
+    that change how it behaves without an update of it.
+    """
+
+    minimum: dict[str, str] = {}
+    switches: dict[str, bool | int | float | str] = {}
+
+
 class Guards(msgspec.Struct, forbid_unknown_fields=True):
     """What is screened on its way out and back."""
 
@@ -400,6 +440,21 @@ class Jobs(msgspec.Struct, forbid_unknown_fields=True):
 
     at_once: int = 8
     poll_s: float = 1.0
+
+
+class Live(msgspec.Struct, forbid_unknown_fields=True):
+    """How many streams, sockets and polls a process has open at once that tell people what changes of their things: of
+    each person, and of all.
+    """
+
+    per_user: int = 20
+    total: int = 20_000
+
+
+class Sync(msgspec.Struct, forbid_unknown_fields=True):
+    """For how long devices that were away are told what was deleted; who was away for longer begins anew."""
+
+    keep_deleted_days: float = 30.0
 
 
 class Titles(msgspec.Struct, forbid_unknown_fields=True):
@@ -445,7 +500,7 @@ class Retention(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True):
-    """All settings."""
+    """All settings. `remember` are words by which people ask to have something remembered, where not the usual ones."""
 
     database: str = "sqlite:///frontdesk.db"
     valkey: str | None = None
@@ -463,12 +518,16 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     auth: Auth = msgspec.field(default_factory=Auth)
     trusted_proxies: list[str] = []
+    clients: Clients = msgspec.field(default_factory=Clients)
     limits: Limits = msgspec.field(default_factory=Limits)
     files: Files = msgspec.field(default_factory=Files)
     batches: Batches = msgspec.field(default_factory=Batches)
     jobs: Jobs = msgspec.field(default_factory=Jobs)
+    sync: Sync = msgspec.field(default_factory=Sync)
+    live: Live = msgspec.field(default_factory=Live)
     titles: Titles = msgspec.field(default_factory=Titles)
     follow_ups: FollowUps = msgspec.field(default_factory=FollowUps)
+    remember: list[str] | None = None
     retention: Retention = msgspec.field(default_factory=Retention)
     guards: Guards = msgspec.field(default_factory=Guards)
     hangup_drain_s: float = 10.0
@@ -487,10 +546,21 @@ FIELDS_OF_KIND: dict[str, tuple[str, ...]] = {
     "scripted": ("first_event_s", "attempt_s", "retries", "breaker", "slots"),
 }
 
+_OF_SHORT = ("strategy", "tokens", "tool_output_tokens", "facts")
+FIELDS_OF_STRATEGY: dict[ContextStrategy, tuple[str, ...]] = {
+    "all": ("strategy", "facts"),
+    "window": _OF_SHORT,
+    "summary": (*_OF_SHORT, "summary"),
+}
+
 FIELDS_OF_TYPE: dict[VariableType, tuple[str, ...]] = {
     "text": ("max_chars", "multiline"),
     "integer": ("min", "max"),
     "number": ("min", "max"),
     "boolean": (),
     "choice": ("choices",),
+    "locale": (),
+    "time_zone": (),
+    "location": (),
+    "screen": ("max_chars",),
 }
