@@ -58,9 +58,10 @@ class Silent:
         """Say it to nobody."""
 
 
-def answer(content: str | None, refusal: str | None = None) -> Answered:
+def answer(content: str | None, refusal: str | None = None, finish_reason: str = "stop") -> Answered:
     message = {"role": "assistant", "content": content, "refusal": refusal}
-    return Answered(200, "chatcmpl-1", json.dumps({"choices": [{"index": 0, "message": message}]}).encode())
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    return Answered(200, "chatcmpl-1", json.dumps({"choices": [choice]}).encode())
 
 
 def job(clock: HandClock, payload: bytes = b"", *, attempt: int = 1, person: str = "u1", kind: str = "title") -> Job:

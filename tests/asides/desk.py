@@ -81,7 +81,7 @@ class Desk:
 
         assert await self.database.transact(lambda: enter(self.owner, named, None, response, brings, now_ms)) is None
         await self.database.transact(
-            lambda: leave(self.owner.tenant, conversation, response, said, now_ms, beginnings.begin)
+            lambda: leave(self.owner.tenant, conversation, response, said, now_ms, "answered", beginnings.begin)
         )
         beginnings.begun()
 

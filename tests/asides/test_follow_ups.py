@@ -14,7 +14,7 @@ from frontdesk.doors.absent import Answered, Outcome
 from frontdesk.storage.database import Database
 from tests.asides.asked import Silent, answer
 from tests.asides.desk import PERSON, SERVER, Desk, message
-from tests.conversations.texts import OTHER
+from tests.conversations.texts import OTHER, items_for
 
 MARK = "0a1b2c3d"
 THREE = '1. "Why is it red in the evening?"\n2. **Is it blue on Mars?**\n3. Warum nicht grün?'
@@ -133,7 +133,7 @@ async def test_what_comes_too_late_is_neither_asked_nor_kept(desk: Desk) -> None
     desk.asks.outcomes = [answer("What is air?")]
     done = await desk.follow_ups.run(job, Silent())
     assert done is not None
-    item = (await desk.conversations.items_for(desk.owner, desk.named(conversation)))[1][-1]
+    item = (await items_for(desk.conversations, desk.owner, desk.named(conversation)))[1][-1]
 
     await desk.conversations.delete_item(desk.owner, conversation, item["id"])
 
@@ -151,7 +151,7 @@ async def test_an_item_that_is_deleted_takes_what_was_made_of_it_along(desk: Des
     await desk.conversations.change(desk.owner, conversation, Changes(title="Air", is_pinned=True))
     assert await told(desk, conversation) is not None
 
-    item = (await desk.conversations.items_for(desk.owner, desk.named(conversation)))[1][0]
+    item = (await items_for(desk.conversations, desk.owner, desk.named(conversation)))[1][0]
     await desk.conversations.delete_item(desk.owner, conversation, item["id"])
 
     assert await told(desk, conversation) is None

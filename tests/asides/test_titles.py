@@ -264,7 +264,7 @@ async def test_it_costs_one_insert_and_without_titles_nothing(desk: Desk) -> Non
 
         def work() -> Generator[Step, list[Row], None]:
             taken.clear()
-            steps = leave(desk.owner.tenant, conversation, "resp_1", said, now_ms, begins)
+            steps = leave(desk.owner.tenant, conversation, "resp_1", said, now_ms, "answered", begins)
             rows: list[Row] = []
             while True:
                 try:

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
-from frontdesk.storage.errors import OutcomeUnknown, StatementFailed, StorageBusy, WorkFailed
-from frontdesk.storage.lanes import Lane, Results
-from frontdesk.storage.query import NOTHING, Parameters, Query, Row, Step, Work
+from frontdesk.storage.errors import OutcomeUnknown, StatementFailed, StorageBusy
+from frontdesk.storage.lanes import Heard, Lane, Results, nobody_heard
+from frontdesk.storage.query import NOTHING, BoundStep, Parameters, Query, Row, Step, Work, bind_work
 from frontdesk.storage.tables import metadata
 
 T = TypeVar("T")
@@ -28,6 +28,8 @@ _TABLES = (
     "conversation",
     "conversation_branch",
     "conversation_item",
+    "change",
+    "sync_head",
 )
 _SCHEMA = ";".join(str(CreateTable(metadata.tables[name]).compile(dialect=sqlite.dialect())) for name in _TABLES)
 
@@ -60,6 +62,7 @@ class MemoryDatabase:
         self.fate = fate
         self.takes_s = 0.0
         self.transactions = 0
+        self.heard: Heard = nobody_heard
 
     async def read(self, query: Query, parameters: Parameters = NOTHING) -> list[Row]:
         await asyncio.sleep(0)
@@ -100,26 +103,28 @@ class MemoryDatabase:
 
     def _run(self, work: Work[T], *, commits: bool) -> T:
         self._connection.execute("BEGIN")
+        told: list[Any] = []
         try:
-            with contextlib.closing(work()) as steps:
+            with contextlib.closing(bind_work(work, Query.for_sqlite, told)) as steps:
                 try:
                     step = next(steps)
                     while True:
                         step = steps.send(self._step(step))
                 except StopIteration as end:
                     done = end.value
-        except Exception as error:
+        except Exception:
             self._connection.execute("ROLLBACK")
-            raise WorkFailed("Its code raised.") from error
+            raise
         self._connection.execute("COMMIT" if commits else "ROLLBACK")
+        if commits and told:
+            self.heard(told)
         return done
 
-    def _step(self, step: Step) -> list[Row]:
-        compiled = step.query.for_sqlite()
-        if isinstance(step.parameters, Sequence):
-            self._connection.executemany(compiled.sql, [compiled.bind(each) for each in step.parameters])
+    def _step(self, step: BoundStep) -> list[Row]:
+        if step.is_many:
+            self._connection.executemany(step.sql, step.values)
             return []
-        return self._connection.execute(compiled.sql, compiled.bind(step.parameters)).fetchall()
+        return self._connection.execute(step.sql, step.values).fetchall()
 
     def enqueue(self, *steps: Step, lane: Lane = Lane.EVENTS) -> None:
         raise NotImplementedError

@@ -164,7 +164,7 @@ class Shelf:
             assert (yield from end(caller.tenant, response_id, CARRIER, ended))
             if conversation is not None:
                 items = output_items(ToldTurn(response_id, "fast", 0), entries)
-                yield from leave(caller.tenant, conversation, response_id, items, unix_ms(self.clock))
+                yield from leave(caller.tenant, conversation, response_id, items, unix_ms(self.clock), "answered")
 
         await self.database.transact(work)
 

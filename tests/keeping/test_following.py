@@ -22,6 +22,7 @@ from frontdesk.keeping.following import (
     LOOK_ALONE_EVERY_S,
     LOOK_EVERY_S,
     RENEW_EVERY_S,
+    TOPIC,
     WATCHED_FOR_S,
     Cancel,
     Carried,
@@ -93,13 +94,15 @@ class NetPost:
     def is_well(self) -> bool:
         return self._net.is_well
 
-    def listen(self, take: Callable[[bytes], None]) -> None:
+    def listen(self, topic: str, take: Callable[[bytes], None]) -> None:
+        assert topic == TOPIC
         self.take = take
 
     def move(self, me: str) -> None:
         raise NotImplementedError
 
-    def send(self, process: str, message: bytes) -> None:
+    def send(self, process: str, topic: str, message: bytes) -> None:
+        assert topic == TOPIC
         self._net.send(process, message)
 
     async def start(self) -> None: ...
@@ -922,7 +925,7 @@ async def test_another_tenant_gets_and_ends_nothing() -> None:
     sink = ListSink()
     log.attach(sink)
     for said in (Watch("globex", RESPONSE, "two", 0), Cancel("globex", RESPONSE)):
-        other.post.send("one", msgspec.msgpack.encode(said))
+        other.post.send("one", TOPIC, msgspec.msgpack.encode(said))
     await asyncio.sleep(0.1)
     carrier.say(word(1))
     await asyncio.sleep(0.1)

@@ -351,9 +351,10 @@ async def test_how_many_items_may_be_named(shelf: Shelf) -> None:
 
 
 def test_a_reference_of_an_earlier_request_stays_one() -> None:
-    said = history.said_in("resp_" + "0" * 32, [{"type": "item_reference", "id": "msg_1"}], [], is_cut=False)
+    response = "resp_" + "0" * 32
+    said = history.said_in(response, [{"type": "item_reference", "id": "msg_1"}], [], is_cut=False)
 
-    assert said.brought == [Recalled("msg_1", Reference("msg_1"))]
+    assert said.brought == [Recalled("msg_1", Reference("msg_1"), response=response)]
 
 
 async def test_summaries_are_opened_for_their_owner_alone(shelf: Shelf) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frontdesk.changes.store import ChangeStore
 from frontdesk.conversations.service import Conversations
 from frontdesk.core.config import Config, Retention
 from frontdesk.core.errors import ProviderError
@@ -284,6 +285,47 @@ async def test_what_fails_before_anybody_was_asked_is_taken_back_out_of_its_conv
     assert client.code is not None
     assert await is_empty(process.database)
     assert await process.database.read(_HELD) == [(None,)]
+
+
+async def _ticks(process: Process) -> list[tuple[str, bool]]:
+    rows = await ChangeStore(process.database).after("default", str(process.turn().caller.person), 0, 100)
+    return [(str(row.state), row.is_deleted) for row in rows if row.kind == "turn"]
+
+
+async def test_devices_are_told_how_far_a_turn_is(process: Process) -> None:
+    """One in the background may wait before anybody is asked."""
+    named = ConversationNamed(await _conversation(process))
+    client, turn = Client(), process.turn()
+    kept = process.keeper._new(turn, process.plan(turn, "key-1", conversation=named, is_background=True))
+    turn.entrance = kept
+    await kept.enter_alone()
+    kept.log.attach(client.form(turn, []), client.abort)
+
+    assert await _ticks(process) == [("accepted", False)]
+
+    process.keeper._start(kept)
+    await until(lambda: client.events)
+    assert await _ticks(process) == [("answering", False)]
+
+    speaker_of(process).may_speak.set()
+    await process.until_idle()
+    assert await _ticks(process) == [("answered", False)]
+
+
+async def test_devices_are_told_that_a_turn_has_failed_or_never_was(process: Process) -> None:
+    named = ConversationNamed(await _conversation(process))
+    speaker_of(process).may_speak.set()
+    speaker_of(process).batches = [ANSWER[:2], ProviderError("It broke.", code="it_broke")]
+    await process.answer("key-1", conversation=named)
+    await process.until_idle()
+
+    assert await _ticks(process) == [("failed:it_broke", False)]
+
+    speaker_of(process).batches = [ProviderError("Nobody is there.", is_sent=False)]
+    await process.answer("key-2", conversation=named)
+    await process.until_idle()
+
+    assert sorted(await _ticks(process)) == [("None", True), ("failed:it_broke", False)]
 
 
 _TAKE_AWAY = Query(sa.update(response).where(response.c.id == sa.bindparam("of_id")).values(owner="two"))

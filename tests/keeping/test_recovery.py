@@ -381,7 +381,15 @@ class NowKnown:
 
 
 async def left(database: Any, **fields: Any) -> ResponseRow:
-    asked = Asked(b'{"a":1}', "application/json", feature="feature-é", priority="batch", address="192.0.2.7", path=PATH)
+    asked = Asked(
+        b'{"a":1}',
+        "application/json",
+        feature="feature-é",
+        priority="batch",
+        address="192.0.2.7",
+        path=PATH,
+        context='time_zone="UTC"',
+    )
     made = Process(database, Speaker())
     turn = made.turn()
     kept = made.keeper._new(turn, made.plan(turn, "key-1"))
@@ -406,6 +414,7 @@ async def test_it_is_asked_again_as_it_was_asked() -> None:
     assert visit.content_type == b"application/json"
     assert visit.head.feature == "feature-é".encode("latin-1")
     assert visit.head.priority == b"batch"
+    assert visit.head.context == b'time_zone="UTC"'
     assert visit.head.idempotency_key is None
     assert visit.scope["client"] == ("192.0.2.7", 0)
     ((_, _, then, since_ms),) = callers.asked

@@ -15,6 +15,7 @@ from frontdesk.core.errors import BadRequest, Forbidden, NotFound, Unavailable
 from frontdesk.policies.features import Features
 from frontdesk.policies.history import History, Recalled, sound
 from frontdesk.storage.errors import StorageFailed
+from frontdesk.turn.context import Past
 from frontdesk.turn.items import (
     Compaction,
     ConversationNamed,
@@ -115,6 +116,23 @@ async def test_a_conversation_goes_in_front_and_its_version_is_noted() -> None:
     assert prompt == Prompt([HELLO, NEW], dialect="responses")
     assert shelf.asked == [(named, None)]
     assert turn.seen_version == 7
+    assert turn.past == Past("conv_1", ["1"], ["1"])
+
+
+async def test_who_comes_later_is_told_what_stands_in_front_and_whose_it_is() -> None:
+    said = [
+        Recalled("1", HELLO, response="resp_1"),
+        Recalled("2", HI, is_answer=True, response="resp_1"),
+        Recalled("3", Reference("1"), response="resp_2"),
+        Recalled("4", THOUGHT, response="resp_2"),
+    ]
+    turn = turn_of([NEW, Reference("1")], previous="resp_2")
+
+    prompt = await recalled(Shelf(said, {"1": said[0]}), turn)
+
+    assert prompt.items == [HELLO, HI, HELLO, NEW, HELLO]
+    # What is named again is said where it is named: a summary of the first response is none of that.
+    assert turn.past == Past("", ["resp_1", "resp_1", "resp_2"], ["1", "2", "3"])
 
 
 async def test_a_turn_that_is_asked_again_leaves_out_what_it_has_put_there() -> None:
@@ -222,7 +240,7 @@ async def held(before: Sequence[Recalled], new: list[Item], *may: Any) -> Prompt
 
 async def test_what_the_server_said_needs_no_leave_to_come_back() -> None:
     more = Unknown({"type": "function_call", "call_id": "d", "name": "f", "arguments": "{}", "x": 1}, "responses")
-    answers: list[Item] = [THOUGHT, CALL, more, HI]
+    answers: list[Item] = [THOUGHT, HI, CALL, more]
     before = [Recalled("1", HELLO), *(Recalled(str(each), each, is_answer=True) for each in answers)]
 
     prompt = await held(before, [NEW, Reference("call"), Compaction("of u1")])
@@ -284,6 +302,17 @@ def test_a_call_of_what_broke_off_stays_where_it_is_answered() -> None:
 
     assert [each.item for each in sound(before, before_of(NEW))] == [HELLO]
     assert [each.item for each in sound(before, before_of(FOUND))] == [HELLO, THOUGHT, CALL]
+
+
+def test_a_call_whose_output_was_deleted_goes_and_one_that_waits_stays() -> None:
+    other = ToolCall("d", "look", "{}")
+
+    assert [each.item for each in sound(before_of(HELLO, CALL, HI), before_of(NEW))] == [HELLO, HI]
+    assert [each.item for each in sound(before_of(HELLO, CALL, HELLO), before_of(NEW))] == [HELLO, HELLO]
+    assert [each.item for each in sound(before_of(HELLO, CALL, other, FOUND), before_of(NEW))] == [
+        HELLO, CALL, other, FOUND,
+    ]  # fmt: skip
+    assert [each.item for each in sound(before_of(HELLO, CALL), before_of(NEW))] == [HELLO, CALL]
 
 
 _ITEMS: st.SearchStrategy[Item] = st.sampled_from(

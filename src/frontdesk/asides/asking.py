@@ -34,6 +34,13 @@ class Question(NamedTuple):
     most_tokens: int
 
 
+class Said(NamedTuple):
+    """The words of an answer; `is_cut` where there was more to say than it could have tokens."""
+
+    words: str
+    is_cut: bool
+
+
 class Asks(Protocol):
     """Asks at doors (`doors.absent`)."""
 
@@ -72,6 +79,11 @@ class Aside:
 
         Raises Retry where one may be had later.
         """
+        said = await self.ask_at_length(job, then, question)
+        return None if said is None else said.words
+
+    async def ask_at_length(self, job: Job, then: CallerThen, question: Question) -> Said | None:
+        """The same, for whom it matters whether the answer came to its end."""
         caller = await self._callers.caller_now(job.tenant, job.person, then, job.created_at_ms)
         if caller is None:
             return None
@@ -82,7 +94,7 @@ class Aside:
             case Answered():
                 if outcome.status >= 500 and job.attempt < _MOST_ASKED:
                     raise Retry
-                return _words(outcome.body) if outcome.status == 200 else None
+                return _said(outcome.body) if outcome.status == 200 else None
             case Unfunded():  # what others have put aside may be free soon; a period that is spent is not waited for
                 is_soon = outcome.after_s is not None and outcome.after_s <= _SOON_S
                 return self._put_off(job, outcome.after_s) if is_soon else None
@@ -123,6 +135,7 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message
+    finish_reason: str | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -132,7 +145,9 @@ class _Completion(msgspec.Struct):
 _read: Any = msgspec.json.Decoder(_Completion).decode
 
 
-def _words(body: bytes) -> str | None:
+def _said(body: bytes) -> Said | None:
     """What an answer says; None where it refuses, or says nothing."""
-    message = _read(body).choices[0].message
-    return None if message.refusal else message.content or None
+    choice = _read(body).choices[0]
+    if choice.message.refusal or not choice.message.content:
+        return None
+    return Said(choice.message.content, choice.finish_reason == "length")

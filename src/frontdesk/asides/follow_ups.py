@@ -16,6 +16,7 @@ from frontdesk.accounts.absent import CallerThen, caller_then
 from frontdesk.asides.asking import Aside, Question, owner_then
 from frontdesk.asides.wording import is_echo, lines_of, marked
 from frontdesk.conversations.items import first_words, folded
+from frontdesk.conversations.noting import changed
 from frontdesk.conversations.rows import ConversationRow, FollowUps
 from frontdesk.conversations.service import Conversations, Seen
 from frontdesk.conversations.store import writing
@@ -93,7 +94,10 @@ class FollowUpWriter:
         return last_said([kept.item for kept in page.items])
 
     def _keep(self, tenant: str, wanted: FollowUpsWanted, found: FollowUps) -> Generator[Step, list[Row], None]:
-        yield writing.set_follow_ups(tenant, wanted.conversation, wanted.version, found, unix_ms(self._clock))
+        now_ms = unix_ms(self._clock)
+        row = yield from writing.set_follow_ups(tenant, wanted.conversation, wanted.version, found, now_ms)
+        if row is not None:
+            yield changed(row, now_ms)
 
 
 _decode = msgspec.msgpack.Decoder(FollowUpsWanted).decode

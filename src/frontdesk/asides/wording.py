@@ -16,6 +16,9 @@ _LIST_MARK = re.compile(r"(?:[-+•>#]+|\d{1,2}[.)])\s+")
 _OTHER_QUOTES = "'「」『』《》"
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800"  # fillers of Hangul, and no dot of Braille
 _WORD = re.compile(r"\w+")
+_REFUSES = re.compile(
+    r"(?:sorry,|(?:i['\u2019]?m sorry|i am sorry|i can['\u2019]?t|i cannot|as an ai)\b)", re.IGNORECASE
+)
 _ELLIPSIS = "…"
 _FENCE = "```"
 _MOST_READ_CHARS = 4_000  # of an answer: a loquacious model must not cost a pattern much
@@ -27,9 +30,9 @@ def marked(texts: dict[str, str]) -> tuple[str, str]:
     return "\n".join(f"<{name} {mark}>\n{text}\n</{name} {mark}>" for name, text in texts.items()), mark
 
 
-def lines_of(said: str) -> list[str]:
+def lines_of(said: str, most_chars: int = _MOST_READ_CHARS) -> list[str]:
     """The lines of an answer that say something, each as plain words: no thoughts, no Markdown, no quotes around it."""
-    said = _THOUGHTS.sub("", said[:_MOST_READ_CHARS])
+    said = _THOUGHTS.sub("", said[:most_chars])
     lines = (plain(line) for line in said.splitlines() if not line.lstrip().startswith(_FENCE))
     return [line for line in lines if any(char.isalnum() for char in line)]
 
@@ -50,6 +53,11 @@ def plain(line: str) -> str:
 def visible(text: str) -> str:
     """A text in one line, of characters that can be seen."""
     return " ".join("".join(filter(_is_visible, text)).split())
+
+
+def is_refusal(said: str) -> bool:
+    """Whether an answer begins as those do that give none."""
+    return _REFUSES.match(said) is not None
 
 
 def is_echo(line: str, instructions: str, mark: str) -> bool:

@@ -46,6 +46,7 @@ class Again:
             (name, value.encode("latin-1"))
             for name, value in (
                 (b"content-type", asked.content_type),
+                (b"frontdesk-context", asked.context),
                 (b"frontdesk-feature", asked.feature),
                 (b"frontdesk-priority", asked.priority),
             )

@@ -35,6 +35,8 @@ from frontdesk.turn.seams import Sink
 
 _log = logging.getLogger("frontdesk.keeping")
 
+TOPIC = "turns"
+"""Of all that is said here by post."""
 LOOK_EVERY_S = 2.0
 """How long no message may come before the store is looked into."""
 LOOK_ALONE_EVERY_S = 0.25
@@ -149,7 +151,7 @@ def listen(post: Post, following: Following, watched: Watched, carried: Carried,
                 if found(said) is not None:
                     tasks.start(f"cancel {said.response}", carried.cancel(said.response))
 
-    post.listen(take)
+    post.listen(TOPIC, take)
 
 
 class Watched:
@@ -194,7 +196,7 @@ class Watched:
             some = entries[start : start + _MOST_AT_ONCE]
             message = _encode(Entries(tenant, response_id, first + start, some))
             for process in processes:
-                self._post.send(process, message)
+                self._post.send(process, TOPIC, message)
 
     def _sweep(self, now: float) -> None:
         if now < self._sweep_at:
@@ -245,7 +247,7 @@ class Following:
     def cancel(self, row: ResponseRow) -> None:
         """Tell the carrier of a turn to end it. Where that is lost, its row must say so."""
         if row.carrier is not None:
-            self._post.send(row.carrier, _encode(Cancel(row.tenant, row.id)))
+            self._post.send(row.carrier, TOPIC, _encode(Cancel(row.tenant, row.id)))
 
     def take(self, said: Entries) -> None:
         """Take what a carrier sent."""
@@ -284,7 +286,7 @@ class Following:
 
     def _let_go(self, log: FollowedLog) -> None:
         if log.carrier is not None and log.renew_at > 0 and not log.is_whole:
-            self._post.send(log.carrier, _encode(Unwatch(log.tenant, log.id, self._post.me)))
+            self._post.send(log.carrier, TOPIC, _encode(Unwatch(log.tenant, log.id, self._post.me)))
         log.renew_at = 0.0
 
     def _renew(self, log: FollowedLog) -> None:
@@ -293,7 +295,7 @@ class Following:
             log.renew_at = 0.0  # at once, when it is again
         elif log.carrier is not None and now >= log.renew_at:
             log.renew_at = now + RENEW_EVERY_S
-            self._post.send(log.carrier, _encode(Watch(log.tenant, log.id, self._post.me, len(log.entries))))
+            self._post.send(log.carrier, TOPIC, _encode(Watch(log.tenant, log.id, self._post.me, len(log.entries))))
 
     def _break_silence(self, log: FollowedLog) -> None:
         now = asyncio.get_running_loop().time()

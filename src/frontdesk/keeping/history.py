@@ -1,7 +1,8 @@
 """What callers said before, and what they were answered, as their requests go on with it.
 
 A chain of responses costs two round trips, however long it is: one walks it, one brings the texts that are not known
-here already (`recent`). A response that was deleted, or is kept no longer, is forgotten: the chain begins behind it.
+here already (`recent`). A response that was deleted, or is kept no longer, is forgotten: the chain begins behind it. A
+conversation costs as little (`recent_conversations`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from frontdesk.core.errors import BadRequest, NotFound
 from frontdesk.files.owner import Owner, owner_of
 from frontdesk.keeping.compactions import Compactions, anonymous_owner_in
 from frontdesk.keeping.recent import Recent, Said
+from frontdesk.keeping.recent_conversations import Counts, RecentConversations, is_broken, plain, recalled_of
 from frontdesk.keeping.rows import decode_asked
 from frontdesk.keeping.store.history import HistoryStore, KeptTexts, Link
 from frontdesk.keeping.store.responses import Texts
-from frontdesk.policies.history import Recalled
+from frontdesk.policies.history import Recalled, is_plain
 from frontdesk.storage.database import Database
 from frontdesk.turn.events import Started
 from frontdesk.turn.facts import ToldTurn
-from frontdesk.turn.items import ConversationNamed, Item, Message, Text, ToolCall
+from frontdesk.turn.items import ConversationNamed, Message
 from frontdesk.turn.log import Entry, decode_entries
 from frontdesk.turn.turn import Caller
 from frontdesk.wire.openai_listed_items import listed_input
@@ -56,10 +58,15 @@ class OwnHistory:
     """What whoever asks said before; see `policies.history.Library`."""
 
     def __init__(
-        self, database: Database, conversations: Conversations, compactions: Compactions, clock: Clock
+        self,
+        database: Database,
+        conversations: Conversations,
+        compactions: Compactions,
+        clock: Clock,
+        counts: Counts | None = None,
     ) -> None:
         self._database = database
-        self._conversations = conversations
+        self._conversations = RecentConversations(conversations, clock, counts)
         self._compactions = compactions
         self._texts = Texts(database)
         self._clock = clock
@@ -118,10 +125,10 @@ class OwnHistory:
         own = [each.id for each in (*said.brought, *said.answered)]
         for item_id in own:
             try:
-                _, items = await self._conversations.items_for(owner, ConversationNamed(conversation, item_id))
+                _, before = await self._conversations.read(owner, ConversationNamed(conversation, item_id))
             except NotFound:  # the conversation, or this item of it
                 continue
-            return _recalled([item for item in items if item["id"] not in own])
+            return [each for each in before if each.id not in own]
         return []
 
     # --- conversations --------------------------------------------------------------------------
@@ -134,11 +141,11 @@ class OwnHistory:
         Those that the response `brought_by` has put in itself are left out. Raises NotFound, BadRequest.
         """
         owner = owner_of(caller)
-        version, items = await self._conversations.items_for(owner, named)
+        version, items = await self._conversations.read(owner, named)
         if brought_by is not None and items and (asked := await self._texts.asked(owner.tenant, brought_by)):
             own = {item["id"] for item in listed_input(_input_of(asked.body), brought_by)}
-            items = [item for item in items if item["id"] not in own]
-        return version, _recalled(items)
+            items = [each for each in items if each.id not in own]
+        return version, items
 
     # --- single items ---------------------------------------------------------------------------
 
@@ -160,7 +167,7 @@ class OwnHistory:
         rest = sorted(sought - found.keys())[:_MOST_IN_CONVERSATIONS]
         if rest:
             contents = await store.conversation_items(rest)
-            found |= {each.id: each for each in _recalled([_decode(content) for content in contents.values()])}
+            found |= {each.id: each for each in recalled_of([_decode(content) for content in contents.values()])}
         return found
 
     async def _in_responses(self, store: HistoryStore, owner: Owner, sources: Mapping[str, str]) -> dict[str, Recalled]:
@@ -217,12 +224,15 @@ def said_in(response_id: str, given: str | list[Json] | None, entries: list[Entr
     """
     listed = listed_input(given, response_id)
     brought = [Message("user", given)] if isinstance(given, str) else read_items(given or [], "input")
-    answered = [item for item in output_items(ToldTurn(response_id, "", 0), entries) if not _is_broken(item)]
+    answered = [item for item in output_items(ToldTurn(response_id, "", 0), entries) if not is_broken(item)]
     return Said(
-        [Recalled(item["id"], _plain(each)) for item, each in zip(listed, brought, strict=True)],
         [
-            Recalled(item["id"], _plain(each), is_answer=True, is_cut=is_cut)
-            for item, each in zip(answered, read_items(answered, "output"), strict=True)
+            Recalled(item["id"], each, response=response_id, is_plain=is_plain(each))
+            for item, each in zip(listed, map(plain, brought), strict=True)
+        ],
+        [
+            Recalled(item["id"], each, is_answer=True, is_cut=is_cut, response=response_id, is_plain=is_plain(each))
+            for item, each in zip(answered, map(plain, read_items(answered, "output")), strict=True)
         ],
     )
 
@@ -249,37 +259,12 @@ def _input_of(body: bytes) -> str | list[Json] | None:
 _decode = msgspec.json.Decoder(Json).decode
 
 
-def _recalled(items: Sequence[Json]) -> list[Recalled]:
-    """Items of a conversation. Their calls count as answers, whoever put them there: a call by itself is no more than
-    words of the assistant's, and anybody may put those in.
-    """
-    whole = [item for item in items if not _is_broken(item)]
-    return [
-        Recalled(item["id"], _plain(each), is_answer=type(each) is ToolCall)
-        for item, each in zip(whole, read_items(whole, "conversation"), strict=True)
-    ]
-
-
 def _begun_before(item_id: str, later_ms: int = 0) -> str:
     """What the ids are below of responses that were begun when this item was made, or before; of all where its id does
     not tell. A response may be begun by one process and go on in another one, whose clock is behind.
     """
     made = _MADE_ID.fullmatch(item_id)
     return "resp_g" if made is None else f"resp_{int(made['ms'], 16) + later_ms:012x}g"  # behind all digits
-
-
-def _is_broken(item: Json) -> bool:
-    """Whether it is a call, or a thought, that broke off: half a message says something, half of those does not."""
-    return item.get("status") == "incomplete" and item.get("type") != "message"
-
-
-def _plain(item: Item) -> Item:
-    """A message that says one text and nothing else, as one: so it came, or might have, and all servers read it."""
-    match item:
-        case Message(content=[Text(extra=None) as text]):
-            return msgspec.structs.replace(item, content=text.text)
-        case _:
-            return item
 
 
 # --- refusals -----------------------------------------------------------------------------------

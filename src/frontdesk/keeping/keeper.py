@@ -96,13 +96,8 @@ class Keeper:
         Raises Unavailable where this process is going down.
         """
         kept = self._new(turn, plan)
-        turn.entrance = kept
         kept.adopt()
-        try:
-            self._start(kept)
-        except BaseException:
-            self._forget(kept)
-            raise
+        self._start(kept)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -183,22 +178,18 @@ class Keeper:
 
     def _begin(self, turn: Turn, plan: Plan) -> KeptTurn:
         kept = self._new(turn, plan)
-        turn.entrance = kept
+        self._start(kept)
         if plan.claim is not None:
             self._by_key[_name(plan, plan.claim)] = kept
-        try:
-            self._start(kept)
-        except BaseException:
-            self._forget(kept)
-            raise
         return kept
 
     def _new(self, turn: Turn, plan: Plan) -> KeptTurn:
         return KeptTurn(turn, plan, TurnLog(turn.id, self._readers), self._home, self._refuse)
 
     def _start(self, kept: KeptTurn) -> None:
+        kept.turn.entrance = kept
+        running = self._live.start(kept.turn, kept)  # or it is refused, and nothing knows of it
         self._under_way[kept.turn.id] = kept
-        running = self._live.start(kept.turn, kept)
         running.task.add_done_callback(lambda _: self._has_ended(kept))
 
     def _has_ended(self, kept: KeptTurn) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from frontdesk.accounts.absent import caller_then
-from frontdesk.conversations.entering import enter, leave, withdraw
+from frontdesk.conversations.entering import ask, enter, leave, withdraw
 from frontdesk.conversations.rows import ConversationRow
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import AskedBefore, FrontdeskError, ProviderError, Refused, Unavailable, store_unavailable
@@ -27,7 +27,7 @@ from frontdesk.keeping.journal import Journal, Writing
 from frontdesk.keeping.lease import Lease
 from frontdesk.keeping.plan import Plan
 from frontdesk.keeping.retention import Retention
-from frontdesk.keeping.rows import ResponseRow, Status, encode_asked
+from frontdesk.keeping.rows import ResponseRow, Status, encode_asked, state_of
 from frontdesk.keeping.store.responses import End, carried, dispatched, end, forget, give_key_back, hand_over, put
 from frontdesk.storage.database import Database
 from frontdesk.storage.errors import OutcomeUnknown, StorageError
@@ -48,6 +48,7 @@ _STATUS: dict[type[Entry], Status] = {
     TurnCancelled: "cancelled",
     Failure: "failed",
 }
+_ANSWERED: frozenset[Status] = frozenset({"completed", "incomplete"})
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("frontdesk.keeping")
 
@@ -67,6 +68,10 @@ class Beginning(Protocol):
         """See `conversations.entering.Begins`."""
         ...
 
+    def begin_apart(self, tenant: str) -> Generator[Step, list[Row], None]:
+        """Begin where the answer is stored in no conversation; part of the transaction that stores it."""
+        ...
+
     def begun(self) -> None:
         """The transaction of that has ended."""
         ...
@@ -74,7 +79,11 @@ class Beginning(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What kept turns of a process share. `beginning` is what begins with a turn's answer in its conversation."""
+    """What kept turns of a process share.
+
+    `beginning` is what begins with a turn's answer in its conversation, `beginning_apart` what does with one that is
+    stored in none.
+    """
 
     database: Database
     journal: Journal
@@ -82,6 +91,7 @@ class Home:
     retention: Retention
     clock: Clock
     beginning: Callable[[Turn], Beginning | None] | None = None
+    beginning_apart: Callable[[Turn], Beginning | None] | None = None
 
 
 Refuse = Callable[["KeptTurn", FrontdeskError], Awaitable[None]]
@@ -151,7 +161,16 @@ class KeptTurn:
             seen = turn.seen_version
             kept = self._home.retention.of(turn.tier, turn.feature)
             until_ms = kept.conversation_until_ms(now_ms)
-            refusal = yield from enter(owner, plan.conversation, seen, turn.id, plan.brings, now_ms, until_ms)
+            refusal = yield from enter(
+                owner,
+                plan.conversation,
+                seen,
+                turn.id,
+                plan.brings,
+                now_ms,
+                until_ms,
+                is_waiting=plan.is_background and not self._is_asked,
+            )
             if refusal is not None:
                 if plan.claim is not None:
                     yield release(owner, plan.claim.route, plan.claim.key, turn.id, self.carrier)
@@ -211,13 +230,20 @@ class KeptTurn:
             self.has_entered()
 
     async def _note_dispatch(self) -> None:
-        step = dispatched(self.plan.owner.tenant, self.turn.id, self.carrier)
         try:
-            (rows,) = await self._home.database.write(step)
+            is_ours = await self._home.database.transact(self._dispatched)
         except StorageError:
             raise store_unavailable() from None
-        if not rows:
+        if not is_ours:
             raise _lost_its_place()
+
+    def _dispatched(self) -> Generator[Step, list[Row], bool]:
+        tenant, conversation = self.plan.owner.tenant, self.plan.conversation
+        if not (yield dispatched(tenant, self.turn.id, self.carrier)):
+            return False
+        if conversation is not None and self.plan.is_background:
+            yield from ask(tenant, conversation.id, self.turn.id, unix_ms(self._home.clock))
+        return True
 
     # --- the answer -------------------------------------------------------------------------
 
@@ -291,9 +317,7 @@ class KeptTurn:
         answer = encode_entries(whole) if self.plan.keeps_texts else None
         ended = self._ended(whole, answer)
         plan, response_id = self.plan, self.turn.id
-        beginning = None
-        if plan.conversation is not None and self._home.beginning is not None:
-            beginning = self._home.beginning(self.turn)
+        beginning = self._beginning()
         begins = None if beginning is None else beginning.begin
 
         def ending(*, is_told: bool = True) -> Generator[Step, list[Row], None]:
@@ -304,13 +328,25 @@ class KeptTurn:
             if plan.conversation is not None:
                 said = plan.says(plan.facts, whole) if plan.says is not None and is_told else []
                 held_by = plan.conversation.id, response_id
-                yield from leave(plan.owner.tenant, *held_by, said, ended.finished_at_ms, begins)
+                yield from leave(
+                    plan.owner.tenant, *held_by, said, ended.finished_at_ms, state_of(whole[-1], said), begins
+                )
+            elif beginning is not None and is_told and ended.status in _ANSWERED:
+                yield from beginning.begin_apart(plan.owner.tenant)
 
         # A conversation that cannot take the answer must not stay closed for all others.
         await self._home.journal.end(self.writing, ending, partial(ending, is_told=False))
         self._tell_the_end()
         if beginning is not None:
             beginning.begun()
+
+    def _beginning(self) -> Beginning | None:
+        home, plan = self._home, self.plan
+        if plan.conversation is not None:
+            return None if home.beginning is None else home.beginning(self.turn)
+        if not plan.stores or home.beginning_apart is None:
+            return None
+        return home.beginning_apart(self.turn)
 
     def _without_key(self) -> Generator[Step, list[Row], None]:
         plan, response_id = self.plan, self.turn.id

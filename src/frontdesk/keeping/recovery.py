@@ -19,7 +19,7 @@ from frontdesk.conversations.entering import leave, withdraw
 from frontdesk.core.clock import unix_ms
 from frontdesk.core.errors import FrontdeskError, Unavailable
 from frontdesk.keeping.kept import Home, kept_until_ms
-from frontdesk.keeping.rows import ResponseRow
+from frontdesk.keeping.rows import ResponseRow, state_of
 from frontdesk.keeping.store.carriers import put_events, take_some, wanted_cancels
 from frontdesk.keeping.store.responses import End, Texts, carried, end, forget, give_key_back, hand_over
 from frontdesk.storage.errors import StorageError
@@ -160,7 +160,7 @@ class Recovery:
             if entries:
                 yield put_events([rest])
             if row.conversation is not None:
-                yield from leave(row.tenant, row.conversation, row.id, said, now_ms)
+                yield from leave(row.tenant, row.conversation, row.id, said, now_ms, state_of(last, said))
 
         await home.database.transact(close, Lane.EVENTS)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from frontdesk.accounts.absent import CallerThen
 from frontdesk.files.owner import Owner
+from frontdesk.turn.events import TurnCancelled
 from frontdesk.turn.facts import ToldTurn
+from frontdesk.turn.log import Entry, Failure
 from frontdesk.turn.turn import Door
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -20,7 +23,7 @@ class Asked(msgspec.Struct, frozen=True):
     """A request as it is kept: enough to tell of it, and to carry it out where its process died before it could.
 
     `body` is what came, at `path`. `said` (JSON) and `include` are what a Response repeats (`turn.facts`). The rest is
-    what its headers said, and where it came from.
+    what its headers said, and where it came from: of `context` what its feature has variables for, and no more.
     """
 
     body: bytes
@@ -31,6 +34,7 @@ class Asked(msgspec.Struct, frozen=True):
     priority: str | None = None
     address: str = ""
     path: str = ""
+    context: str | None = None
 
 
 class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,3 +97,13 @@ class ResponseRow(msgspec.Struct, frozen=True, kw_only=True):
 
 encode_asked = msgspec.msgpack.Encoder().encode
 decode_asked = msgspec.msgpack.Decoder(Asked).decode
+
+
+def state_of(last: Entry, said: Sequence[object]) -> str:
+    """How a turn in a conversation ended, for the devices of its person (`conversations.noting.turn_is`).
+
+    One that was cancelled has answered all the same where it `said` something.
+    """
+    if isinstance(last, Failure):
+        return f"failed:{last.code}"
+    return "failed:cancelled" if isinstance(last, TurnCancelled) and not said else "answered"

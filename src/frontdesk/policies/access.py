@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from frontdesk.core.config import PRIORITIES, Config, Feature, ModelKind, Priority
+from collections.abc import Mapping
+
+from frontdesk.core.config import PRIORITIES, Config, Feature, ModelKind, Priority, Variable
 from frontdesk.core.config.features import NO_FEATURE
 from frontdesk.core.config.problems import remedy_for
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
@@ -99,6 +101,10 @@ class Access:
     def features_of(self, caller: Caller) -> list[str]:
         """The features that a caller may name."""
         return [name for name in self._features if self._has_feature(caller, name)]
+
+    def variables_of(self, feature: str) -> Mapping[str, Variable]:
+        """The variables that a feature's instructions have; none of one that is not configured."""
+        return self._features.get(feature, _NO_RULES).variables
 
     def _usable(self, caller: Caller) -> str:
         return f"You may use: {', '.join(self.features_of(caller)) or 'none'}."

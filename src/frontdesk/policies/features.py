@@ -40,7 +40,7 @@ class Features:
             rules.check(request)
         if not isinstance(request, Prompt):
             return
-        rendered = rules.instructions.render(request.variables)
+        rendered = rules.instructions.render(request.variables, turn.started_at)
         if rendered is not None:
             turn.instructions = rendered.unreadable
             turn.prompt = rules.instructions.version

@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from frontdesk.core.config import Feature
+from frontdesk.core.config import CLIENTS_OWN, Feature
 from frontdesk.core.config.problems import remedy_for
 from frontdesk.core.errors import BadRequest
+from frontdesk.core.locality import local_times
 from frontdesk.core.templates import parse_template
-from frontdesk.core.variables import ValueRefused, read_value
+from frontdesk.core.variables import ValueRefused, read_default, read_value
 from frontdesk.turn.verbatim import GAP, LEAST_CHARS, RUN_CHARS
 
 _EDGE_CHARS = RUN_CHARS - LEAST_CHARS
@@ -39,14 +40,18 @@ class Instructions:
         text = None if feature.instructions is None else unicodedata.normalize("NFC", feature.instructions)
         self._template = None if text is None else parse_template(text)
         self._variables = feature.variables
+        # Of these a part is told as well: the time in the zone that they name.
+        self._zones = {
+            name.partition(".")[0] for name in (self._template.names if self._template else ()) if "." in name
+        }
         self._defaults = {
-            name: read_value(variable, variable.default)
+            name: read_default(variable, variable.default)
             for name, variable in feature.variables.items()
             if variable.default is not None
         }
 
-    def render(self, given: Mapping[str, str]) -> Rendered | None:
-        """Put a request's values in. None where there are no instructions.
+    def render(self, given: Mapping[str, str], at_s: float) -> Rendered | None:
+        """Put in the values of a request that came at this time. None where there are no instructions.
 
         Raises BadRequest naming a variable that is unknown, missing, or has a value that it cannot have.
         """
@@ -57,9 +62,11 @@ class Instructions:
             return None
         for name in self._variables:
             if name not in values:
-                raise _wrong(
-                    name, "missing_variable", f"The feature {self._name!r} needs the variable {name!r}. {_HOW}"
-                )
+                how = _HOW_OF_CLIENTS if self._variables[name].type in CLIENTS_OWN else _HOW
+                raise _wrong(name, "missing_variable", f"The feature {self._name!r} needs the variable {name!r}. {how}")
+        for name in self._zones:
+            times = local_times(values[name], at_s)
+            values |= {f"{name}.{part}": time for part, time in times._asdict().items()}
         text = self._template.render(values)
         if all(len(value) <= _EDGE_CHARS for value in values.values()):
             return Rendered(text, text)
@@ -100,3 +107,4 @@ def _told(name: str) -> str:
 
 
 _HOW = "Send it as metadata 'variables.NAME', or to /v1/responses in 'prompt.variables'."
+_HOW_OF_CLIENTS = f"Send it in the header Frontdesk-Context. Or {_HOW[0].lower()}{_HOW[1:]}"

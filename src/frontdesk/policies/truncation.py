@@ -3,6 +3,7 @@
 Only where the configuration says how much that is (`models.NAME.context_tokens`). With `truncation: auto` the oldest
 items go until it fits; else what does not fit is refused, before anybody pays for it. Instructions and summaries stay,
 and so does what is new: all behind the model's last words. Calls go with their outputs, thoughts with what they led to.
+What a feature's `context` has made fit is let pass (`policies.context`).
 
 Tokens are counted where the model's vocabulary is known and it is close. Where it is not, both estimates err to the
 side that does no harm: 3 bytes a token for what must fit, 4 for what is refused.
@@ -10,15 +11,15 @@ side that does no harm: 3 bytes a token for what must fit, 4 for what is refused
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from frontdesk.context.blocks import begins_with_answer, cuts, new_from, stays
 from frontdesk.core.config import Model
 from frontdesk.core.errors import BadRequest
-from frontdesk.turn.items import SUMMARY_OPENS, Item, Message, Prompt, Request
-from frontdesk.turn.pairs import answers_call, call_of, is_models, is_thought
+from frontdesk.turn.items import Item, Prompt, Request
 from frontdesk.turn.sizes import BYTES_PER_TOKEN, measure, size_of
 from frontdesk.turn.turn import Turn
 
@@ -29,7 +30,6 @@ _ANSWERS_SHARE = 4
 # Below this part of what fits nothing is counted: an estimate is nowhere so far off.
 _SURELY = 0.75
 _FIELDS = {"chat": "messages", "responses": "input"}
-_STAYING = frozenset({"system", "developer"})
 
 
 class Tokens(Protocol):
@@ -45,14 +45,18 @@ class Truncation:
 
     def __init__(self, models: Mapping[str, Model], tokens: Tokens) -> None:
         self._windows = {name: model.context_tokens for name, model in models.items() if model.context_tokens}
-        self._answers = {name: model.max_output_tokens or _ANSWER_TOKENS for name, model in models.items()}
+        self._models = models
         self._tokens = tokens
 
     def admit(self, turn: Turn) -> Awaitable[None] | None:
         """Let what fits pass, make it shorter, or raise BadRequest."""
         window = self._windows.get(turn.model)
         prompt = turn.request
-        if window is None or type(prompt) is not Prompt:
+        if (
+            window is None
+            or type(prompt) is not Prompt
+            or (turn.context is not None and turn.context.budget is not None)
+        ):
             return None
         room = window - self._answer_tokens(turn.model, window, prompt)
         if size_of(turn).estimate > room * _SURELY:
@@ -65,9 +69,9 @@ class Truncation:
         """Nothing was borrowed."""
 
     def _answer_tokens(self, model: str, window: int, prompt: Prompt) -> int:
-        if prompt.max_output_tokens is not None:
-            return prompt.max_output_tokens
-        return min(self._answers[model], window // _ANSWERS_SHARE) if prompt.truncation == "auto" else 0
+        if prompt.max_output_tokens is None and prompt.truncation != "auto":
+            return 0
+        return answer_tokens(self._models[model], window, prompt)
 
     async def _fit(self, turn: Turn, prompt: Prompt, room: int, window: int) -> None:
         size = size_of(turn)
@@ -90,6 +94,13 @@ class Truncation:
         turn.request, turn.size = _done(prompt), size
 
 
+def answer_tokens(model: Model, window: int, prompt: Prompt) -> int:
+    """How many tokens of so many that a model reads and writes together are for the answer."""
+    if prompt.max_output_tokens is not None:
+        return prompt.max_output_tokens
+    return min(model.max_output_tokens or _ANSWER_TOKENS, window // _ANSWERS_SHARE)
+
+
 def _done(prompt: Prompt) -> Prompt:
     """The prompt as providers are asked: few of them know of truncation, and nothing is left of it to do."""
     return msgspec.structs.replace(prompt, truncation=None)
@@ -100,40 +111,13 @@ def shortened(items: Sequence[Item], excess: float) -> list[Item] | None:
     belongs together, or leave an answer without its question; fewer where all goes that may. None where nothing may.
     """
     cut = gone = 0
-    for place in _cuts(items):
-        gone += sum(_estimate(item) for item in items[cut:place] if not _stays(item))
+    for place in cuts(items, new_from(items)):
+        gone += sum(_estimate(item) for item in items[cut:place] if not stays(item))
         cut = place
-        if gone >= excess and not _is_answer(items, place):
+        if gone >= excess and not begins_with_answer(items, place):
             break
-    kept = [*filter(_stays, items[:cut]), *items[cut:]]
+    kept = [*filter(stays, items[:cut]), *items[cut:]]
     return kept if len(kept) < len(items) else None
-
-
-def _cuts(items: Sequence[Item]) -> Iterator[int]:
-    """The places behind which items may begin, the first one first, up to what is new."""
-    new = len(items)
-    while new and not is_models(items[new - 1]):
-        new -= 1
-    outputs = {call: place for place, item in enumerate(items) if (call := answers_call(item)) is not None}
-    last_output = -1  # of the calls so far
-    for place, item in enumerate(items[:new]):
-        if (call := call_of(item)) is not None:
-            last_output = max(last_output, outputs.get(call, -1))
-        leads_on = is_thought(item) and place + 1 < len(items) and is_models(items[place + 1])
-        if last_output <= place and not leads_on:
-            yield place + 1
-
-
-def _is_answer(items: Sequence[Item], place: int) -> bool:
-    """Whether a message of the assistant's is what begins there, thoughts aside. Not every server lets it begin."""
-    first = next((item for item in items[place:] if not is_thought(item)), None)
-    return type(first) is Message and first.role == "assistant"
-
-
-def _stays(item: Item) -> bool:
-    if type(item) is not Message:
-        return False
-    return item.role in _STAYING or (isinstance(item.content, str) and item.content.startswith(SUMMARY_OPENS))
 
 
 def _estimate(item: Item) -> int:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.files.owner import Owner
 from frontdesk.keeping.rows import Asked, ResponseRow, Status, decode_asked
+from frontdesk.memory.store.summaries import forget_behind
 from frontdesk.storage.database import Database
 from frontdesk.storage.lanes import Lane
 from frontdesk.storage.query import Query, Row, Step, insert
@@ -168,6 +169,7 @@ class ResponseStore:
             if not (yield Step(_DELETE_OWN, it)):
                 return False
             yield from forget(self._owner.tenant, response_id)
+            yield from forget_behind(self._owner.tenant, response_id)
             return True
 
         return await self._database.transact(remove, Lane.EVENTS)

@@ -4,8 +4,8 @@ Nobody reads texts here. A row that something hangs on is locked first, and what
 over: processes that sweep at the same time share the work, and none waits for another. What hangs on it goes before
 it, in the same transaction or an earlier one, so that a crash leaves nothing that nobody finds.
 
-    response      once it has ended, with its events, its texts and the places of its items
-    conversation  with its items and branches, unless a response is being made in it
+    response      once it has ended, with its events, its texts and what a chain up to it was summed up to
+    conversation  with its items, branches and summaries, unless a response is being made in it
     feedback      alone
     turn          with its attempts, unless it is under way
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    literal_column,
     null,
     or_,
     select,
@@ -35,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 
+from frontdesk.changes.store import Change, note
 from frontdesk.core.periods import Period, window_end_ms
 from frontdesk.storage.database import Database
 from frontdesk.storage.lanes import Lane
@@ -51,6 +53,7 @@ from frontdesk.storage.tables import (
     response,
     response_event,
     response_text,
+    summary,
     turn,
 )
 
@@ -101,7 +104,7 @@ class SweepStore:
 
     async def remove_feedback(self, now_ms: int) -> int:
         """Remove feedback that has expired; returns how much."""
-        return await self._transact(lambda: _remove_each(_EXPIRED_FEEDBACK, {"now_ms": now_ms}, [_REMOVE_FEEDBACK]))
+        return await self._transact(lambda: _remove_feedback(now_ms))
 
     # --- by an age --------------------------------------------------------------------------
 
@@ -177,7 +180,7 @@ def _remove_events(now_ms: int) -> Generator[Step, list[Row], int]:
 def _remove_responses(now_ms: int) -> Generator[Step, list[Row], int]:
     found = yield Step(_EXPIRED_RESPONSES, {"now_ms": now_ms})
     bare = yield from _without_events(found)
-    for removal in (_REMOVE_TEXTS, _REMOVE_RESPONSE) if bare else ():
+    for removal in (_REMOVE_TEXTS, _REMOVE_CHAINS_SUMMARY, _REMOVE_RESPONSE) if bare else ():
         yield Step(removal, bare)
     return len(found)
 
@@ -204,7 +207,21 @@ def _remove_conversations(now_ms: int) -> Generator[Step, list[Row], int]:
         if left == 0:
             break
         yield Step(_REMOVE_BRANCHES, of_it)
-        yield Step(_REMOVE_CONVERSATION, of_it)
+        yield Step(_REMOVE_SUMMARIES, of_it)
+        for (person,) in (yield Step(_REMOVE_CONVERSATION, of_it)):
+            yield note(Change(tenant, person, conversation_id, "conversation", "", now_ms, is_deleted=True))
+    return len(found)
+
+
+def _remove_feedback(now_ms: int) -> Generator[Step, list[Row], int]:
+    found = yield Step(_EXPIRED_FEEDBACK, {"now_ms": now_ms})
+    if found:
+        yield Step(_REMOVE_FEEDBACK, [_numbered(row) for row in found])
+        gone = [
+            Change(tenant, person, "", "feedback", response_id, now_ms, is_deleted=True)
+            for tenant, person, _, response_id in found
+        ]
+        yield note(*gone)
     return len(found)
 
 
@@ -260,6 +277,11 @@ def _locked(table: Table, by: Column[Any], most: int, *wanted: ColumnElement[boo
     return Query(found.with_for_update(of=table, skip_locked=True))
 
 
+def _past(table: Table, until: Column[Any], most: int, *wanted: ColumnElement[bool]) -> Query:
+    """Locks some of the rows that are kept no longer than `until`; one without a time is kept for ever."""
+    return _locked(table, until, most, until.is_not(None), until <= _NOW, *wanted)
+
+
 def _some(table: Table, is_wanted: ColumnElement[bool], *key: Column[Any]) -> Query:
     """Removes `most` rows, and returns something of each; `key` tells them apart."""
     some = select(*key).where(is_wanted).order_by(*key).limit(bindparam("most", type_=Integer))
@@ -268,26 +290,15 @@ def _some(table: Table, is_wanted: ColumnElement[bool], *key: Column[Any]) -> Qu
 
 
 _HAS_ENDED = response.c.finished_at_ms.is_not(None)
-_EVENTS_ARE_OVER = _locked(
-    response,
-    response.c.events_until_ms,
-    _RESPONSES_AT_ONCE,
-    response.c.events_until_ms.is_not(None),
-    response.c.events_until_ms <= _NOW,
-    _HAS_ENDED,
-)
+_EVENTS_ARE_OVER = _past(response, response.c.events_until_ms, _RESPONSES_AT_ONCE, _HAS_ENDED)
 _REMOVE_EVENTS = _some(response_event, _of(response_event, "response"), response_event.c.first)
 _HAS_NO_EVENTS = Query(update(response).where(_of(response, "id")).values(events_until_ms=null()))
-_EXPIRED_RESPONSES = _locked(
-    response,
-    response.c.expires_at_ms,
-    _RESPONSES_AT_ONCE,
-    response.c.expires_at_ms.is_not(None),
-    response.c.expires_at_ms <= _NOW,
-    _HAS_ENDED,
-)
+_EXPIRED_RESPONSES = _past(response, response.c.expires_at_ms, _RESPONSES_AT_ONCE, _HAS_ENDED)
 _REMOVE_TEXTS = Query(delete(response_text).where(_of(response_text, "response")))
 _REMOVE_RESPONSE = Query(delete(response).where(_of(response, "id")))
+_REMOVE_CHAINS_SUMMARY = Query(
+    delete(summary).where(_of(summary, "anchor"), summary.c.conversation == literal_column("''"))
+)
 
 _EXPIRED_KEYS = _locked(
     idempotency_key, idempotency_key.c.expires_at_ms, _KEYS_AT_ONCE, idempotency_key.c.expires_at_ms <= _NOW
@@ -299,14 +310,7 @@ _IS_BEING_MADE = exists().where(
     response.c.id == conversation.c.response,
     response.c.finished_at_ms.is_(None),
 )
-_EXPIRED_CONVERSATIONS = _locked(
-    conversation,
-    conversation.c.expires_at_ms,
-    _CONVERSATIONS_AT_ONCE,
-    conversation.c.expires_at_ms.is_not(None),
-    conversation.c.expires_at_ms <= _NOW,
-    ~_IS_BEING_MADE,
-)
+_EXPIRED_CONVERSATIONS = _past(conversation, conversation.c.expires_at_ms, _CONVERSATIONS_AT_ONCE, ~_IS_BEING_MADE)
 _REMOVE_ITEMS = _some(
     conversation_item,
     _of(conversation_item, "conversation"),
@@ -314,15 +318,10 @@ _REMOVE_ITEMS = _some(
     conversation_item.c.position,
 )
 _REMOVE_BRANCHES = Query(delete(conversation_branch).where(_of(conversation_branch, "conversation")))
-_REMOVE_CONVERSATION = Query(delete(conversation).where(_of(conversation, "id")))
+_REMOVE_SUMMARIES = Query(delete(summary).where(_of(summary, "conversation")))
+_REMOVE_CONVERSATION = Query(delete(conversation).where(_of(conversation, "id")).returning(conversation.c.person))
 
-_EXPIRED_FEEDBACK = _locked(
-    feedback,
-    feedback.c.expires_at_ms,
-    _FEEDBACK_AT_ONCE,
-    feedback.c.expires_at_ms.is_not(None),
-    feedback.c.expires_at_ms <= _NOW,
-)
+_EXPIRED_FEEDBACK = _past(feedback, feedback.c.expires_at_ms, _FEEDBACK_AT_ONCE)
 _REMOVE_FEEDBACK = Query(delete(feedback).where(_is_row(*feedback.primary_key.columns)))
 
 _NEXT_TENANT = Query(select(turn.c.tenant).where(turn.c.tenant > bindparam("after")).order_by(turn.c.tenant).limit(1))

@@ -1,0 +1,1 @@
+"""Statements about summaries and facts."""
