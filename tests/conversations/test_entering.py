@@ -16,7 +16,7 @@ from frontdesk.conversations.service import Changes
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS
 from frontdesk.core.errors import BadRequest, Conflict, FrontdeskError, NotFound
 from frontdesk.storage.database import Database, open_beside
-from tests.conversations.texts import KEY, NAMESAKE, OTHER, Desk, said
+from tests.conversations.texts import KEY, NAMESAKE, OTHER, Desk, items_for, said
 from tests.fakes import HandClock
 
 
@@ -48,7 +48,7 @@ async def test_a_turn_comes_behind_what_was_said(desk: Desk) -> None:
 
 async def test_what_is_told_is_whole(desk: Desk) -> None:
     conversation = await desk.begin("q1")
-    (_, items) = await desk.conversations.items_for(desk.owner, entering.ConversationNamed(conversation))
+    (_, items) = await items_for(desk.conversations, desk.owner, entering.ConversationNamed(conversation))
 
     assert items == said("q1")
 
@@ -85,11 +85,11 @@ async def test_what_has_changed_since_it_was_read_is_not_gone_on_with(desk: Desk
         lambda: desk.conversations.change(desk.owner, conversation, Changes(branch=0)),
     )
     for change in changes:
-        version, _ = await desk.conversations.items_for(desk.owner, entering.ConversationNamed(conversation))
+        version, _ = await items_for(desk.conversations, desk.owner, entering.ConversationNamed(conversation))
         await change()
         assert code_of(await desk.enter(conversation, "resp_1", "q9", seen=version)) == "conversation_changed"
 
-    version, _ = await desk.conversations.items_for(desk.owner, entering.ConversationNamed(conversation))
+    version, _ = await items_for(desk.conversations, desk.owner, entering.ConversationNamed(conversation))
     await desk.conversations.change(desk.owner, conversation, Changes(title="A name", is_pinned=True, branch=0))
     assert await desk.enter(conversation, "resp_1", "q9", seen=version) is None
 
@@ -160,13 +160,15 @@ async def test_an_answer_is_kept_whatever_its_items_are_called(desk: Desk) -> No
     odd = said("msg_0") + said("msg_0") + [{**said("x")[0], "id": "a/b"}]
     for turn in range(2):
         await desk.enter(conversation, f"resp_{turn}", f"q_{turn}")
-        await desk.database.transact(lambda turn=turn: leave("default", conversation, f"resp_{turn}", odd, 1))
+        await desk.database.transact(
+            lambda turn=turn: leave("default", conversation, f"resp_{turn}", odd, 1, "answered")
+        )
 
     ids = await desk.listed(conversation)
     assert ids[:3] == ["q1", "q_0", "msg_0"]
     assert len(set(ids)) == len(ids) == 9
     assert all(re.fullmatch(r"msg_[0-9a-f]{34}", each) for each in [*ids[3:5], *ids[6:]])
-    _, items = await desk.conversations.items_for(desk.owner, entering.ConversationNamed(conversation))
+    _, items = await items_for(desk.conversations, desk.owner, entering.ConversationNamed(conversation))
     assert [{**item, "id": ""} for item in items[6:]] == [{**item, "id": ""} for item in odd]
 
 

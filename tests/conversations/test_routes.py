@@ -374,6 +374,7 @@ async def test_branches_and_what_stands_beside_are_told(served: Served) -> None:
         "siblings": [{"id": "a1", "branch": 0}, {"id": "a1b", "branch": 1}],
         "response_id": "resp_a1b",
         "created_at": 0,
+        "pinned": False,
     }
     of_other = await served.good("GET", f"{path}/items", branch="0", order="asc")
     assert [item["id"] for item in of_other["data"]] == ["q1", "a1", "q2", "a2"]

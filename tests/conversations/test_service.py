@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from frontdesk.conversations.rows import ConversationRow
 from frontdesk.conversations.service import Changes, Conversations, KeptItem
+from frontdesk.conversations.tree import MOST_ITEMS
 from frontdesk.core.errors import BadRequest, Conflict, FrontdeskError, NotFound, TooLarge
 from frontdesk.core.ids import new_id
 from frontdesk.storage.database import Database
@@ -18,7 +19,7 @@ from frontdesk.storage.query import Query
 from frontdesk.storage.tables import conversation, conversation_branch, conversation_item
 from frontdesk.turn.items import ConversationNamed
 from frontdesk.wire.openai_listed_items import listed_input
-from tests.conversations.texts import KEY, NAMESAKE, OTHER, OWNER, Desk, for_ever, said
+from tests.conversations.texts import KEY, NAMESAKE, OTHER, OWNER, Desk, for_ever, items_for, said
 from tests.fakes import HandClock
 
 _ROWS = Query(
@@ -96,7 +97,7 @@ async def test_it_is_nobody_elses(database: Database, clock: HandClock) -> None:
             conversations.add(owner, its, said("x")),
             conversations.item(owner, its, "q1"),
             conversations.delete_item(owner, its, "q1"),
-            conversations.items_for(owner, ConversationNamed(its)),
+            items_for(conversations, owner, ConversationNamed(its)),
         ):
             assert await code_of(work) == "conversation_not_found"
         assert await code_of(conversations.list(owner, its, 9)) == "invalid_value"
@@ -127,6 +128,14 @@ async def test_a_person_has_only_so_many(database: Database, clock: HandClock) -
         await conversations.create(owner, [], None, for_ever)
     await conversations.delete(OWNER, made[0].id)
     await conversations.create(OWNER, [], None, for_ever)
+
+
+async def test_one_that_cannot_have_its_items_is_not_there_at_all(database: Database, desk: Desk) -> None:
+    items = messages(*map(str, range(MOST_ITEMS + 1)))
+
+    assert await code_of(desk.conversations.create(OWNER, items, None, for_ever)) == "conversation_full"
+    assert await code_of(desk.conversations.create(OWNER, [*items[:1], *items[:1]], None, for_ever)) == "item_exists"
+    assert await rows(database) == (0, 0, 0)
 
 
 async def test_what_is_said_of_one_is_changed(desk: Desk, clock: HandClock) -> None:

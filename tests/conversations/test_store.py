@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from frontdesk.conversations.items import pattern_of
-from frontdesk.conversations.rows import ConversationRow, FollowUps
+from frontdesk.conversations.rows import ConversationRow, CountedItem, FollowUps
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.reading import ConversationStore
 from frontdesk.conversations.store.writing import NewItem
@@ -29,6 +29,7 @@ def a_conversation(tenant: str, **values: Any) -> ConversationRow:
     usual = {
         "tenant": tenant,
         "id": "conv_1",
+        "person": "u1",
         "title": None,
         "metadata": None,
         "branch": 0,
@@ -82,11 +83,11 @@ async def everything_of(database: Database, owner: Owner) -> list[object]:
         await read("item", row, "msg_1")
         await read("item", row, "msg_2", or_deleted=True)
         await read("size_bytes", row, WHOLE)
-        await read("contents", row, WHOLE)
+        await read("told", row, WHOLE)
         await read("contents_of", row, [Place(0, 0), Place(1, 1)])
         await read("ids_of", row, [Place(0, 0), Place(0, 2), Place(1, 1)])
         await read("beginnings", row)
-        await read("branches", row)
+        await read("see", row.id, NOW_MS)
         await read("deleted", row)
         await read("follow_ups", row.id, NOW_MS)
 
@@ -94,7 +95,7 @@ async def everything_of(database: Database, owner: Owner) -> list[object]:
     await write("count", owner, 9, NOW_MS)
     await write("create", owner, row)
     await write("lock", owner, row.id, NOW_MS)
-    asked.add("tree_of")
+    asked.update({"tree_of", "branches_of"})
     tree = await database.transact(lambda: writing.tree_of(row))
     await write("put_items", row, tree.end_of(0), ITEMS, "resp_1", NOW_MS)
     await write("change", row, 0, 1, "resp_1", NOW_MS)
@@ -108,12 +109,18 @@ async def everything_of(database: Database, owner: Owner) -> list[object]:
     await write("set_title", row, "A name", "a name")
     await write("set_pinned", row, NOW_MS)
     await write("set_metadata", row, "{}")
+    await write("set_item_pinned", row, "msg_1", NOW_MS)
+    await write("count_pinned", row, "msg_9", 9)
     tree = await database.transact(lambda: writing.tree_of(row))
     await write("put_items", row, tree.spot_behind(Place(0, 0), 0), [NewItem("msg_3", b"{}", None)], None, NOW_MS)
     await look()
     forked = msgspec.structs.replace(row, branch=1, branches=2)
     tree = await database.transact(lambda: writing.tree_of(row))
     await write("take_back", forked, tree, "resp_1")
+    asked.add("note_tokens")
+    store.note_tokens(row, [CountedItem(0, 0, "msg_1", 3, "o200k_base"), CountedItem(0, 0, "msg_9", 4, "o200k_base")])
+    await database.flush()
+    await read("told", row, WHOLE)
     await write("take_back", row, tree, "resp_1")
     await write("set_title", row, None, "")
     await look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from frontdesk.conversations.entering import enter, leave, withdraw
@@ -28,6 +29,15 @@ def for_ever(_: int) -> int | None:
 def said(*ids: str) -> list[dict[str, Any]]:
     """Messages of these ids, which say the same."""
     return listed_input([{"role": "user", "content": each, "id": each} for each in ids], "")
+
+
+async def items_for(
+    conversations: Conversations, owner: Owner, named: ConversationNamed
+) -> tuple[int, list[dict[str, Any]]]:
+    """The version that was read, and what comes before a new input, all of it read anew."""
+    seen = await conversations.see(owner, named.id)
+    told = await conversations.told(owner, seen, await conversations.path_for(owner, seen, named))
+    return seen.row.version, [msgspec.json.decode(item.content) for item in told]
 
 
 class Desk:
@@ -65,7 +75,9 @@ class Desk:
 
     async def leave(self, conversation: str, response: str, *ids: str) -> None:
         now_ms = unix_ms(self.clock)
-        await self.database.transact(lambda: leave(self.owner.tenant, conversation, response, said(*ids), now_ms))
+        await self.database.transact(
+            lambda: leave(self.owner.tenant, conversation, response, said(*ids), now_ms, "answered")
+        )
 
     async def withdraw(self, conversation: str, response: str) -> None:
         now_ms = unix_ms(self.clock)
@@ -83,7 +95,7 @@ class Desk:
 
     async def told(self, conversation: str, after: str | UnsetType | None = UNSET) -> list[str]:
         """The ids of what a model is told before a new input."""
-        _, items = await self.conversations.items_for(self.owner, ConversationNamed(conversation, after))
+        _, items = await items_for(self.conversations, self.owner, ConversationNamed(conversation, after))
         return [item["id"] for item in items]
 
     async def listed(self, conversation: str, branch: int | None = None, **asked: Any) -> list[str]:

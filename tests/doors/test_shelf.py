@@ -80,6 +80,12 @@ async def room() -> AsyncIterator[Room]:
 # --- what is kept -------------------------------------------------------------------------------
 
 
+async def test_what_a_client_said_of_itself_is_kept_with_what_was_asked(room: Room) -> None:
+    visit = room.visit(Client(), context='screen="cart"')
+
+    assert room.shelf._plan(room.process.turn(), visit, Wish(stores=True)).asked.context == 'screen="cart"'
+
+
 @pytest.mark.parametrize(
     ("wish", "tier", "key", "expected"),
     [

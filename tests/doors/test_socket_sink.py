@@ -24,9 +24,11 @@ class Wire:
         self.may_write.set()
         self.is_closed = False
 
-    @property
-    def would_wait(self) -> bool:
-        return not self.may_write.is_set()
+    def send_now(self, *texts: bytes) -> bool:
+        if self.is_closed or not self.may_write.is_set():
+            return False
+        self.writes.append(list(texts))
+        return True
 
     async def send(self, *texts: bytes) -> None:
         await self.may_write.wait()

@@ -10,12 +10,13 @@ from typing import Any
 from frontdesk.accounts.service import NewSession
 from frontdesk.feedback.routes import FeedbackRoutes
 from frontdesk.feedback.rows import FeedbackRow, Rated
-from frontdesk.feedback.service import Feedback, Patience, Terms, TermsOf
+from frontdesk.feedback.service import Feedback, Terms, TermsOf
 from frontdesk.http.edge import Edge
 from frontdesk.http.starlette import Routes
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Query, Step, insert
 from frontdesk.storage.tables import feedback
+from frontdesk.usage.arriving import Patience
 from tests.accounts.routes.desk import Desk, desk_of
 from tests.reports.rows import a_turn, keep
 

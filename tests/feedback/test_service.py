@@ -15,11 +15,12 @@ from frontdesk.core.clock import unix_ms
 from frontdesk.core.errors import BadRequest, FrontdeskError
 from frontdesk.feedback.question import Grouping, Question
 from frontdesk.feedback.rows import FeedbackRow, Rated, Said
-from frontdesk.feedback.service import MOST_GROUPS, Feedback, Patience, Sum, Terms
+from frontdesk.feedback.service import MOST_GROUPS, Feedback, Sum, Terms
 from frontdesk.files.owner import Owner
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Query, Step
 from frontdesk.storage.tables import feedback, turn
+from frontdesk.usage.arriving import Patience
 from tests.accounts.opened import CountingDatabase
 from tests.fakes import HandClock
 from tests.feedback.desk import AT_ONCE, NOW_MS, a_feedback, for_ever, keep_feedback

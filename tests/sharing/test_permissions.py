@@ -13,7 +13,7 @@ from frontdesk.limits.counters import Take, Taken, at_a_time, key_of, per_day, r
 from frontdesk.limits.valkey import open_valkey
 from tests.limits.desks import PATIENT_S
 from tests.limits.valkey_server import Server
-from tests.sharing.test_valkey import QUICK, processes
+from tests.sharing.test_valkey import QUICK, TOPIC, processes
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 RULES = re.findall(
@@ -35,7 +35,7 @@ async def denied(valkey: Server, rules: list[str]) -> set[str]:
         url = valkey.url.replace("unix://", "unix://frontdesk:PASSWORD@")
         await count(url)
         async with processes(url, "one", "two", times=QUICK) as (one, two):
-            one.post.send("two", b"hello")
+            one.post.send("two", TOPIC, b"hello")
             if one.post.is_well and two.post.is_well:
                 await two.came_to(1)
         return {entry["object"] for entry in client.acl_log()}

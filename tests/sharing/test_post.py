@@ -15,9 +15,9 @@ from frontdesk.sharing.valkey import ValkeyPost
 async def test_a_process_that_is_alone_hears_nothing_and_says_so() -> None:
     came: list[bytes] = []
     post: Post = Alone("one")
-    post.listen(came.append)
+    post.listen("tests", came.append)
     await post.start()
-    post.send("one", b"hello")
+    post.send("one", "tests", b"hello")
     post.move("two")
     await post.close()
 

@@ -16,6 +16,7 @@ from tests.limits.valkey_server import Server, passing_on
 
 QUICK = Times(timeout_s=0.3, wait_s=0.3, pause_s=0.01, probe_every_s=0.05)
 PATIENT = Times(timeout_s=20, wait_s=0.3, pause_s=0.01, probe_every_s=0.05)
+TOPIC = "tests"
 ASKS_ONCE = Times(timeout_s=20, wait_s=600)
 
 
@@ -25,7 +26,7 @@ class Process:
     def __init__(self, url: str, me: str, times: Times = PATIENT) -> None:
         self.post = ValkeyPost(url, me, SystemClock(), times)
         self.came: list[bytes] = []
-        self.post.listen(self.came.append)
+        self.post.listen(TOPIC, self.came.append)
 
     async def came_to(self, count: int) -> list[bytes]:
         await until(lambda: len(self.came) >= count)
@@ -64,9 +65,9 @@ def signs(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_three_processes_get_what_is_sent_to_them_in_order(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two", "three") as (one, two, three):
         for number in range(2_000):
-            one.post.send("two", b"1:%d" % number)
-            three.post.send("two", b"3:%d" % number)
-            two.post.send("one", b"2:%d" % number)
+            one.post.send("two", TOPIC, b"1:%d" % number)
+            three.post.send("two", TOPIC, b"3:%d" % number)
+            two.post.send("one", TOPIC, b"2:%d" % number)
             if number % 7 == 0:
                 await asyncio.sleep(0)
 
@@ -82,7 +83,7 @@ async def test_large_messages_arrive_whole(valkey: Server) -> None:
     messages = [bytes([number]) * (number * 40_000) for number in range(12)]
     async with processes(valkey.url, "one", "two") as (one, two):
         for message in messages:
-            one.post.send("two", message)
+            one.post.send("two", TOPIC, message)
 
         assert await two.came_to(len(messages)) == messages
 
@@ -90,7 +91,7 @@ async def test_large_messages_arrive_whole(valkey: Server) -> None:
 async def test_much_that_leaves_bit_by_bit_loses_nothing(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
         for number in range(20):
-            one.post.send("two", bytes(1 << 20))
+            one.post.send("two", TOPIC, bytes(1 << 20))
             await two.came_to(number + 1)
 
         assert one.post.lost == 0
@@ -98,7 +99,7 @@ async def test_much_that_leaves_bit_by_bit_loses_nothing(valkey: Server) -> None
 
 async def test_what_is_sent_to_a_process_before_it_listens_waits_for_it(valkey: Server) -> None:
     async with processes(valkey.url, "one") as (one,):
-        one.post.send("two", b"early")
+        one.post.send("two", TOPIC, b"early")
         await one.post._outbox.empty(20)
 
         async with processes(valkey.url, "two") as (two,):
@@ -107,19 +108,31 @@ async def test_what_is_sent_to_a_process_before_it_listens_waits_for_it(valkey: 
 
 async def test_a_process_may_send_to_itself(valkey: Server) -> None:
     async with processes(valkey.url, "one") as (one,):
-        one.post.send("one", b"hello")
+        one.post.send("one", TOPIC, b"hello")
 
         assert await one.came_to(1) == [b"hello"]
 
 
+async def test_each_topic_is_given_to_who_listens_to_it_and_one_that_nobody_knows_to_nobody(valkey: Server) -> None:
+    async with processes(valkey.url, "one", "two") as (one, two):
+        others: list[bytes] = []
+        two.post.listen("others", others.append)
+        one.post.send("two", "others", b"of others")
+        one.post.send("two", "of a newer version", b"passed over")
+        one.post.send("two", TOPIC, b"ours")
+
+        assert await two.came_to(1) == [b"ours"]
+        assert others == [b"of others"]
+
+
 async def test_under_another_name_it_gets_what_is_sent_to_that_at_once(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two", times=ASKS_ONCE) as (one, two):
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
 
         two.post.move("another")
-        one.post.send("two", b"to the old name")
-        one.post.send("another", b"after")
+        one.post.send("two", TOPIC, b"to the old name")
+        one.post.send("another", TOPIC, b"after")
 
         assert await two.came_to(2) == [b"before", b"after"]
         assert (two.post.me, two.post.is_well) == ("another", True)
@@ -133,12 +146,12 @@ async def test_a_listener_that_moves_while_it_is_told_reads_on_under_its_new_nam
             if message == b"go":
                 two.post.move("another")
 
-        two.post.listen(take)
-        one.post.send("another", b"there already")
+        two.post.listen(TOPIC, take)
+        one.post.send("another", TOPIC, b"there already")
         await one.post._outbox.empty(20)
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
-        one.post.send("two", b"go")
+        one.post.send("two", TOPIC, b"go")
 
         assert await two.came_to(3) == [b"before", b"go", b"there already"]
 
@@ -147,7 +160,7 @@ async def test_what_was_sent_leaves_before_it_closes_and_nothing_of_a_closed_pro
     async with processes(valkey.url, "two") as (two,):
         async with processes(valkey.url, "one") as (one,):
             for message in numbered(3_000):
-                one.post.send("two", message)
+                one.post.send("two", TOPIC, message)
 
         assert await two.came_to(3_000) == numbered(3_000)
     with valkey.client() as client:
@@ -156,8 +169,8 @@ async def test_what_was_sent_leaves_before_it_closes_and_nothing_of_a_closed_pro
 
 async def test_what_was_read_is_removed_and_every_key_is_ours_and_expires(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
-        one.post.send("two", b"a secret")
-        one.post.send("nobody", b"hello")
+        one.post.send("two", TOPIC, b"a secret")
+        one.post.send("nobody", TOPIC, b"hello")
         await two.came_to(1)
 
         with valkey.client() as client:
@@ -170,7 +183,7 @@ async def test_what_was_read_is_removed_and_every_key_is_ours_and_expires(valkey
 async def test_a_process_that_reads_nothing_fills_no_memory(valkey: Server) -> None:
     async with processes(valkey.url, "one") as (one,):
         for _ in range(1_500):
-            one.post.send("nobody", b"hello")
+            one.post.send("nobody", TOPIC, b"hello")
             await one.post._outbox.empty(20)
 
         with valkey.client() as client:
@@ -180,7 +193,7 @@ async def test_a_process_that_reads_nothing_fills_no_memory(valkey: Server) -> N
 async def test_the_newer_protocol_of_valkey_serves_as_well(valkey: Server) -> None:
     async with processes(f"{valkey.url}?protocol=3&decode_responses=true", "one", "two") as (one, two):
         for message in numbered(10):
-            one.post.send("two", message)
+            one.post.send("two", TOPIC, message)
 
         assert await two.came_to(10) == numbered(10)
 
@@ -192,15 +205,15 @@ async def test_a_valkey_that_died_and_came_back_is_used_again_and_each_change_is
     valkey: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
         valkey.kill()
         await until(lambda: not one.post.is_well and not two.post.is_well)
 
-        one.post.send("two", b"meanwhile")
+        one.post.send("two", TOPIC, b"meanwhile")
         valkey.start()
         await until(lambda: one.post.is_well and two.post.is_well)
-        one.post.send("two", b"after")
+        one.post.send("two", TOPIC, b"after")
 
         assert await two.came_to(3) == [b"before", b"meanwhile", b"after"]
     assert sorted(signs(caplog)) == ["post_away", "post_away", "post_back", "post_back"]
@@ -212,7 +225,7 @@ async def test_a_valkey_that_is_not_there_at_the_start_is_used_when_it_comes(
     valkey.kill()
     async with processes(valkey.url, "one", "two") as (one, two):
         assert (one.post.is_well, two.post.is_well) == (False, False)
-        one.post.send("two", b"hello")
+        one.post.send("two", TOPIC, b"hello")
 
         valkey.start()
 
@@ -222,13 +235,13 @@ async def test_a_valkey_that_is_not_there_at_the_start_is_used_when_it_comes(
 
 async def test_a_valkey_that_was_started_anew_between_two_messages_loses_neither(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
         valkey.kill()
         valkey.start()
         await until(lambda: module.has_ended(one.post._sending))
 
-        one.post.send("two", b"after")
+        one.post.send("two", TOPIC, b"after")
 
         assert await two.came_to(2) == [b"before", b"after"]
 
@@ -238,9 +251,9 @@ async def test_a_valkey_that_stands_still_is_away_until_it_goes_on(
 ) -> None:
     async with processes(valkey.url, "one", "two", times=QUICK) as (one, two):
         with valkey.standing_still():
-            one.post.send("two", b"perhaps")
+            one.post.send("two", TOPIC, b"perhaps")
             await until(lambda: not one.post.is_well and not two.post.is_well)
-            one.post.send("two", b"later")
+            one.post.send("two", TOPIC, b"later")
         await until(lambda: one.post.is_well and two.post.is_well)
         await until(lambda: b"later" in two.came)
 
@@ -251,7 +264,7 @@ async def test_a_valkey_that_stands_still_is_away_until_it_goes_on(
 async def test_an_emptied_valkey_goes_on_passing_messages(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
         for number in range(5):
-            one.post.send("two", b"%d" % number)
+            one.post.send("two", TOPIC, b"%d" % number)
             await two.came_to(number + 1)
             valkey.empty()
 
@@ -261,11 +274,11 @@ async def test_an_emptied_valkey_goes_on_passing_messages(valkey: Server) -> Non
 
 async def test_a_new_valkey_whose_clock_goes_after_the_old_one_is_heard(valkey: Server) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
         with valkey.client() as client:
             client.flushall()
-            client.xadd("frontdesk:post:{two}", {"m": msgspec.msgpack.encode([b"after"])}, id="5-1")
+            client.xadd("frontdesk:post:{two}", {"m": msgspec.msgpack.encode([(TOPIC, b"after")])}, id="5-1")
 
         assert await two.came_to(2) == [b"before", b"after"]
 
@@ -275,7 +288,7 @@ async def test_of_too_much_that_waits_the_oldest_is_lost_and_counted(valkey: Ser
         valkey.kill()
         await until(lambda: not one.post.is_well and not two.post.is_well)
         for message in numbered(10_005):
-            one.post.send("two", message)
+            one.post.send("two", TOPIC, message)
         assert one.post.lost == 5
 
         valkey.start()
@@ -287,11 +300,11 @@ async def test_what_waits_is_bounded_in_bytes_as_well(valkey: Server) -> None:
     valkey.kill()
     async with processes(valkey.url, "one", "two") as (one, two):
         for number in range(20):
-            one.post.send("two", bytes([number]) * (1 << 20))
+            one.post.send("two", TOPIC, bytes([number]) * (1 << 20))
         assert (one.post.lost, one.post._outbox._size_bytes) == (4, 16 << 20)
-        one.post.send("two", bytes(17 << 20))
+        one.post.send("two", TOPIC, bytes(17 << 20))
         assert (one.post.lost, one.post._outbox._size_bytes) == (21, 0)
-        one.post.send("two", b"small")
+        one.post.send("two", TOPIC, b"small")
 
         valkey.start()
 
@@ -306,9 +319,9 @@ async def test_while_it_is_away_nobody_asks_but_the_probe(valkey: Server, monkey
     loop = asyncio.get_running_loop()
     async with passing_on(valkey) as passage, processes(passage.url, "one", times=times) as (one,):
         passage.shut()
-        one.post.send("two", b"hello")
+        one.post.send("two", TOPIC, b"hello")
         await until(lambda: not one.post.is_well)
-        one.post.send("two", b"hello")
+        one.post.send("two", TOPIC, b"hello")
         away_at, taken, rounds = loop.time(), passage.taken, 0
         run_once: Callable[[], None] = loop._run_once  # type: ignore[attr-defined]
 
@@ -334,7 +347,7 @@ async def test_through_a_slow_way_all_arrives_in_few_large_batches(valkey: Serve
         await until(lambda: two.post._reading is not None)
         passage.delay_s = 0.1
         for message in numbered(1_000):
-            one.post.send("two", message)
+            one.post.send("two", TOPIC, message)
             await asyncio.sleep(0)
 
         assert await two.came_to(1_000) == numbered(1_000)
@@ -348,25 +361,25 @@ async def test_through_a_slow_way_all_arrives_in_few_large_batches(valkey: Serve
 async def test_a_way_that_is_too_slow_is_left_alone_until_it_is_quick_again(valkey: Server) -> None:
     async with passing_on(valkey) as passage, processes(passage.url, "one", "two", times=QUICK) as (one, two):
         passage.delay_s = 2 * QUICK.timeout_s
-        one.post.send("two", b"perhaps")
+        one.post.send("two", TOPIC, b"perhaps")
         await until(lambda: not one.post.is_well and not two.post.is_well)
 
         passage.delay_s = 0
         await until(lambda: one.post.is_well and two.post.is_well)
-        one.post.send("two", b"after")
+        one.post.send("two", TOPIC, b"after")
 
         await until(lambda: b"after" in two.came)
 
 
 async def test_connections_that_hang_are_replaced(valkey: Server) -> None:
     async with passing_on(valkey) as passage, processes(passage.url, "one", "two", times=QUICK) as (one, two):
-        one.post.send("two", b"before")
+        one.post.send("two", TOPIC, b"before")
         await two.came_to(1)
         passage.freeze()
-        one.post.send("two", b"perhaps")
+        one.post.send("two", TOPIC, b"perhaps")
         await until(lambda: one.post.lost == 1)
 
-        one.post.send("two", b"after")
+        one.post.send("two", TOPIC, b"after")
 
         await until(lambda: b"after" in two.came)
 
@@ -395,7 +408,7 @@ async def test_a_permission_to_read_that_is_taken_away_is_noticed_though_sending
         with valkey.client() as client:
             client.execute_command("ACL", "SETUSER", "half", "-xread")
         while one.post.is_well:
-            one.post.send("two", b"hello")
+            one.post.send("two", TOPIC, b"hello")
             await asyncio.sleep(0.005)
         with valkey.client() as client:
             client.execute_command("ACL", "SETUSER", "half", "+xread")
@@ -416,12 +429,12 @@ async def test_a_bug_in_one_message_ends_nothing_for_the_others(
                 raise KeyError(message)
             two.came.append(message)
 
-        two.post.listen(take)
+        two.post.listen(TOPIC, take)
         for message in (b"bad", b"good"):
-            one.post.send("two", message)
+            one.post.send("two", TOPIC, message)
         with valkey.client() as client:
             client.xadd("frontdesk:post:{two}", {"m": b"nonsense"})
-        one.post.send("two", b"better")
+        one.post.send("two", TOPIC, b"better")
 
         assert await two.came_to(2) == [b"good", b"better"]
         assert (one.post.is_well, two.post.is_well) == (True, True)
@@ -432,10 +445,10 @@ async def test_a_name_that_cannot_be_sent_to_costs_nobody_else_the_post(
     valkey: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with processes(valkey.url, "one", "two") as (one, two):
-        one.post.send("half a pair: \ud800", b"hello")
+        one.post.send("half a pair: \ud800", TOPIC, b"hello")
         await until(lambda: one.post.lost == 1)
 
-        one.post.send("two", b"hello")
+        one.post.send("two", TOPIC, b"hello")
 
         assert await two.came_to(1) == [b"hello"]
     assert signs(caplog) == ["post_broke"]
@@ -443,7 +456,7 @@ async def test_a_name_that_cannot_be_sent_to_costs_nobody_else_the_post(
 
 def test_a_post_that_was_not_started_takes_messages_and_raises_nothing() -> None:
     post = ValkeyPost("valkey://valkey.example:6379", "one", SystemClock())
-    post.send("two", b"hello")
+    post.send("two", TOPIC, b"hello")
     post.move("another")
 
     assert (post.me, post.lost) == ("another", 0)

@@ -17,17 +17,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from frontdesk.conversations.items import check_kept, taken, with_free_ids, words_of
+from frontdesk.conversations.noting import changed, turn_is, turn_is_gone
+from frontdesk.conversations.refusals import locked, no_conversation, no_item
 from frontdesk.conversations.rows import ConversationRow
+from frontdesk.conversations.steps import begin, new_row
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.writing import NewItem
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS
-from frontdesk.core.errors import BadRequest, Conflict, FrontdeskError, NotFound
+from frontdesk.core.errors import BadRequest, Conflict, FrontdeskError
 from frontdesk.files.owner import Owner
 from frontdesk.storage.query import Row, Step
 from frontdesk.turn.items import ConversationNamed
 
 _ASK_AGAIN_S = 1.0
-_MAX_TOLD_CHARS = 128
 _encode = msgspec.json.Encoder().encode
 
 Begins = Callable[[ConversationRow], Generator[Step, list[Row], None]]
@@ -42,15 +44,26 @@ def enter(
     items: Sequence[dict[str, Any]],
     now_ms: int,
     expires_at_ms: int | None = None,
+    *,
+    is_waiting: bool = False,
 ) -> Generator[Step, list[Row], FrontdeskError | None]:
     """Put a turn's input into its conversation, and hold that until the turn leaves; part of a transaction.
 
-    `items` may be none: then the answer follows on what is there. `seen_version` is what the turn has read
-    (`Conversations.items_for`), None where it read nothing. The conversation expires no later than `expires_at_ms`, or
+    `items` may be none: then the answer follows on what is there. `is_waiting` is whether the turn
+    may wait for long before it is asked (`ask`). `seen_version` is what the turn has read
+    (`Conversations.see`), None where it read nothing. The conversation expires no later than `expires_at_ms`, or
     as long after each later change as it does after this one. Returns why it is refused, if it is: NotFound, Conflict
     (`conversation_locked`, `conversation_changed`), BadRequest. Nothing has changed then.
     """
     row = yield from writing.lock(owner, named.id, now_ms)
+    if row is None and named.or_new and owner.person and not seen_version:  # what was read is gone
+        row = new_row(owner, named.id, None, now_ms, expires_at_ms)
+        refusal = no_item(named.after) if isinstance(named.after, str) else why_not_first(row, items, "input")
+        if refusal is None:
+            refusal = yield from begin(owner, row, now_ms)
+        if refusal is not None:
+            return refusal
+        row = yield from writing.lock(owner, named.id, now_ms)
     if row is None:
         return no_conversation(named.id)
     if row.response is not None:
@@ -62,7 +75,17 @@ def enter(
             retry_after_s=_ASK_AGAIN_S,
         )
     adding = Adding(named.after, items, "input", response_id, holds=True)
-    return (yield from add(row, adding, now_ms, expires_at_ms))
+    refusal = yield from add(row, adding, now_ms, expires_at_ms)
+    if refusal is None:
+        yield turn_is(row, response_id, "accepted" if is_waiting else "answering", now_ms)
+    return refusal
+
+
+def ask(tenant: str, conversation_id: str, response_id: str, now_ms: int) -> Generator[Step, list[Row], None]:
+    """Say that a turn waits no longer; part of a transaction."""
+    row = yield from writing.lock_held(tenant, conversation_id, response_id, now_ms)
+    if row is not None:
+        yield turn_is(row, response_id, "answering", now_ms)
 
 
 def leave(
@@ -71,22 +94,25 @@ def leave(
     response_id: str,
     items: Sequence[dict[str, Any]],
     now_ms: int,
+    state: str,
     begins: Begins | None = None,
 ) -> Generator[Step, list[Row], None]:
     """Put a turn's answer behind its input and hold the conversation no longer; part of a transaction.
 
     An id that another item has already becomes another one. Nothing happens where the turn does not hold the
-    conversation: it was deleted meanwhile, or the turn has left before. `begins` is what begins with an answer that
-    says something.
+    conversation: it was deleted meanwhile, or the turn has left before. `state` is what the devices of its person are
+    told of it (`noting.turn_is`), `begins` what begins with an answer that says something.
     """
     row = yield from writing.lock_held(tenant, conversation_id, response_id, now_ms)
     if row is None:
         return
-    tree = yield from writing.tree_of(row)
+    tree = yield from writing.branches_of(row)
     used = yield from writing.taken_ids(row, [item["id"] for item in items])
     kept = [_new(item) for item in with_free_ids(items, used)]
     yield from writing.put_items(row, tree.end_of(row.branch), kept, response_id, now_ms)
     yield writing.change(row, row.branch, row.branches, None, now_ms)
+    yield changed(row, now_ms, [item.id for item in kept])
+    yield turn_is(row, response_id, state, now_ms)
     if begins is not None and kept:
         yield from begins(row)
 
@@ -99,9 +125,11 @@ def withdraw(tenant: str, conversation_id: str, response_id: str, now_ms: int) -
     row = yield from writing.lock_held(tenant, conversation_id, response_id, now_ms)
     if row is None:
         return
-    tree = yield from writing.tree_of(row)
-    branch, branches = yield from writing.take_back(row, tree, response_id)
-    yield writing.change(row, branch, branches, None, now_ms)
+    tree = yield from writing.branches_of(row)
+    taken_back = yield from writing.take_back(row, tree, response_id)
+    yield writing.change(row, taken_back.branch, taken_back.branches, None, now_ms)
+    yield changed(row, now_ms, removed=taken_back.items)
+    yield turn_is_gone(row, response_id, now_ms)
 
 
 class Adding(msgspec.Struct, frozen=True):
@@ -122,7 +150,7 @@ def add(
 ) -> Generator[Step, list[Row], FrontdeskError | None]:
     """Put items into a conversation that is locked; part of a transaction. Returns why not, if it cannot be."""
     items, where = adding.items, adding.where
-    tree = yield from writing.tree_of(row)
+    tree = yield from (writing.branches_of(row) if adding.after is UNSET else writing.tree_of(row))
     if tree.size + len(items) > MOST_ITEMS:
         return _full(row)
     if adding.after is UNSET:
@@ -148,26 +176,17 @@ def add(
     yield from writing.put_items(row, spot, [_new(item) for item in items], adding.response, now_ms)
     branches, holder = row.branches + spot.is_new, adding.response if adding.holds else None
     yield writing.change(row, spot.branch.number, branches, holder, now_ms, expires_at_ms)
+    yield changed(row, now_ms, ids)
     return None
 
 
-def no_conversation(conversation_id: str) -> NotFound:
-    """The error for an id of no conversation, or of another's."""
-    return NotFound(f"There is no conversation {conversation_id[:_MAX_TOLD_CHARS]!r}.", code="conversation_not_found")
-
-
-def no_item(item_id: str) -> NotFound:
-    """The error for an id of no item of the conversation."""
-    return NotFound(f"There is no item {item_id[:_MAX_TOLD_CHARS]!r} in this conversation.", code="item_not_found")
-
-
-def locked(row: ConversationRow) -> Conflict:
-    """The error while a response is being made in the conversation."""
-    return Conflict(
-        f"A response is being made in the conversation {row.id!r}. Wait until it has ended, or cancel it.",
-        code="conversation_locked",
-        retry_after_s=_ASK_AGAIN_S,
-    )
+def why_not_first(row: ConversationRow, items: Sequence[dict[str, Any]], where: str) -> BadRequest | None:
+    """Why a conversation cannot begin with these items, if it cannot: it must not be there without them."""
+    try:
+        check_kept(items, where)
+    except BadRequest as error:
+        return error
+    return _full(row) if len(items) > MOST_ITEMS else None
 
 
 def _new(item: dict[str, Any]) -> NewItem:

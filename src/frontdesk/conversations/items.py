@@ -68,6 +68,16 @@ def first_words(item: Json, most_chars: int) -> str:
     return " ".join(" ".join(_texts(item))[: 4 * most_chars].split())[:most_chars]
 
 
+def title_line(title: str | None) -> str | None:
+    """A conversation's title as it is kept: one line. Raises BadRequest for what nobody sees."""
+    if title is None:
+        return None
+    line = " ".join(title.split())
+    if not line or not line.isprintable():
+        raise wrong("title", "'title' must be a line of text, without characters that nobody sees. Null takes it away.")
+    return line
+
+
 def folded(text: str) -> str:
     """A text as it is searched: letters whatever their case and form, one space between words."""
     text = unicodedata.normalize("NFKC", text[:_WORDS_AT_ONCE_CHARS]).casefold()

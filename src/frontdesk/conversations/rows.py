@@ -8,11 +8,12 @@ import msgspec
 class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation. `branch` is the chosen one, `branches` how many there are, `response` what is being made in it.
 
-    `version` counts what changes of its items and of which branch is chosen.
+    `version` counts what changes of its items and of which branch is chosen. `person` is "" where it is a key's.
     """
 
     tenant: str
     id: str
+    person: str
     title: str | None
     metadata: str | None
     branch: int
@@ -40,4 +41,15 @@ class ItemHead(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     response: str | None
     created_at_ms: int
+    pinned_at_ms: int | None
     bytes: int
+
+
+class CountedItem(msgspec.Struct, frozen=True):
+    """How many tokens the text of an item has, as a vocabulary counts."""
+
+    branch: int
+    position: int
+    id: str
+    tokens: int
+    tokens_by: str

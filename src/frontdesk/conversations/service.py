@@ -5,25 +5,28 @@ What is another's is as good as not there, and so is what has expired.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from frontdesk.conversations import entering
-from frontdesk.conversations.entering import Adding, no_conversation, no_item
-from frontdesk.conversations.items import check_kept, first_words, folded, pattern_of
-from frontdesk.conversations.rows import ConversationRow, FollowUps, ItemHead
+from frontdesk.conversations import entering, steps
+from frontdesk.conversations.entering import Adding
+from frontdesk.conversations.items import first_words, folded, pattern_of
+from frontdesk.conversations.noting import changed
+from frontdesk.conversations.refusals import locked, no_conversation, no_item
+from frontdesk.conversations.rows import ConversationRow, CountedItem, FollowUps, ItemHead
+from frontdesk.conversations.steps import MOST_CONVERSATIONS, Changes, Steps, new_row, no_branch, too_many
 from frontdesk.conversations.store import writing
-from frontdesk.conversations.store.reading import ConversationStore
+from frontdesk.conversations.store.reading import BEHIND, ConversationStore, StoredItem
 from frontdesk.conversations.tree import Branch, Place, Stretch, Tree, cut
 from frontdesk.core.clock import Clock, unix_ms
-from frontdesk.core.errors import BadRequest, FrontdeskError, TooLarge
+from frontdesk.core.errors import BadRequest
 from frontdesk.core.ids import new_id
 from frontdesk.files.owner import Owner
 from frontdesk.storage.database import Database
-from frontdesk.storage.query import Row, Step
 from frontdesk.turn.items import ConversationNamed
 from frontdesk.wire.refusing import wrong
 
@@ -31,9 +34,6 @@ Json = dict[str, Any]
 Order = Literal["asc", "desc"]
 Until = Callable[[int], int | None]
 """When a conversation goes that was changed at this time, unless it is changed again; None for never."""
-
-MOST_CONVERSATIONS = 10_000
-"""Of a person."""
 
 MOST_READ_MB = 64
 """How much of a conversation a request goes on with."""
@@ -43,17 +43,7 @@ _PAGE_BYTES = 8 * _MEGABYTE
 _READ_AT_ONCE = 200
 _FIRST_WORDS_CHARS = 100
 _MAX_TOLD_CHARS = 128
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Json).decode
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """What is to become of a conversation. What is unset stays."""
-
-    title: str | UnsetType | None = UNSET
-    is_pinned: bool | UnsetType = UNSET
-    branch: int | UnsetType = UNSET
-    metadata: dict[str, str] | UnsetType | None = UNSET
 
 
 class KeptItem(msgspec.Struct, frozen=True):
@@ -85,10 +75,23 @@ class ToldBranch(msgspec.Struct, frozen=True):
 
 
 class Seen(NamedTuple):
-    """A conversation and its branches, of which the chosen one is there. What was deleted is not looked up."""
+    """A conversation and its branches. What was deleted is not looked up, only how many items that are.
+
+    `behind` are items behind what was `known` before, the first few.
+    """
 
     row: ConversationRow
     tree: Tree
+    deleted: int
+    known: Stretch | None
+    behind: list[StoredItem]
+
+    def holds(self, path: Sequence[Stretch]) -> bool:
+        """Whether all that is at these places is among those items."""
+        if self.known is None or len(path) != 1:
+            return False
+        ((branch, first, until),) = path
+        return (branch, first) == (self.known.branch, self.known.until) and until - first <= BEHIND
 
 
 class Conversations:
@@ -108,28 +111,18 @@ class Conversations:
 
         Raises BadRequest, TooLarge where a person has as many as they may.
         """
-        check_kept(items, "items")
         now_ms = unix_ms(self._clock)
-        row = ConversationRow(
-            tenant=owner.tenant,
-            id=new_id("conv_"),
-            title=None,
-            metadata=_encode(metadata).decode() if metadata else None,
-            branch=0,
-            branches=1,
-            version=0,
-            response=None,
-            created_at_ms=now_ms,
-            changed_at_ms=now_ms,
-            pinned_at_ms=None,
-            expires_at_ms=until_ms(now_ms),
-        )
+        row = new_row(owner, new_id("conv_"), metadata, now_ms, until_ms(now_ms))
+        refusal = entering.why_not_first(row, items, "items")
+        if refusal is not None:
+            raise refusal
         adding = Adding(UNSET, items, "items")
 
-        def keep() -> Generator[Step, list[Row], FrontdeskError | None]:
+        def keep() -> Steps:
             if owner.person and (yield from writing.count(owner, self._most, now_ms)) >= self._most:
-                return _too_many(self._most)
+                return too_many(self._most)
             yield from writing.create(owner, row)
+            yield changed(row, now_ms)
             return (yield from entering.add(row, adding, now_ms)) if items else None
 
         refusal = await self._database.transact(keep)
@@ -151,14 +144,17 @@ class Conversations:
         row = await self.find(owner, conversation_id)
         return await self._store(owner).follow_ups(row.id, unix_ms(self._clock))
 
-    async def see(self, owner: Owner, conversation_id: str) -> Seen:
-        """The owner's conversation of this id, with its branches. Raises NotFound."""
-        while True:
-            row = await self.find(owner, conversation_id)
-            tree = Tree(await self._store(owner).branches(row))
-            # A turn that was withdrawn between the two reads has taken its branch along.
-            if row.branch < len(tree.branches):
-                return Seen(row, tree)
+    async def see(self, owner: Owner, conversation_id: str, known: Stretch | None = None) -> Seen:
+        """The owner's conversation of this id, with its branches, and the items behind what is `known` of one.
+
+        Raises NotFound.
+        """
+        found = None
+        if conversation_id.isprintable():
+            found = await self._store(owner).see(conversation_id, unix_ms(self._clock), known)
+        if found is None:
+            raise no_conversation(conversation_id)
+        return Seen(found.row, Tree(found.branches), found.deleted, known, found.behind)
 
     async def list(self, owner: Owner, after: str, limit: int, words: str = "") -> list[ConversationRow]:
         """The owner's conversations from behind the one of the id `after`, pinned ones first, then what changed last.
@@ -175,37 +171,18 @@ class Conversations:
 
     async def change(self, owner: Owner, conversation_id: str, changes: Changes) -> ConversationRow:
         """Change what is said of a conversation, or which branch is chosen. Raises NotFound, BadRequest, Conflict."""
-        now_ms = unix_ms(self._clock)
-
-        def work(row: ConversationRow) -> Generator[Step, list[Row], FrontdeskError | None]:
-            if changes.branch is not UNSET and changes.branch != row.branch:
-                if row.response is not None:
-                    return entering.locked(row)
-                if changes.branch >= row.branches:
-                    return _no_branch(row, changes.branch)
-                yield writing.change(row, changes.branch, row.branches, None, now_ms)
-            if changes.title is not UNSET:
-                yield from writing.set_title(row, changes.title, folded(changes.title or ""))
-            if changes.is_pinned is not UNSET and changes.is_pinned != (row.pinned_at_ms is not None):
-                yield writing.set_pinned(row, now_ms if changes.is_pinned else None)
-            if changes.metadata is not UNSET:
-                metadata = _encode(changes.metadata).decode() if changes.metadata else None
-                yield writing.set_metadata(row, metadata)
-            return None
-
-        await self._changed(owner, conversation_id, now_ms, work)
+        work = partial(steps.change, owner, conversation_id, changes, unix_ms(self._clock))
+        await self._done(conversation_id, work)
         return await self.find(owner, conversation_id)
 
     async def delete(self, owner: Owner, conversation_id: str) -> None:
         """Remove a conversation and its items. Responses that were made in it stay. Raises NotFound."""
-        now_ms = unix_ms(self._clock)
+        await self._done(conversation_id, partial(steps.delete, owner, conversation_id, unix_ms(self._clock)))
+        await self.remove(owner, conversation_id)
 
-        def work(row: ConversationRow) -> Generator[Step, list[Row], FrontdeskError | None]:
-            yield writing.end(row, now_ms)
-            return None
-
-        await self._changed(owner, conversation_id, now_ms, work)
-        await self._store(owner).remove(conversation_id, now_ms)
+    async def remove(self, owner: Owner, conversation_id: str) -> None:
+        """Remove what is in a conversation that has ended. The same again is harmless."""
+        await self._store(owner).remove(conversation_id, unix_ms(self._clock))
 
     # --- items ----------------------------------------------------------------------------------
 
@@ -214,12 +191,15 @@ class Conversations:
         now_ms = unix_ms(self._clock)
         adding = Adding(UNSET, items, "items")
 
-        def work(row: ConversationRow) -> Generator[Step, list[Row], FrontdeskError | None]:
+        def work() -> Steps:
+            row = yield from writing.lock(owner, conversation_id, now_ms)
+            if row is None:
+                return no_conversation(conversation_id)
             if row.response is not None:
-                return entering.locked(row)
+                return locked(row)
             return (yield from entering.add(row, adding, now_ms))
 
-        await self._changed(owner, conversation_id, now_ms, work)
+        await self._done(conversation_id, work)
 
     async def page(
         self, owner: Owner, seen: Seen, after: str, limit: int, order: Order, branch: int | None
@@ -228,7 +208,7 @@ class Conversations:
 
         Fewer than `limit` where they are large. Raises BadRequest.
         """
-        row, tree = seen
+        row, tree = seen.row, seen.tree
         store = self._store(owner)
         is_backwards = order == "desc"
         head = await store.item(row, after, or_deleted=True) if after else None
@@ -239,7 +219,7 @@ class Conversations:
             found = await store.all(row, place, limit + 1, is_backwards=is_backwards)
             heads = [head for head in found if head.branch < len(tree.branches)]  # or it began since
         elif branch >= len(tree.branches):
-            raise _no_branch(row, branch)
+            raise no_branch(row, branch)
         else:
             path = _rest(tree.path(branch), place, after, is_backwards=is_backwards)
             heads = await store.along(row, path, limit + 1, is_backwards=is_backwards)
@@ -261,16 +241,19 @@ class Conversations:
 
     async def delete_item(self, owner: Owner, conversation_id: str, item_id: str) -> ConversationRow:
         """Remove what an item says; what follows on it stays. Raises NotFound."""
-        now_ms = unix_ms(self._clock)
-
-        def work(row: ConversationRow) -> Generator[Step, list[Row], FrontdeskError | None]:
-            if not item_id.isprintable() or not (yield writing.empty_item(row, item_id)):
-                return no_item(item_id)
-            yield writing.change(row, row.branch, row.branches, row.response, now_ms)
-            return None
-
-        await self._changed(owner, conversation_id, now_ms, work)
+        if not item_id.isprintable():
+            raise no_item(item_id)
+        work = partial(steps.delete_item, owner, conversation_id, item_id, unix_ms(self._clock))
+        await self._done(conversation_id, work)
         return await self.find(owner, conversation_id)
+
+    async def pin_item(self, owner: Owner, conversation_id: str, item_id: str, *, is_pinned: bool) -> None:
+        """Have every model told an item, or not any more. Raises NotFound, BadRequest."""
+        if not item_id.isprintable():
+            raise no_item(item_id)
+        now_ms = unix_ms(self._clock)
+        work = partial(steps.pin_item, owner, conversation_id, item_id, now_ms, is_pinned=is_pinned)
+        await self._done(conversation_id, work)
 
     # --- branches -------------------------------------------------------------------------------
 
@@ -296,61 +279,66 @@ class Conversations:
             for before, beside in found
         ]
 
+    async def item_before(self, owner: Owner, conversation_id: str, item_id: str) -> str | None:
+        """The id of the item before one; None where it is the first. Raises NotFound."""
+        seen = await self.see(owner, conversation_id)
+        head = await self._store(owner).item(seen.row, item_id)
+        if head is None or head.branch >= len(seen.tree.branches):
+            raise no_item(item_id)
+        (around,) = await self.around(owner, seen, [head])
+        return around.parent
+
     # --- for turns ------------------------------------------------------------------------------
 
-    async def items_for(self, owner: Owner, named: ConversationNamed) -> tuple[int, list[Json]]:
-        """What comes before a new input: the version that was read, and the items in order.
-
-        They are those of the chosen branch, or up to `named.after`. Raises NotFound, BadRequest where they hold too
-        much.
-        """
-        row, tree = await self.see(owner, named.id)
-        store = self._store(owner)
-        path = tree.path(row.branch)
-        if named.after is not UNSET:
-            path = tree.path_to(await self._place_of(store, row, tree, named.after))
-        if await store.size_bytes(row, path) > MOST_READ_MB * _MEGABYTE:
-            raise _too_large(row)
-        items: list[Json] = []
-        until = path[-1].until if path else 0
-        for first in range(0, until, _READ_AT_ONCE):
-            contents = await store.contents(row, cut(path, first, first + _READ_AT_ONCE))
-            items += map(_decode, contents)
-        return row.version, items
-
-    async def _place_of(
-        self, store: ConversationStore, row: ConversationRow, tree: Tree, after: str | None
-    ) -> Place | None:
-        if after is None:
-            return None
-        head = await store.item(row, after) if after.isprintable() else None
+    async def path_for(self, owner: Owner, seen: Seen, named: ConversationNamed) -> list[Stretch]:
+        """The places of what comes before a new input, whatever of it was deleted. Raises NotFound."""
+        row, tree = seen.row, seen.tree
+        if named.after is UNSET:
+            return tree.path(row.branch)
+        if named.after is None:
+            return []
+        head = await self._store(owner).item(row, named.after) if named.after.isprintable() else None
         if head is None or head.branch >= len(tree.branches):
-            raise no_item(after)
-        return _place(head)
+            raise no_item(named.after)
+        return tree.path_to(_place(head))
+
+    async def told(self, owner: Owner, seen: Seen, path: Sequence[Stretch], besides_bytes: int = 0) -> list[StoredItem]:
+        """The items at these places, in order.
+
+        Raises BadRequest where they hold too much, with `besides_bytes` that are known already.
+        """
+        store, most_bytes = self._store(owner), MOST_READ_MB * _MEGABYTE - besides_bytes
+        if seen.holds(path):
+            behind = [item for item in seen.behind if item.place.position < path[0].until]
+            if sum(len(item.content) for item in behind) > most_bytes:
+                raise _too_large(seen.row)
+            return behind
+        if path and await store.size_bytes(seen.row, path) > most_bytes:
+            raise _too_large(seen.row)
+        items: list[StoredItem] = []
+        for first in range(path[0].first if path else 0, path[-1].until if path else 0, _READ_AT_ONCE):
+            if some := cut(path, first, first + _READ_AT_ONCE):
+                items += await store.told(seen.row, some)
+        return items
+
+    async def deleted(self, owner: Owner, seen: Seen) -> set[Place]:
+        """Where items of it were that have been deleted."""
+        return await self._store(owner).deleted(seen.row)
+
+    def note_tokens(self, owner: Owner, seen: Seen, counted: Sequence[CountedItem]) -> None:
+        """Have it stored, some time, how many tokens items have."""
+        self._store(owner).note_tokens(seen.row, counted)
 
     # --- what they have in common ---------------------------------------------------------------
 
     def _store(self, owner: Owner) -> ConversationStore:
         return ConversationStore(self._database, owner)
 
-    async def _changed(
-        self,
-        owner: Owner,
-        conversation_id: str,
-        now_ms: int,
-        work: Callable[[ConversationRow], Generator[Step, list[Row], FrontdeskError | None]],
-    ) -> None:
-        """Do something to a conversation that is locked. Raises what it returns, and NotFound."""
+    async def _done(self, conversation_id: str, work: Callable[[], Steps]) -> None:
+        """Do something to a conversation. Raises what it returns, and NotFound for what is no id."""
         if not conversation_id.isprintable():
             raise no_conversation(conversation_id)
-
-        def locked() -> Generator[Step, list[Row], FrontdeskError | None]:
-            row = yield from writing.lock(owner, conversation_id, now_ms)
-            if row is None:
-                return no_conversation(conversation_id)
-            return (yield from work(row))
-
-        refusal = await self._database.transact(locked)
+        refusal = await self._database.transact(work)
         if refusal is not None:
             raise refusal
 
@@ -385,20 +373,8 @@ def _begins(content: bytes | None, words: str | None) -> str:
     return told or (words or "")[:_FIRST_WORDS_CHARS]
 
 
-def _no_branch(row: ConversationRow, branch: int) -> BadRequest:
-    known = "one, 0" if row.branches == 1 else f"{row.branches}, numbered from 0"
-    return wrong("branch", f"There is no branch {branch} in the conversation {row.id!r}: it has {known}.")
-
-
 def _no_start(after: str) -> BadRequest:
     return wrong("after", f"There is no item {after[:_MAX_TOLD_CHARS]!r} in what is listed, behind which to begin.")
-
-
-def _too_many(most: int) -> TooLarge:
-    return TooLarge(
-        f"You have {most:,} conversations, which is all that you may have. Delete some.",
-        code="too_many_conversations",
-    )
 
 
 def _too_large(row: ConversationRow) -> BadRequest:

@@ -67,10 +67,14 @@ Outcome = Answered | Postponed | Unfunded | Interrupted
 
 @dataclass(slots=True)
 class AbsentVisit(Visit):
-    """A visit of nobody. `turn` is there once it began; its priority is `priority`, or its feature's lower one."""
+    """A visit of nobody. `turn` is there once it began; its priority is `priority`, or its feature's lower one.
+
+    `is_aside` is whether nobody sent it: the server asks it by itself.
+    """
 
     turn: Turn | None = None
     priority: Priority = "batch"
+    is_aside: bool = False
 
 
 class AbsentDesk(Desk):
@@ -84,22 +88,29 @@ class AbsentDesk(Desk):
         assert isinstance(visit, AbsentVisit)
         if PRIORITIES.index(turn.priority) < PRIORITIES.index(visit.priority):
             turn.priority = visit.priority
+        turn.is_aside = visit.is_aside
         visit.turn = turn
         return turn
 
 
 class Asker:
-    """Asks at doors, each by its path. An answer may take `timeout_s` in all, where that is said."""
+    """Asks at doors, each by its path. An answer may take `timeout_s` in all, where that is said.
+
+    With `asides` it asks what nobody sent (`Turn.is_aside`).
+    """
 
     def __init__(
         self,
         doors: Mapping[str, Callable[[Visit], Awaitable[None]]],
         priority: Priority,
         timeout_s: float | None = None,
+        *,
+        asides: bool = False,
     ) -> None:
         self._doors = doors
         self._priority: Priority = priority
         self._timeout_s = timeout_s
+        self._asides = asides
 
     @property
     def endpoints(self) -> list[str]:
@@ -110,7 +121,8 @@ class Asker:
         """Ask, and return what came of it. Raises nothing but CancelledError; the turn then goes on."""
         inbox = _Inbox()
         scope = _scope(path, feature, address, inbox, self._timeout_s)
-        visit = AbsentVisit(caller, Head(scope), body, scope, inbox.receive, inbox.send, priority=self._priority)
+        visit = AbsentVisit(caller, Head(scope), body, scope, inbox.receive, inbox.send)
+        visit.priority, visit.is_aside = self._priority, self._asides
         try:
             await self._doors[path](visit)
         except Unavailable as error:  # before it was a turn

@@ -578,6 +578,7 @@ class PlacedItem(Struct):
     siblings: list[Sibling]
     response_id: str | None
     created_at: int
+    pinned: bool
 
 
 class PlacedItemList(Struct):
@@ -597,11 +598,31 @@ class BootstrapModel(Struct):
     title: str
 
 
+class ProtocolSpoken(Struct):
+    """Which protocol apps speak with this server, and the oldest one that it still understands."""
+
+    version: int
+    minimum: int
+
+
+class SyncTermsTold(Struct):
+    """How apps keep up: a connection that is silent for longer than `heartbeat_s` is lost; who has none asks again
+    after `poll_after_s`; so many entries, and bytes, may be brought at once.
+    """
+
+    heartbeat_s: float
+    poll_after_s: float
+    most_entries: int
+    most_bytes: int
+
+
 class Bootstrap(Struct):
     """What a client needs to know at its start.
 
     `features` are those that a new person may name, `default_feature` is the one of requests that name none, and
-    `models` are its models for chats. Where one must be named, `models` is empty.
+    `models` are its models for chats. Where one must be named, `models` is empty. `minimum_client` is the least version
+    of each app that is served, `switches` is what apps follow without an update; `revision` is another one when any of
+    it is.
     """
 
     name: str
@@ -612,6 +633,11 @@ class Bootstrap(Struct):
     default_feature: str | None
     default_model: str | None
     models: list[BootstrapModel]
+    protocol: ProtocolSpoken
+    minimum_client: dict[str, str]
+    switches: dict[str, bool | float | str]
+    sync: SyncTermsTold
+    revision: str
 
 
 class Health(Struct):

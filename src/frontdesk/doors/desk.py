@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from frontdesk.core.clock import Clock
 from frontdesk.core.config import PRIORITIES, Priority
 from frontdesk.core.config.features import FEATURE_NAME
 from frontdesk.core.errors import BadRequest, FrontdeskError
+from frontdesk.doors.client_context import read_context
 from frontdesk.doors.shelf import Shelf, Wish
 from frontdesk.http.callers import Callers, May, may_of
 from frontdesk.http.requests import Head, Receive, Scope, Send, read_body
@@ -18,7 +21,7 @@ from frontdesk.keeping.plan import Form
 from frontdesk.keeping.rows import ResponseRow
 from frontdesk.policies.access import KIND_OF, Access
 from frontdesk.turn.facts import Facts
-from frontdesk.turn.items import Request
+from frontdesk.turn.items import Prompt, Request
 from frontdesk.turn.live import LiveTurns
 from frontdesk.turn.media_sinks import ContentRenderer, ContentSink
 from frontdesk.turn.seams import Sink
@@ -39,6 +42,7 @@ class Visit:
     adopts: ResponseRow | None = None  # the kept turn that it is asked for again, after a crash
     asked: bytes = b""  # the body, where it is needed once it was taken
     said: bytes | None = None  # the body as its client said it, where `asked` says more
+    context: str | None = None  # what of the header Frontdesk-Context counts
 
     @property
     def content_type(self) -> bytes | None:
@@ -125,6 +129,8 @@ class Desk:
             raise BadRequest("Missing required parameter: 'model'.", code="missing_required_parameter", param="model")
         if len(model) > _MAX_MODEL_CHARS or not model.isprintable():
             raise BadRequest("'model' is no model's name.", code="invalid_value", param="model")
+        if visit.head.context is not None:
+            request = self._with_context(visit, visit.head.context, feature, request)
         turn = Turn(door, visit.caller, model, request, self._clock, feature)
         if visit.adopts is not None:
             turn.id, turn.started_at = visit.adopts.id, visit.adopts.created_at_ms / 1000
@@ -136,6 +142,17 @@ class Desk:
             turn.deadline_at = self._clock.monotonic() + named_timeout_s(visit.head.timeout, self._live.longest_s)
         turn.headers.append((b"x-request-id", turn.id.encode()))
         return turn
+
+    def _with_context(self, visit: Visit, header: bytes, feature: str, request: Request) -> Request:
+        """The request with what its client says of itself, as far as its feature has variables for that."""
+        if not isinstance(request, Prompt):
+            read_context(header, {}, {})  # a client that writes it wrongly learns that anywhere
+            return request
+        context = read_context(header, self._access.variables_of(feature), request.variables)
+        if not context.values:
+            return request
+        visit.context = context.header
+        return msgspec.structs.replace(request, variables={**request.variables, **context.values})
 
     # --- answering ----------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ _INCLUDE: Mapping[str, Any] = {
     "description": "What is told besides; `include[]` is as good.",
     "schema": {"type": "array", "items": {"enum": [*typing.get_args(Includable)]}},
 }
-_ITEM_ID: Mapping[str, Any] = {
+ITEM_ID: Mapping[str, Any] = {
     "name": "item_id",
     "in": "path",
     "required": True,
@@ -501,7 +501,7 @@ OPENAI = (
         {200: own.KeptItem},
         failures=(404,),
         path_parameter="conversation_id",
-        query=(_ITEM_ID, _INCLUDE),
+        query=(ITEM_ID, _INCLUDE),
     ),
     Operation(
         "delete",
@@ -512,7 +512,7 @@ OPENAI = (
         {200: stored.Conversation},
         failures=(404,),
         path_parameter="conversation_id",
-        query=(_ITEM_ID,),
+        query=(ITEM_ID,),
     ),
     Operation(
         "get",

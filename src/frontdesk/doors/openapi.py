@@ -13,6 +13,7 @@ import msgspec
 
 from frontdesk import __version__
 from frontdesk.core.config import PRIORITIES
+from frontdesk.doors.client_context import MAX_BYTES
 from frontdesk.doors.operations import OPERATIONS, Operation
 from frontdesk.limits.telling import HEADERS
 from frontdesk.wire import openai_answers as answers
@@ -51,6 +52,8 @@ FAILURES: dict[int, Failure] = {
             "history_too_large",
             "invalid_audio",
             "invalid_content_type",
+            "invalid_context",
+            "invalid_encoding",
             "invalid_encrypted_content",
             "invalid_feature",
             "invalid_form",
@@ -58,6 +61,7 @@ FAILURES: dict[int, Failure] = {
             "invalid_http",
             "invalid_idempotency_key",
             "invalid_json",
+            "invalid_msgpack",
             "invalid_request",
             "invalid_schema",
             "invalid_type",
@@ -82,6 +86,7 @@ FAILURES: dict[int, Failure] = {
             "too_many_branches",
             "too_many_files",
             "too_many_groups",
+            "too_many_pinned",
             "too_many_references",
             "unknown_app",
             "unknown_feature",
@@ -137,6 +142,7 @@ FAILURES: dict[int, Failure] = {
             "chat_completion_not_found",
             "conversation_not_found",
             "events_gone",
+            "fact_not_found",
             "feedback_not_found",
             "file_not_found",
             "item_not_found",
@@ -171,19 +177,31 @@ FAILURES: dict[int, Failure] = {
     ),
     413: Failure(
         "The body, or a file, is larger than the limit, or all of a person's files with it; or they have as many "
-        "conversations as they may.",
-        ("file_too_large", "request_too_large", "storage_full", "too_many_conversations"),
+        "conversations, or facts, as they may.",
+        ("file_too_large", "request_too_large", "storage_full", "too_many_conversations", "too_many_facts"),
     ),
+    415: Failure("The body is in a form that nobody reads here.", ("unsupported_media_type",)),
     422: Failure(
         "A provider understood the request and declined it, with its own code; or a rule of this server withholds what "
         "it answered; or its `Idempotency-Key` is that of another request.",
         ("content_filter", "idempotency_key_reused", "unprocessable"),
     ),
-    426: Failure("The path is a WebSocket's; a handshake must be of version 13.", ("upgrade_required",)),
+    426: Failure(
+        "The path is a WebSocket's, and a handshake must be of version 13; or the app, as `Frontdesk-Client` says, is "
+        "older than is served here.",
+        ("client_too_old", "upgrade_required"),
+    ),
     429: Failure(
         "A limit or a budget is reached; `Retry-After` says for how long, unless it is for ever. Where it is money, "
         "`x-should-retry` is `false`.",
-        ("insufficient_quota", "rate_limit_exceeded", "too_many_batches", "too_many_waiting"),
+        (
+            "insufficient_quota",
+            "rate_limit_exceeded",
+            "too_many_batches",
+            "too_many_frames",
+            "too_many_streams",
+            "too_many_waiting",
+        ),
     ),
     431: Failure("The headers have more than 64 kB.", ("headers_too_large",)),
     500: Failure(
@@ -380,6 +398,13 @@ def _parameters(operation: Operation) -> Iterator[Json]:
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"},
         }
         yield {
+            "name": "Frontdesk-Context",
+            "in": "header",
+            "description": "What the client says of itself, a dictionary of RFC 9651, for variables of its feature.",
+            "schema": {"type": "string", "maxLength": MAX_BYTES},
+            "example": 'locale="de-DE", time_zone="Europe/Berlin", location="52.5,13.4";consent, screen="cart"',
+        }
+        yield {
             "name": "Frontdesk-Events",
             "in": "header",
             "description": "`status` asks for notices: what budgets change, and how long a stream waits for a slot.",
@@ -440,7 +465,7 @@ def _responses(operation: Operation) -> Json:
             content["text/event-stream"] = {"schema": _schema(operation.events)}
         if status == 200 and operation.is_table:
             content["text/csv"] = {"schema": {"type": "string"}}
-        responses[str(status)] = {"description": "As asked for." if status == 200 else "It cannot.", "content": content}
+        responses[str(status)] = {"description": _SAYS.get(status, "It cannot."), "content": content}
         headers = (_HEADERS_OF_DOORS if _is_door(operation) else {}) | (_REPLAYED if _has_key(operation) else {})
         if status == 200 and headers:
             responses[str(status)]["headers"] = headers
@@ -451,6 +476,7 @@ def _responses(operation: Operation) -> Json:
     return responses
 
 
+_SAYS = {200: "As asked for.", 304: "It is as the request says that it knows it."}
 _BYTES: Mapping[str, Json] = {"audio": {"format": "binary"}}
 
 

@@ -8,20 +8,30 @@ from typing import Any
 from frontdesk.accounts.routes.keys import KeyBody
 from frontdesk.accounts.routes.people import UserBody
 from frontdesk.accounts.routes.sessions import RefreshBody, SessionBody, UpgradeBody
-from frontdesk.conversations.routes.own import MOST_WORDS_CHARS, ConversationBody
+from frontdesk.conversations.routes.own import MOST_WORDS_CHARS, ConversationBody, ItemBody
 from frontdesk.doors import api_answers as own
 from frontdesk.doors import api_feedback_answers as feedback
 from frontdesk.doors import api_job_answers as jobs
-from frontdesk.doors.openai_operations import OF_ITEMS, OPENAI
+from frontdesk.doors import api_live_answers as live
+from frontdesk.doors import api_memory_answers as memory
+from frontdesk.doors.api_output_limit_answers import OutputLimitList
+from frontdesk.doors.api_receipt_answers import Receipt
+from frontdesk.doors.api_sync_answers import SyncAnswered
+from frontdesk.doors.openai_operations import ITEM_ID, OF_ITEMS, OPENAI
 from frontdesk.doors.operation import ANYBODY, ID, KEYS, NAME, NOBODY, TIME, Operation
 from frontdesk.feedback.question import GROUPINGS
 from frontdesk.feedback.routes import FeedbackBody
 from frontdesk.feedback.rows import RATINGS, REASONS
+from frontdesk.feeds.routes.events import USUAL_WAIT_S
+from frontdesk.feeds.routes.polls import MOST_WAIT_S
 from frontdesk.jobs.store import STATUSES as JOB_STATUSES
+from frontdesk.memory.routes import FactBody
 from frontdesk.reports.question import DIMENSIONS, MOST_DIMENSIONS, NARROWINGS, STATUSES
+from frontdesk.sync.cursor import MOST_CURSOR_CHARS
+from frontdesk.sync.shapes import SyncBody
 
 # Those of GET /api/usage.
-_OF_USAGE: tuple[Mapping[str, Any], ...] = (
+_RANGE_OF_USAGE: tuple[Mapping[str, Any], ...] = (
     {
         "name": "from",
         "in": "query",
@@ -35,6 +45,24 @@ _OF_USAGE: tuple[Mapping[str, Any], ...] = (
         "days after `from`.",
         "schema": TIME,
     },
+)
+_PAGE_OF_USAGE: tuple[Mapping[str, Any], ...] = (
+    {
+        "name": "format",
+        "in": "query",
+        "description": "Left out, `Accept` says it: `text/csv`, else JSON. CSV has all groups, so no page of them.",
+        "schema": {"enum": ["json", "csv"]},
+    },
+    {
+        "name": "after",
+        "in": "query",
+        "description": "The id of the group behind which to begin: `last_id` of the page before.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}},
+)
+_OF_USAGE: tuple[Mapping[str, Any], ...] = (
+    *_RANGE_OF_USAGE,
     {
         "name": "group_by",
         "in": "query",
@@ -55,19 +83,37 @@ _OF_USAGE: tuple[Mapping[str, Any], ...] = (
         }
         for name in NARROWINGS
     ),
+    *_PAGE_OF_USAGE,
+)
+# Those of GET /api/usage/output_limits.
+_OF_OUTPUT_LIMITS: tuple[Mapping[str, Any], ...] = (
+    *_RANGE_OF_USAGE,
+    *(
+        {"name": name, "in": "query", "description": f"Only what has this {name}.", "schema": NAME}
+        for name in ("feature", "model")
+    ),
+    *_PAGE_OF_USAGE,
+)
+# Those of streams and polls of what changes.
+_OF_EVENTS: tuple[Mapping[str, Any], ...] = (
     {
-        "name": "format",
+        "name": "cursor",
         "in": "query",
-        "description": "Left out, `Accept` says it: `text/csv`, else JSON. CSV has all groups, so no page of them.",
-        "schema": {"enum": ["json", "csv"]},
+        "description": "Behind which cursor to begin, of here or of `/api/sync`; from now on where it is left out.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MOST_CURSOR_CHARS},
     },
     {
-        "name": "after",
+        "name": "wait",
         "in": "query",
-        "description": "The id of the group behind which to begin: `last_id` of the page before.",
-        "schema": {"type": "string", "minLength": 1},
+        "description": "For how many seconds a poll waits for something to change.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MOST_WAIT_S, "default": USUAL_WAIT_S},
     },
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}},
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The `id` of the last event that a stream's reader has: goes before `cursor`.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MOST_CURSOR_CHARS},
+    },
 )
 # Those of what reviewers ask of feedback.
 _OF_FEEDBACK: tuple[Mapping[str, Any], ...] = (
@@ -258,6 +304,18 @@ _OWN = (
         ),
     ),
     Operation(
+        "patch",
+        "/api/conversations/{conversation_id}/items/{item_id}",
+        "changeConversationItem",
+        "Conversations",
+        "Pin an item, so that every model is told it, or not any more.",
+        {200: memory.ChangedItem},
+        asks=ItemBody,
+        failures=(404, 413),
+        path_parameter="conversation_id",
+        query=(ITEM_ID,),
+    ),
+    Operation(
         "get",
         "/api/conversations/{conversation_id}/follow_ups",
         "listFollowUps",
@@ -294,6 +352,28 @@ _OWN = (
         failures=(404,),
         query=_OF_USAGE,
         is_table=True,
+    ),
+    Operation(
+        "get",
+        "/api/usage/output_limits",
+        "outputLimits",
+        "Usage",
+        "How long answers got, against how long they might get, by feature and model, with a limit that would do.",
+        {200: OutputLimitList},
+        security=KEYS,
+        query=_OF_OUTPUT_LIMITS,
+        is_table=True,
+    ),
+    Operation(
+        "get",
+        "/api/receipts/{response_id}",
+        "retrieveReceipt",
+        "Usage",
+        "What became of a response of one's own, of any to operators: its end, its tokens, and what its model was told "
+        "of what came before.",
+        {200: Receipt},
+        failures=(404,),
+        path_parameter="response_id",
     ),
     Operation(
         "get",
@@ -455,6 +535,93 @@ _OWN = (
         is_done_once=True,
     ),
     Operation(
+        "get",
+        "/api/events",
+        "events",
+        "Sync",
+        "What changes of all that the caller has, as it happens: a stream of events, or, where `Accept` does not say "
+        "so, one answer when something has changed. For users alone.",
+        {200: live.Polled},
+        events=live.StreamEvent,
+        failures=(426, 429),
+        query=_OF_EVENTS,
+    ),
+    Operation(
+        "get",
+        "/api/conversations/{conversation_id}/events",
+        "conversationEvents",
+        "Sync",
+        "The same of one conversation.",
+        {200: live.Polled},
+        events=live.StreamEvent,
+        failures=(404, 426, 429),
+        path_parameter="conversation_id",
+        query=_OF_EVENTS,
+    ),
+    Operation(
+        "post",
+        "/api/sync",
+        "sync",
+        "Sync",
+        "Do what was done on a device, then tell what has changed of all that its user has. Bodies may be MessagePack "
+        "and packed, each way by itself.",
+        {200: SyncAnswered},
+        asks=SyncBody,
+        failures=(413, 415, 426),
+    ),
+    Operation(
+        "get",
+        "/api/facts",
+        "listFacts",
+        "Memory",
+        "What the caller wants to have remembered, the latest first. For users alone.",
+        {200: memory.FactList},
+        failures=(403,),
+        is_paged=True,
+    ),
+    Operation(
+        "post",
+        "/api/facts",
+        "addFact",
+        "Memory",
+        "Have something remembered. For users alone.",
+        {200: memory.Fact},
+        asks=FactBody,
+        failures=(403, 413),
+        is_done_once=True,
+    ),
+    Operation(
+        "get",
+        "/api/facts/{fact_id}",
+        "retrieveFact",
+        "Memory",
+        "One thing that is remembered.",
+        {200: memory.Fact},
+        failures=(403, 404),
+        path_parameter="fact_id",
+    ),
+    Operation(
+        "patch",
+        "/api/facts/{fact_id}",
+        "changeFact",
+        "Memory",
+        "Say it in other words.",
+        {200: memory.Fact},
+        asks=FactBody,
+        failures=(403, 404, 413),
+        path_parameter="fact_id",
+    ),
+    Operation(
+        "delete",
+        "/api/facts/{fact_id}",
+        "eraseFact",
+        "Memory",
+        "Have it forgotten: no model is told it from then on.",
+        {200: memory.FactDeleted},
+        failures=(403, 404),
+        path_parameter="fact_id",
+    ),
+    Operation(
         "post",
         "/api/feedback",
         "sayFeedback",
@@ -520,8 +687,9 @@ _OWN = (
         "/api/bootstrap",
         "bootstrap",
         "Start and health",
-        "What a client needs to know at its start.",
-        {200: own.Bootstrap},
+        "What a client needs to know at its start, which of its versions are served, and switches that it follows. Ask "
+        "again with `If-None-Match`: 304 where nothing has changed.",
+        {200: own.Bootstrap, 304: None},
         security=NOBODY,
     ),
     Operation(

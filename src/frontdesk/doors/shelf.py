@@ -46,6 +46,11 @@ class Visited(Protocol):
         """The body as its client said it, where `asked` says more: by it the same request is known again."""
         ...
 
+    @property
+    def context(self) -> str | None:
+        """What of the header Frontdesk-Context counts, as it would be said again."""
+        ...
+
 
 @dataclass(slots=True)
 class Wish:
@@ -135,6 +140,7 @@ class Shelf:
             priority=_text(head.priority),
             address=turn.address,
             path=visit.scope["path"],
+            context=visit.context,
         )
         return Plan(
             owner_of(turn.caller),

@@ -1,4 +1,6 @@
-"""One request of a WebSocket and what becomes of its answer: the sink that events end in, as messages of its lane."""
+"""One request of a WebSocket and what becomes of its answer: the sink that events end in, as messages that say whose
+they are.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,24 @@ from frontdesk.turn.sinks import Headers, Notices
 from frontdesk.wire.openai_responses_render import ResponsesMessages
 from frontdesk.wire.openai_responses_socket import error_message, notice_message
 
+_END = b'{"type":"end"}'
+
 
 class Exchange:
     """A request that came by a socket, and its answer.
 
-    `tail` ends each message of its lane. With `keeps_events` those of its answer are kept, to go on with. It is `over`
-    once all was sent, or nobody is there any more; its `error` is what its caller was told instead of an answer, or
-    behind a part of one.
+    `tail` ends each of its messages, and says whose it is. With a `head` the events of its answer and the notices of
+    it are held by such messages, each behind the head. With `keeps_events` those of its answer are kept, to go on with.
+    It is `over` once all was sent, or nobody is there any more; its `error` is what its caller was told instead of an
+    answer, or behind a part of one.
     """
 
-    __slots__ = ("_socket", "_tail", "error", "events", "facts", "is_complete", "keeps_events", "over")
+    __slots__ = ("_head", "_socket", "_tail", "error", "events", "facts", "is_complete", "keeps_events", "over")
 
-    def __init__(self, socket: Socket, tail: bytes) -> None:
+    def __init__(self, socket: Socket, tail: bytes, head: bytes = b"") -> None:
         self._socket = socket
         self._tail = tail
+        self._head = head
         self.over = asyncio.Event()
         self.is_complete = False
         self.error: FrontdeskError | None = None
@@ -51,9 +57,20 @@ class Exchange:
         self.over.set()
 
     async def send(self, messages: list[bytes], *, is_last: bool = False) -> None:
-        """Send messages in one write. Where nobody is there any more, it is over."""
+        """Send events, or notices, in one write. Where nobody is there any more, it is over.
+
+        Where its last events are none, for a reader that has them all, that is told instead.
+        """
+        told = [self._held(message) for message in messages]
+        await self._send(told if told or not is_last else [self._told(_END)], is_last=is_last)
+
+    async def answer(self, message: bytes) -> None:
+        """Send a message that is no event, and is all of its answer."""
+        await self._send([self._told(message)], is_last=True)
+
+    async def _send(self, messages: list[bytes], *, is_last: bool) -> None:
         try:
-            await self._socket.send(*self._of_lane(messages))
+            await self._socket.send(*messages)
         except ClientGone:
             self.over.set()
             return
@@ -62,32 +79,25 @@ class Exchange:
             self.over.set()
 
     def send_now(self, message: bytes) -> bool:
-        """Send a message that can be sent at once; False where it would wait, and was not sent."""
-        if self._socket.would_wait or self._socket.is_closed:
-            return False
-        sending = self._socket.send(*self._of_lane([message])).__await__()
-        try:
-            next(sending)
-        except (StopIteration, ClientGone):
-            return True
-        sending.close()
-        return False
+        """Send an event, or a notice, that need not wait; False where it would, or nobody is there any more."""
+        return self._socket.send_now(self._held(message))
 
     async def refuse(self, error: FrontdeskError, headers: Headers | None = None) -> None:
         """Tell an error that ends it. Does nothing where its answer has ended."""
         if not self.is_complete:
             self.error = error
-            await self.send([error_message(error, headers or ())], is_last=True)
+            await self.answer(error_message(error, headers or ()))
 
     async def end(self) -> None:
         """See that it does not stay open: its turn says nothing more, and its client may still be there."""
         if not self.is_complete and not self._socket.is_closed:
             await self.refuse(_broken_off(self.facts))
 
-    def _of_lane(self, messages: list[bytes]) -> list[bytes]:
-        if self._tail == b"}":
-            return messages
-        return [message[:-1] + self._tail for message in messages]
+    def _held(self, event: bytes) -> bytes:
+        return self._head + event + self._tail if self._head else self._told(event)
+
+    def _told(self, message: bytes) -> bytes:
+        return message if self._tail == b"}" else message[:-1] + self._tail
 
 
 class SocketSink:

@@ -14,7 +14,7 @@ from frontdesk.conversations.routes.pages import after_of, check_parameters, lim
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.doors.desk import ASKING
 from frontdesk.feedback.question import NARROWINGS, read_page_question, read_sums_question
-from frontdesk.feedback.rows import FeedbackRow, Rating, Reason, Said
+from frontdesk.feedback.rows import MOST_COMMENT_CHARS, MOST_CORRECTION_CHARS, FeedbackRow, Rating, Reason, Said
 from frontdesk.feedback.service import Feedback, Sum
 from frontdesk.feedback.shares import share_of
 from frontdesk.files.owner import owner_of
@@ -24,13 +24,10 @@ from frontdesk.http.starlette import with_body
 from frontdesk.reports.question import single_values
 from frontdesk.turn.turn import Caller
 from frontdesk.wire.reading import read_object, view
-from frontdesk.wire.refusing import wrong
 
 REVIEWING = May("operator", "reviewer", scope="feedback")
 """Who may read what people say of answers."""
 
-MOST_COMMENT_CHARS = 2_000
-MOST_CORRECTION_CHARS = 32_000
 _RANGE = ("from", "to")
 
 
@@ -69,7 +66,7 @@ class FeedbackRoutes:
         """Say something of a response of one's own, or something else than before."""
         body = await (await with_body(request)).body()
         asked = view(read_object(body or b"{}"), FeedbackBody)
-        said = Said(asked.rating, asked.reason, _text("comment", asked.comment), _text("correction", asked.correction))
+        said = Said(asked.rating, asked.reason, asked.comment, asked.correction)
         return secret(told_of(await self._feedback.say(owner_of(caller), asked.response_id, said)))
 
     async def list_own(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
@@ -151,12 +148,3 @@ def _counts(counted: Sum) -> dict[str, Any]:
         "low": None if share is None else share.low,
         "high": None if share is None else share.high,
     }
-
-
-def _text(name: str, text: str | None) -> str | None:
-    """A text as it is kept; one of spaces alone says nothing. Raises BadRequest for what no database can keep."""
-    if text is None or not text.strip():
-        return None
-    if "\0" in text:
-        raise wrong(name, f"{name!r} has a character U+0000, which no text has. Leave it out.")
-    return text

@@ -20,6 +20,8 @@ Reason = Literal[
     "slow",
     "other",
 ]
+MOST_COMMENT_CHARS = 2_000
+MOST_CORRECTION_CHARS = 32_000
 RATINGS: tuple[str, ...] = typing.get_args(Rating)
 REASONS: tuple[str, ...] = typing.get_args(Reason)
 

@@ -5,11 +5,12 @@ Another's response is as good as one that never was.
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
+
+import msgspec
 
 from frontdesk.accounts.people import is_name
 from frontdesk.core.clock import Clock, unix_ms
@@ -20,13 +21,12 @@ from frontdesk.feedback.rows import FeedbackRow, Rated, Said
 from frontdesk.feedback.store import FeedbackStore
 from frontdesk.files.owner import Owner
 from frontdesk.storage.database import Database
+from frontdesk.usage.arriving import Patience, arrived
+from frontdesk.wire.refusing import wrong
 
 MOST_GROUPS = 1_000
 _DAY_MS = 86_400_000
 _MAX_TOLD_CHARS = 128
-# Rows are written within milliseconds; clocks of processes differ by seconds.
-_ON_ITS_WAY_MS = 10_000
-_ID = re.compile(r"[-_]([0-9a-f]{12})7[0-9a-f]{19}\Z")
 
 
 class Terms(NamedTuple):
@@ -38,16 +38,6 @@ class Terms(NamedTuple):
 
 TermsOf = Callable[[Rated, int], Terms]
 """The terms of what is said of this turn at a time in milliseconds since 1970."""
-
-
-class Patience(NamedTuple):
-    """How often a turn's row is looked for, and how long is waited between.
-
-    Whoever is told an answer can say what they think of it at once, when its row is still on its way to the store.
-    """
-
-    looks: int = 5
-    every_s: float = 0.1
 
 
 class Sum(NamedTuple):
@@ -74,12 +64,20 @@ class Feedback:
 
         Raises NotFound where the response is not theirs, BadRequest for texts where none of it may be kept.
         """
+        row = await self.row_of(owner, response_id, said)
+        return await self._store.put(row, row.changed_at_ms)
+
+    async def row_of(self, owner: Owner, response_id: str, said: Said) -> FeedbackRow:
+        """The row of what an owner says of a response now, which is to be kept. Raises NotFound, BadRequest."""
+        said = msgspec.structs.replace(
+            said, comment=_text("comment", said.comment), correction=_text("correction", said.correction)
+        )
         rated = await self._rated(owner, response_id)
         now_ms = unix_ms(self._clock)
         terms = self._terms_of(rated, now_ms)
         if not terms.keeps_texts:
             _check_textless(said)
-        row = FeedbackRow(
+        return FeedbackRow(
             **owner._asdict(),
             response=response_id,
             id=new_id("fb_"),
@@ -94,7 +92,6 @@ class Feedback:
             changed_at_ms=now_ms,
             expires_at_ms=terms.until_ms,
         )
-        return await self._store.put(row, now_ms)
 
     async def take_back(self, owner: Owner, response_id: str) -> str:
         """Remove what an owner said of a response; returns its id. Raises NotFound where there is nothing."""
@@ -143,28 +140,23 @@ class Feedback:
         return sorted(sums, key=lambda each: (each.value is not None, each.value or ""))
 
     async def _rated(self, owner: Owner, response_id: str) -> Rated:
-        for look in range(self._looks_for(response_id)):
-            if look:
-                await asyncio.sleep(self._patience.every_s)
-            rated = await self._store.rated(owner, response_id)
-            if rated is not None:
-                return rated
+        rated = await arrived(
+            response_id, unix_ms(self._clock), self._patience, partial(self._store.rated, owner, response_id)
+        )
+        if rated is not None:
+            return rated
         raise NotFound(
             f"There is no response {response_id[:_MAX_TOLD_CHARS]!r}.", code="response_not_found", param="response_id"
         )
 
-    def _looks_for(self, response_id: str) -> int:
-        """How often to look: again only for what may have begun this moment, which ids tell by the millisecond."""
-        if not is_name(response_id):
-            return 0
-        age_ms = abs(unix_ms(self._clock) - _made_at_ms(response_id))
-        return self._patience.looks if age_ms < _ON_ITS_WAY_MS else 1
 
-
-def _made_at_ms(response_id: str) -> int:
-    """When an id of ours was made (RFC 9562 §5.7); 0 for what is none."""
-    made = _ID.search(response_id)
-    return 0 if made is None else int(made[1], 16)
+def _text(name: str, text: str | None) -> str | None:
+    """A text as it is kept; one of spaces alone says nothing. Raises BadRequest for what no database can keep."""
+    if text is None or not text.strip():
+        return None
+    if "\0" in text:
+        raise wrong(name, f"{name!r} has a character U+0000, which no text has. Leave it out.")
+    return text
 
 
 def _check_textless(said: Said) -> None:

@@ -6,6 +6,7 @@ What has expired is as good as not there; `keeping`'s sweep removes it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from frontdesk.changes.store import Change, note
 from frontdesk.feedback.question import Grouping, Narrowing, Question
 from frontdesk.feedback.rows import FeedbackRow, Rated, Rating
 from frontdesk.files.owner import Owner
@@ -35,6 +37,25 @@ _BEHIND_ALL = "fb_" + "g" * 32
 
 Group = tuple[str | int | None, int, int]
 """A value, or a day counted since 1970; how many were up, and how many down."""
+
+
+def put(row: FeedbackRow, now_ms: int) -> Generator[Step, list[Row], FeedbackRow]:
+    """Keep it in place of what its owner said of the response before, the id and the beginning of which stay; part of
+    a transaction.
+    """
+    (kept,) = yield Step(_PUT, {**msgspec.structs.asdict(row), "now_ms": now_ms})
+    yield note(Change(row.tenant, row.person, "", "feedback", row.response, now_ms))
+    return _read(kept)
+
+
+def remove(owner: Owner, response_id: str, now_ms: int) -> Generator[Step, list[Row], str | None]:
+    """Remove what an owner said of a response; part of a transaction. Returns its id, None where there is nothing."""
+    it = {f"of_{name}": value for name, value in owner._asdict().items()}
+    removed = yield Step(_DELETE, {**it, "of_response": response_id, "now_ms": now_ms})
+    if not removed:
+        return None
+    yield note(Change(owner.tenant, owner.person, "", "feedback", response_id, now_ms, is_deleted=True))
+    return removed[0][0]
 
 
 class FeedbackStore:
@@ -52,16 +73,19 @@ class FeedbackStore:
 
     async def put(self, row: FeedbackRow, now_ms: int) -> FeedbackRow:
         """Keep it in place of what its owner said of the response before, the id and the beginning of which stay."""
-        step = Step(_PUT, {**msgspec.structs.asdict(row), "now_ms": now_ms})
-        ((kept,),) = await self._database.write(step, lane=Lane.EVENTS)
-        return _read(kept)
+
+        def work() -> Generator[Step, list[Row], FeedbackRow]:
+            return (yield from put(row, now_ms))
+
+        return await self._database.transact(work, Lane.EVENTS)
 
     async def delete(self, owner: Owner, response_id: str, now_ms: int) -> str | None:
         """Remove what an owner said of a response; returns its id, None where there is nothing."""
-        it = {f"of_{name}": value for name, value in owner._asdict().items()}
-        step = Step(_DELETE, {**it, "of_response": response_id, "now_ms": now_ms})
-        (removed,) = await self._database.write(step, lane=Lane.EVENTS)
-        return removed[0][0] if removed else None
+
+        def work() -> Generator[Step, list[Row], str | None]:
+            return (yield from remove(owner, response_id, now_ms))
+
+        return await self._database.transact(work, Lane.EVENTS)
 
     async def find(self, owner: Owner, response_id: str, now_ms: int) -> FeedbackRow | None:
         """What an owner said of a response."""

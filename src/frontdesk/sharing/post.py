@@ -1,6 +1,7 @@
 """How processes that serve together speak to each other: short messages that may be lost, and never hold anybody up.
 
-What must not be lost is in the database. A message only says sooner what stands there, or where to look.
+What must not be lost is in the database. A message only says sooner what stands there, or where to look. Each is of a
+topic, which is whose matter it is there; one that a process does not know is thrown away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from frontdesk.core.clock import Clock
 from frontdesk.core.config.problems import ConfigError
 
 Take = Callable[[bytes], None]
-"""Is given each message that comes, in the order in which its sender sent them."""
+"""Is given each message of a topic that comes, in the order in which its sender sent them."""
 
 
 class Post(Protocol):
@@ -28,15 +29,15 @@ class Post(Protocol):
         """Whether messages arrive, as far as this process knows. Where not, look for yourself."""
         ...
 
-    def listen(self, take: Take) -> None:
-        """Say who is given what comes; one for all of it."""
+    def listen(self, topic: str, take: Take) -> None:
+        """Say who is given what comes of a topic; one for all of it."""
         ...
 
     def move(self, me: str) -> None:
         """Go on under another name; what is sent to the old one from now on is lost."""
         ...
 
-    def send(self, process: str, message: bytes) -> None:
+    def send(self, process: str, topic: str, message: bytes) -> None:
         """Send a message, which may be lost, or come twice. Never waits, never raises."""
         ...
 
@@ -57,14 +58,14 @@ class Alone:
     def __init__(self, me: str) -> None:
         self.me = me
 
-    def listen(self, take: Take) -> None:
+    def listen(self, topic: str, take: Take) -> None:
         """Nothing comes."""
 
     def move(self, me: str) -> None:
         """Take another name."""
         self.me = me
 
-    def send(self, process: str, message: bytes) -> None:
+    def send(self, process: str, topic: str, message: bytes) -> None:
         """Nobody is there."""
 
     async def start(self) -> None:

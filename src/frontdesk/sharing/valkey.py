@@ -56,7 +56,7 @@ _MOST_IN_BATCH_BYTES = 128 << 10
 _FIRST = b"0-0"
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[bytes]).decode
+_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class Times:
     wait_s: float = 2.0
     pause_s: float = 0.1
     probe_every_s: float = 0.5
+
+
+Batch = dict[str, list[tuple[str, bytes]]]
+"""For each process its messages in order, each with its topic."""
 
 
 class ValkeyPost:
@@ -81,7 +85,7 @@ class ValkeyPost:
         self._receiving = self._pool.make_connection()
         self._outbox = Outbox()
         self._unanswered = 0
-        self._take: Take = _throw_away
+        self._takes: dict[str, Take] = {}  # by topic
         self._last = _FIRST
         self._read: list[bytes] = []  # and not yet removed
         self._missed = 0  # times in a row that nothing could be read
@@ -98,9 +102,9 @@ class ValkeyPost:
         """How many messages were thrown away because too many waited, or had no answer and may have arrived or not."""
         return self._outbox.lost + self._unanswered
 
-    def listen(self, take: Take) -> None:
-        """Say who is given what comes."""
-        self._take = take
+    def listen(self, topic: str, take: Take) -> None:
+        """Say who is given what comes of a topic."""
+        self._takes[topic] = take
 
     def move(self, me: str) -> None:
         """Read the stream of another name from now on."""
@@ -108,9 +112,9 @@ class ValkeyPost:
         self._read.clear()
         self._read_no_longer()
 
-    def send(self, process: str, message: bytes) -> None:
+    def send(self, process: str, topic: str, message: bytes) -> None:
         """Put a message where it waits to be sent."""
-        self._outbox.put(process, message)
+        self._outbox.put(process, topic, message)
 
     async def start(self) -> None:
         """Find out whether Valkey is there, and begin."""
@@ -169,7 +173,7 @@ class ValkeyPost:
         finally:
             self._outbox.has_left()
 
-    async def _send_batch(self, batch: dict[str, list[bytes]]) -> None:
+    async def _send_batch(self, batch: Batch) -> None:
         commands: list[Sequence[Word]] = []
         for process, messages in batch.items():
             stream = _stream_of(process)
@@ -249,11 +253,14 @@ class ValkeyPost:
         except msgspec.DecodeError:
             _log.warning("post_unreadable size_bytes=%d", len(content))
             return
-        for message in messages:
+        for topic, message in messages:
+            take = self._takes.get(topic)
+            if take is None:  # of a newer version, or nobody's matter here
+                continue
             try:
-                self._take(message)
+                take(message)
             except Exception:  # noqa: BLE001 - a bug in one message must not end the post for all that follow
-                _log.exception("message_broke")
+                _log.exception("message_broke topic=%s", topic)
 
     def _read_no_longer(self) -> None:
         if self._reading is not None:
@@ -299,31 +306,31 @@ class Outbox:
     """What waits to be sent: the newest of it, where it is too much."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[tuple[str, str, bytes]] = deque()
         self._size_bytes = 0
         self._is_empty = asyncio.Event()
         self._is_empty.set()
         self.has_some = asyncio.Event()
         self.lost = 0
 
-    def put(self, process: str, message: bytes) -> None:
+    def put(self, process: str, topic: str, message: bytes) -> None:
         """Let a message wait, and throw away the oldest for it where there is no room."""
-        self._waiting.append((process, message))
+        self._waiting.append((process, topic, message))
         self._size_bytes += len(message)
         while len(self._waiting) > _MOST_WAITING or self._size_bytes > _MOST_WAITING_BYTES:
-            self._size_bytes -= len(self._waiting.popleft()[1])
+            self._size_bytes -= len(self._waiting.popleft()[2])
             self.lost += 1
         if self._waiting:
             self.has_some.set()
             self._is_empty.clear()
 
-    def take(self) -> dict[str, list[bytes]]:
-        """Take out the next batch, which `has_left` follows: for each process its messages, in order."""
-        batch: dict[str, list[bytes]] = {}
+    def take(self) -> Batch:
+        """Take out the next batch, which `has_left` follows."""
+        batch: Batch = {}
         count = size_bytes = 0
         while self._waiting and count < _MOST_IN_BATCH and size_bytes < _MOST_IN_BATCH_BYTES:
-            process, message = self._waiting.popleft()
-            batch.setdefault(process, []).append(message)
+            process, topic, message = self._waiting.popleft()
+            batch.setdefault(process, []).append((topic, message))
             count += 1
             size_bytes += len(message)
         self._size_bytes -= size_bytes
@@ -364,7 +371,3 @@ def _reason_of_any(error: Exception) -> str:
     if not isinstance(error, UNREACHABLE):
         _log.error("post_broke", exc_info=error)
     return reason_of(error)
-
-
-def _throw_away(_: bytes) -> None:
-    """Nobody listens yet."""

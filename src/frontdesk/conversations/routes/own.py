@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontdesk.accounts.routes.answers import listed, seconds, secret
-from frontdesk.conversations.items import shown
+from frontdesk.conversations.items import shown, title_line
 from frontdesk.conversations.routes.pages import (
     INCLUDE,
     after_of,
@@ -21,7 +21,6 @@ from frontdesk.conversations.routes.pages import (
 )
 from frontdesk.conversations.rows import ConversationRow
 from frontdesk.conversations.service import Around, Changes, Conversations, KeptItem, ToldBranch
-from frontdesk.core.errors import BadRequest
 from frontdesk.doors.desk import ASKING
 from frontdesk.files.owner import owner_of
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
@@ -43,6 +42,12 @@ class ConversationBody(msgspec.Struct, forbid_unknown_fields=True):
     branch: Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType = UNSET
 
 
+class ItemBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to become of an item: one that is `pinned` is told to every model."""
+
+    pinned: bool
+
+
 class OwnConversationRoutes:
     """The routes that OpenAI has not."""
 
@@ -59,6 +64,7 @@ class OwnConversationRoutes:
             guarded(one, "PATCH", self.change, self._callers),
             guarded(f"{one}/branches", "GET", self.branches, self._callers),
             guarded(f"{one}/items", "GET", self.items, self._callers),
+            guarded(f"{one}/items/{{item_id}}", "PATCH", self.change_item, self._callers),
             guarded(f"{one}/follow_ups", "GET", self.follow_ups, self._callers),
         ]
 
@@ -80,7 +86,8 @@ class OwnConversationRoutes:
         """Name one of them, pin it, or choose a branch."""
         body = await (await with_body(request)).body()
         asked = view(read_object(body or b"{}"), ConversationBody)
-        changes = Changes(title=_title(asked.title), is_pinned=asked.pinned, branch=asked.branch)
+        title = UNSET if asked.title is UNSET else title_line(asked.title)
+        changes = Changes(title=title, is_pinned=asked.pinned, branch=asked.branch)
         return secret(told_of(await self._conversations.change(owner_of(caller), _id_in(request), changes)))
 
     async def branches(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
@@ -110,6 +117,14 @@ class OwnConversationRoutes:
                 "has_more": found.has_more,
             }
         )
+
+    async def change_item(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
+        """Pin an item, so that every model is told it, or not any more."""
+        body = await (await with_body(request)).body()
+        asked = view(read_object(body or b"{}"), ItemBody)
+        owner, item_id = owner_of(caller), request.path_params["item_id"]
+        await self._conversations.pin_item(owner, _id_in(request), item_id, is_pinned=asked.pinned)
+        return secret({"id": item_id, "object": "conversation.item", "pinned": asked.pinned})
 
     async def follow_ups(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """What may be asked next, behind its last response or the one that is named."""
@@ -164,6 +179,7 @@ def _item(kept: KeptItem, around: Around, include: frozenset[str]) -> dict[str, 
         "siblings": [{"id": item_id, "branch": branch} for branch, item_id in around.siblings],
         "response_id": head.response,
         "created_at": seconds(head.created_at_ms),
+        "pinned": head.pinned_at_ms is not None,
     }
 
 
@@ -174,19 +190,6 @@ def _asked_branch(request: Request, row: ConversationRow) -> int | None:
     if not (asked.isascii() and asked.isdigit() and len(asked) <= 9):
         raise wrong("branch", f"'branch' must be the number of a branch, or {_ALL!r}.")
     return int(asked)
-
-
-def _title(title: str | UnsetType | None) -> str | UnsetType | None:
-    if not isinstance(title, str):
-        return title
-    told = " ".join(title.split())
-    if not told or not told.isprintable():
-        raise BadRequest(
-            "'title' must be a line of text, without characters that nobody sees. Null takes it away.",
-            code="invalid_value",
-            param="title",
-        )
-    return told
 
 
 def _id_in(request: Request) -> str:

@@ -6,7 +6,7 @@ Contents can be large: lists are read without them first, and then those of as m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -26,9 +26,10 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    update,
 )
 
-from frontdesk.conversations.rows import ConversationRow, FollowUps, ItemHead
+from frontdesk.conversations.rows import ConversationRow, CountedItem, FollowUps, ItemHead
 from frontdesk.conversations.store import writing
 from frontdesk.conversations.store.writing import COLUMNS, IS_OWNERS, IS_THERE, LASTS, OF_CONVERSATION, read_row
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS, Branch, Place, Stretch
@@ -43,6 +44,29 @@ _read_follow_ups = msgspec.json.Decoder(FollowUps).decode
 _SMALL_BYTES = 64 * 1024
 _FIRST_WORDS_CHARS = 400
 _REMOVED_AT_ONCE = 100
+BEHIND = 8
+"""How many places behind what is known are looked at with a conversation: those of a turn or two."""
+
+
+class StoredItem(NamedTuple):
+    """An item as it is told to a model.
+
+    `tokens` is how many its text has as the vocabulary `tokens_by` counts; None where nobody has counted.
+    """
+
+    place: Place
+    content: bytes
+    tokens: int | None
+    tokens_by: str | None
+
+
+class StoredTree(NamedTuple):
+    """A conversation and its branches, in order, how many items of it were deleted, and the first behind a place."""
+
+    row: ConversationRow
+    branches: list[Branch]
+    deleted: int
+    behind: list[StoredItem]
 
 
 class ConversationStore:
@@ -82,9 +106,25 @@ class ConversationStore:
 
     # --- items ----------------------------------------------------------------------------------
 
-    async def branches(self, row: ConversationRow) -> list[Branch]:
-        """Its branches, in order."""
-        return [Branch(*found) for found in await self._database.read(writing.BRANCHES, _of(row))]
+    async def see(self, conversation_id: str, now_ms: int, known: Stretch | None = None) -> StoredTree | None:
+        """The conversation of this id, if it is this owner's, and its branches, as they were at one moment.
+
+        Where something of a branch is `known`, the first items behind it come along.
+        """
+        branch, _, first = known or _NOWHERE
+        behind = {"known_branch": branch, "known_first": first, "known_until": first + BEHIND}
+        rows = await self._database.read(_SEE, {**self._owned, **behind, "id": conversation_id, "now_ms": now_ms})
+        if not rows:
+            return None
+        branches: dict[int, Branch] = {}
+        items: list[StoredItem] = []
+        for row in rows:
+            number = row[_IN_BRANCH]
+            branches.setdefault(number, Branch(*row[_IN_BRANCH:_IN_ITEM]))
+            position, content, tokens, tokens_by, _ = row[_IN_ITEM:]
+            if content is not None:
+                items.append(StoredItem(Place(number, position), bytes(content), tokens, tokens_by))
+        return StoredTree(read_row(rows[0][:_IN_BRANCH]), list(branches.values()), rows[0][-1], items)
 
     async def deleted(self, row: ConversationRow) -> set[Place]:
         """Where items were that have been deleted."""
@@ -116,9 +156,12 @@ class ConversationStore:
         """How much the items on these stretches hold."""
         return (await self._database.read(_SIZE, _on(row, path)))[0][0]
 
-    async def contents(self, row: ConversationRow, path: Sequence[Stretch]) -> list[bytes]:
-        """The contents of the items on these stretches, in order."""
-        return [bytes(content) for (content,) in await self._database.read(_CONTENTS, _on(row, path))]
+    async def told(self, row: ConversationRow, path: Sequence[Stretch]) -> list[StoredItem]:
+        """The items on these stretches, in order."""
+        return [
+            StoredItem(Place(branch, position), bytes(content), *rest)
+            for branch, position, content, *rest in await self._database.read(_TOLD, _on(row, path))
+        ]
 
     async def contents_of(self, row: ConversationRow, places: Iterable[Place]) -> dict[Place, bytes]:
         """The contents of the items at these places; those that are not there any more are left out."""
@@ -134,6 +177,24 @@ class ConversationStore:
         """By branch, its own first item: its content, null for a large one, and how what is searched of it begins."""
         found = await self._database.read(_BEGINNINGS, _of(row))
         return {branch: (content and bytes(content), words) for branch, content, words in found}
+
+    # --- counts ---------------------------------------------------------------------------------
+
+    def note_tokens(self, row: ConversationRow, counted: Iterable[CountedItem]) -> None:
+        """Have it stored with items how many tokens they have, where they are still there."""
+        its = {"of_tenant": row.tenant, "of_conversation": row.id}
+        rows = [
+            {
+                **its,
+                "of_branch": item.branch,
+                "of_position": item.position,
+                "of_id": item.id,
+                "new_tokens": item.tokens,
+                "new_tokens_by": item.tokens_by,
+            }
+            for item in counted
+        ]
+        self._database.enqueue_rows(_NOTE_TOKENS, rows, Lane.BULK)
 
     # --- removing -------------------------------------------------------------------------------
 
@@ -191,6 +252,46 @@ _says = exists().where(
     conversation_item.c.conversation == conversation.c.id,
     conversation_item.c.words.like(bindparam("pattern", type_=Text), escape="\\"),
 )
+_deleted = (
+    select(func.count())
+    .where(
+        conversation_item.c.tenant == bindparam("tenant"),
+        conversation_item.c.conversation == bindparam("id"),
+        conversation_item.c.branch >= 0,
+        conversation_item.c.content.is_(None),
+    )
+    .scalar_subquery()
+)
+_of_found = and_(
+    conversation_branch.c.tenant == conversation.c.tenant, conversation_branch.c.conversation == conversation.c.id
+)
+_is_behind_known = and_(
+    conversation_item.c.tenant == bindparam("tenant"),
+    conversation_item.c.conversation == bindparam("id"),
+    conversation_item.c.branch == conversation_branch.c.number,
+    conversation_branch.c.number == bindparam("known_branch", type_=Integer),
+    conversation_item.c.position >= bindparam("known_first", type_=Integer),
+    conversation_item.c.position < bindparam("known_until", type_=Integer),
+)
+_SEE = Query(
+    select(
+        *COLUMNS,
+        *(conversation_branch.c[name] for name in Branch.__struct_fields__),
+        conversation_item.c.position,
+        conversation_item.c.content,
+        conversation_item.c.tokens,
+        conversation_item.c.tokens_by,
+        _deleted,
+    )
+    .join_from(conversation, conversation_branch, _of_found)
+    .join(conversation_item, _is_behind_known, isouter=True)
+    .where(IS_OWNERS, conversation.c.id == bindparam("id"), LASTS)
+    .order_by(conversation_branch.c.number, conversation_item.c.position)
+    .limit(MOST_BRANCHES + BEHIND)
+)
+_IN_BRANCH = len(COLUMNS)
+_IN_ITEM = _IN_BRANCH + len(Branch.__struct_fields__)
+_NOWHERE = Stretch(-1, 0, 0)
 _FIND = Query(select(*COLUMNS).where(IS_OWNERS, conversation.c.id == bindparam("id"), LASTS))
 _FOLLOW_UPS = Query(select(conversation.c.follow_ups).where(IS_OWNERS, conversation.c.id == bindparam("id"), LASTS))
 _LIST = Query(_listed)
@@ -236,8 +337,14 @@ _ALL_BACKWARDS = Query(
 _SIZE = Query(
     select(cast(func.coalesce(func.sum(_size), 0), BigInteger)).select_from(_path).join(conversation_item, _is_on_path)
 )
-_CONTENTS = Query(
-    select(conversation_item.c.content)
+_TOLD = Query(
+    select(
+        _branch,
+        _position,
+        conversation_item.c.content,
+        conversation_item.c.tokens,
+        conversation_item.c.tokens_by,
+    )
     .join_from(_path, conversation_item, _is_on_path)
     .order_by(_position)
     .limit(MOST_ITEMS)
@@ -272,6 +379,19 @@ _BEGINNINGS = Query(
         and_(OF_CONVERSATION, _branch == _firsts.c.branch, _position == _firsts.c.position),
     )
     .limit(MOST_BRANCHES)
+)
+
+_NOTE_TOKENS = Query(
+    update(conversation_item)
+    .where(
+        conversation_item.c.tenant == bindparam("of_tenant"),
+        conversation_item.c.conversation == bindparam("of_conversation"),
+        _branch == bindparam("of_branch"),
+        _position == bindparam("of_position"),
+        conversation_item.c.id == bindparam("of_id"),
+        IS_THERE,
+    )
+    .values(tokens=bindparam("new_tokens", type_=Integer), tokens_by=bindparam("new_tokens_by", type_=Text))
 )
 
 _has_ended = and_(

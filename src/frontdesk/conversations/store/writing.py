@@ -9,10 +9,10 @@ is.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Integer, Text, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Column, Integer, Text, and_, bindparam, case, delete, func, or_, select, update
 
 from frontdesk.conversations.rows import ConversationRow, FollowUps
 from frontdesk.conversations.tree import MOST_BRANCHES, MOST_ITEMS, Branch, Place, Spot, Tree
@@ -22,6 +22,16 @@ from frontdesk.storage.query import Query, Row, Step, insert
 from frontdesk.storage.tables import conversation, conversation_branch, conversation_item
 
 _TITLE = {"branch": -1, "position": 0, "id": ""}
+_BEGINS_WITH = {"follow_ups": None, "read_item": None, "read_at_ms": None}
+_ITEM_BEGINS_WITH = {"pinned_at_ms": None, "tokens": None, "tokens_by": None}
+
+
+class TakenBack(NamedTuple):
+    """The ids of items that were removed; which branch to choose then, and how many there are."""
+
+    items: list[str]
+    branch: int
+    branches: int
 
 
 class NewItem(msgspec.Struct, frozen=True):
@@ -56,12 +66,17 @@ def lock_untitled(tenant: str, conversation_id: str, now_ms: int) -> Generator[S
     return read_row(rows[0]) if rows else None
 
 
+def branches_of(row: ConversationRow) -> Generator[Step, list[Row], Tree]:
+    """The branches of a conversation. What was deleted is not looked up: who goes on at an end need not know."""
+    branches = yield Step(BRANCHES, _of(row))
+    return Tree([Branch(*found) for found in branches])
+
+
 def tree_of(row: ConversationRow) -> Generator[Step, list[Row], Tree]:
     """The branches of a conversation, and what was deleted of it."""
-    of = _of(row)
-    branches = yield Step(BRANCHES, of)
-    deleted = yield Step(DELETED, of)
-    return Tree([Branch(*found) for found in branches], {Place(*found) for found in deleted})
+    tree = yield from branches_of(row)
+    deleted = yield Step(DELETED, _of(row))
+    return Tree(tree.branches, {Place(*found) for found in deleted})
 
 
 def place_of(row: ConversationRow, item_id: str) -> Generator[Step, list[Row], Place | None]:
@@ -89,7 +104,7 @@ def count(owner: Owner, most: int, now_ms: int) -> Generator[Step, list[Row], in
 
 def create(owner: Owner, row: ConversationRow) -> Generator[Step, list[Row], None]:
     """Keep a conversation that begins, with the branch 0."""
-    yield Step(_CREATE, {**msgspec.structs.asdict(row), **owner._asdict(), "follow_ups": None})
+    yield Step(_CREATE, {**msgspec.structs.asdict(row), **owner._asdict(), **_BEGINS_WITH})
     yield Step(_PUT_BRANCH, {**_of(row), "number": 0, "parent": None, "fork": 0, "length": 0})
 
 
@@ -110,6 +125,7 @@ def put_items(
             [
                 {
                     **of,
+                    **_ITEM_BEGINS_WITH,
                     "branch": branch.number,
                     "position": spot.first + offset,
                     "id": item.id,
@@ -123,24 +139,36 @@ def put_items(
         )
 
 
-def take_back(row: ConversationRow, tree: Tree, response_id: str) -> Generator[Step, list[Row], tuple[int, int]]:
+def take_back(row: ConversationRow, tree: Tree, response_id: str) -> Generator[Step, list[Row], TakenBack]:
     """Remove what a response has brought to the end of the chosen branch, and the branch where that leaves the newest
-    one empty. Returns which branch to choose then, and how many there are.
+    one empty.
     """
     branch = tree.branches[row.branch]
     of_branch = {**_its(row), "of_number": branch.number}
     removed = yield Step(_TAKE_BACK, {**of_branch, "of_response": response_id})
+    ids = [item_id for (item_id,) in removed]
     length = branch.length - len(removed)
     if branch.parent is not None and length == branch.fork and branch.number == row.branches - 1:
         yield Step(_REMOVE_BRANCH, of_branch)
-        return branch.parent, row.branches - 1
+        return TakenBack(ids, branch.parent, row.branches - 1)
     yield Step(_SET_LENGTH, {**of_branch, "new_length": length})
-    return branch.number, row.branches
+    return TakenBack(ids, branch.number, row.branches)
 
 
 def empty_item(row: ConversationRow, item_id: str) -> Step:
     """Take an item's content away and leave its place; brings a row where it was there."""
     return Step(_EMPTY, {**_its(row), "of_id": item_id})
+
+
+def count_pinned(row: ConversationRow, but: str, most: int) -> Generator[Step, list[Row], int]:
+    """How many items of a conversation are pinned besides this one, counted up to `most`."""
+    ((found,),) = yield Step(_COUNT_PINNED, {**_of(row), "but": but, "most": most})
+    return found
+
+
+def set_item_pinned(row: ConversationRow, item_id: str, pinned_at_ms: int | None) -> Step:
+    """Pin an item that is there, or not any more; brings a row where it is. One that is pinned stays as it was."""
+    return Step(_SET_ITEM_PINNED, {**_its(row), "of_id": item_id, "new_pinned_ms": pinned_at_ms})
 
 
 def change(
@@ -178,14 +206,17 @@ def set_title(row: ConversationRow, title: str | None, words: str) -> Generator[
     if title is None:
         yield Step(_FORGET_TITLE, _its(row))
     else:
-        title_row = {**_of(row), **_TITLE, "response": None, "content": None, "words": words}
+        title_row = {**_of(row), **_ITEM_BEGINS_WITH, **_TITLE, "response": None, "content": None, "words": words}
         yield Step(_PUT_TITLE, {**title_row, "created_at_ms": row.created_at_ms})
 
 
-def set_follow_ups(tenant: str, conversation_id: str, version: int, found: FollowUps, now_ms: int) -> Step:
-    """Keep what may be asked next, unless anything of the conversation has changed since this version."""
+def set_follow_ups(
+    tenant: str, conversation_id: str, version: int, found: FollowUps, now_ms: int
+) -> Generator[Step, list[Row], ConversationRow | None]:
+    """Keep what may be asked next; None, and nothing is kept, where anything has changed since this version."""
     it = {"of_tenant": tenant, "of_conversation": conversation_id, "of_version": version, "now_ms": now_ms}
-    return Step(_SET_FOLLOW_UPS, {**it, "new_follow_ups": msgspec.json.encode(found).decode()})
+    rows = yield Step(_SET_FOLLOW_UPS, {**it, "new_follow_ups": msgspec.json.encode(found).decode()})
+    return read_row(rows[0]) if rows else None
 
 
 def set_pinned(row: ConversationRow, pinned_at_ms: int | None) -> Step:
@@ -282,11 +313,8 @@ _PLACE = Query(
     )
 )
 _wanted = json_rows("wanted", Column("id", Text))
-_TAKEN = Query(
-    select(conversation_item.c.id).join_from(
-        _wanted, conversation_item, and_(OF_CONVERSATION, conversation_item.c.id == _wanted.c.id)
-    )
-)
+# Not a join: SQLite would go through all items of the conversation, for each of these.
+_TAKEN = Query(select(conversation_item.c.id).where(OF_CONVERSATION, conversation_item.c.id.in_(select(_wanted.c.id))))
 _some = select(conversation.c.id).where(IS_OWNERS, LASTS).limit(bindparam("most", type_=Integer)).subquery("some")
 _COUNT = Query(select(func.count()).select_from(_some))
 _CREATE = Query(insert(conversation))
@@ -303,12 +331,30 @@ _TAKE_BACK = Query(
         conversation_item.c.branch == bindparam("of_number"),
         conversation_item.c.response == bindparam("of_response"),
     )
-    .returning(conversation_item.c.position)
+    .returning(conversation_item.c.id)
 )
 _EMPTY = Query(
     update(conversation_item)
     .where(_its_items, conversation_item.c.id == bindparam("of_id"), IS_THERE)
-    .values(content=None, words=None)
+    .values(content=None, words=None, pinned_at_ms=None)
+    .returning(conversation_item.c.position)
+)
+_some_pinned = (
+    select(conversation_item.c.id)
+    .where(OF_CONVERSATION, conversation_item.c.pinned_at_ms.is_not(None), conversation_item.c.id != bindparam("but"))
+    .limit(bindparam("most", type_=Integer))
+    .subquery("some_pinned")
+)
+_COUNT_PINNED = Query(select(func.count()).select_from(_some_pinned))
+_new_pinned = bindparam("new_pinned_ms", type_=BigInteger)
+_SET_ITEM_PINNED = Query(
+    update(conversation_item)
+    .where(_its_items, conversation_item.c.id == bindparam("of_id"), IS_THERE)
+    .values(
+        pinned_at_ms=case(
+            (_new_pinned.is_not(None), func.coalesce(conversation_item.c.pinned_at_ms, _new_pinned)), else_=None
+        )
+    )
     .returning(conversation_item.c.position)
 )
 _CHANGE = Query(
@@ -336,6 +382,7 @@ _SET_FOLLOW_UPS = Query(
     update(conversation)
     .where(_its_row, conversation.c.version == bindparam("of_version", type_=BigInteger), LASTS)
     .values(follow_ups=bindparam("new_follow_ups", type_=Text))
+    .returning(*COLUMNS)
 )
 _SET_PINNED = Query(
     update(conversation).where(_its_row).values(pinned_at_ms=bindparam("new_pinned_ms", type_=BigInteger))

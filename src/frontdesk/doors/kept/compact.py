@@ -83,6 +83,7 @@ class CompactDoor:
         owner = owner_of(visit.caller)
         items = [*asked.prompt.items, Message("user", _WISH)]
         turn = self._desk.begin("responses", visit, asked.model, msgspec.structs.replace(asked.prompt, items=items), {})
+        turn.is_aside = True  # it sums up all that was said, whatever of that the feature's model would be told
         named = await self._named(visit.caller, before, asked.prompt.items)
 
         def render(facts: Facts) -> CompactionBody:

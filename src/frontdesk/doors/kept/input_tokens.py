@@ -9,7 +9,7 @@ import msgspec
 
 from frontdesk.doors.desk import ASKING, Desk, Visit
 from frontdesk.doors.responses import begin_response
-from frontdesk.turn.items import Request
+from frontdesk.turn.items import Prompt
 from frontdesk.turn.run import Admitted
 from frontdesk.turn.seams import Policy
 from frontdesk.turn.sinks import send_json
@@ -17,10 +17,10 @@ from frontdesk.wire.openai_responses import read_input_tokens
 
 
 class Tokens(Protocol):
-    """Counts requests."""
+    """Counts prompts, as contexts are counted (`policies.context`)."""
 
-    def count(self, model: str, request: Request) -> Awaitable[int]:
-        """The tokens of a request as it goes to a configured model."""
+    def whole(self, model: str, prompt: Prompt) -> Awaitable[int]:
+        """The tokens of a prompt as it goes to a configured model."""
         ...
 
 
@@ -42,12 +42,9 @@ class InputTokensDoor:
         turn, _ = begin_response(self._desk, visit, read_input_tokens(body), body)
         admitted = Admitted(turn)
         try:
-            for policy in self._policies:
-                waiting = policy.admit(turn)
-                if waiting is not None:
-                    await waiting
-                admitted.add(policy)
-            tokens = await self._tokens.count(turn.model, turn.request)
+            await admitted.admit(self._policies)
+            assert isinstance(turn.request, Prompt)  # as it was read, whatever was made of it
+            tokens = await self._tokens.whole(turn.model, turn.request)
         finally:
             admitted.settle()
         answer = {"object": "response.input_tokens", "input_tokens": tokens}

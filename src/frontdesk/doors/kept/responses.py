@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -12,17 +12,15 @@ from frontdesk.conversations.items import shown
 from frontdesk.conversations.routes.pages import INCLUDE, include_of, items_page_of
 from frontdesk.doors.desk import ASKING
 from frontdesk.doors.kept.asking import RetrievalAsked
+from frontdesk.doors.kept.ending import Ending
 from frontdesk.doors.kept.lists import page_of_all
 from frontdesk.doors.kept.streaming import LogStream, frames_at_once
-from frontdesk.doors.kept.turns import KeptTurns, including, no_response
-from frontdesk.files.owner import owner_of
+from frontdesk.doors.kept.turns import KeptTurns, no_response
 from frontdesk.http.callers import Callers, GuardedRoute, guarded
 from frontdesk.keeping.rows import ResponseRow
-from frontdesk.turn.facts import ResponseFacts
-from frontdesk.turn.live import LiveTurns, Running
-from frontdesk.turn.turn import Caller, Turn
+from frontdesk.turn.turn import Caller
 from frontdesk.wire.openai_listed_items import listed_input
-from frontdesk.wire.openai_responses_render import ResponsesBody, ResponsesMessages, ResponsesStream, last_word
+from frontdesk.wire.openai_responses_render import ResponsesStream, last_word
 
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -30,9 +28,9 @@ _NO_STORE = {"cache-control": "no-store"}
 class KeptResponseRoutes:
     """The routes of stored responses."""
 
-    def __init__(self, kept: KeptTurns, live: LiveTurns, callers: Callers) -> None:
+    def __init__(self, kept: KeptTurns, ending: Ending, callers: Callers) -> None:
         self._kept = kept
-        self._live = live
+        self._ending = ending
         self._callers = callers
 
     def routes(self) -> list[GuardedRoute]:
@@ -61,14 +59,7 @@ class KeptResponseRoutes:
 
     async def cancel(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """End one that is being made, and return it as far as it came; one that has ended, as it is."""
-        response_id = _id_in(request)
-        running = self._live.find(response_id)
-        if running is not None and _owns(caller, running.turn) and (told := await self._end_here(running)) is not None:
-            return _json(told)
-        row = await self._kept.end(await self._kept.response(caller, response_id))
-        if row is None:
-            raise no_response(response_id)
-        return _json(await self._kept.told(row))
+        return _json(await self._ending.end(caller, _id_in(request)))
 
     async def list_input(self, request: Request, caller: Annotated[Caller, ASKING]) -> Response:
         """What was asked for one: the items that its own request brought, the last one first."""
@@ -85,11 +76,8 @@ class KeptResponseRoutes:
         )
 
     async def _stream(self, row: ResponseRow, asked: RetrievalAsked) -> Response:
-        reading = await self._kept.keeper.reading_of(row)
-        if reading is None:
-            raise no_response(row.id)
-        # Stored turns of this door tell what a Response says.
-        facts = including(cast("ResponseFacts", reading.facts), asked.include)
+        reading = await self._kept.reading(row, asked.include)
+        facts = reading.facts
         if asked.after is not None and not reading.has_places:
             return frames_at_once(last_word(facts, reading.log.entries, asked.after, carries_ids=True))
         renderer = ResponsesStream(
@@ -100,23 +88,6 @@ class KeptResponseRoutes:
             is_background=row.is_background,
         )
         return LogStream(reading.log, renderer)
-
-    async def _end_here(self, running: Running) -> bytes | None:
-        """End a turn of this process, stored or not; None, and nothing is done, where it is none of a Response."""
-        kept = self._kept.keeper.find(running.turn.id)
-        if kept is not None and kept.plan.response_facts is not None:
-            await self._kept.keeper.cancel(running.turn.id)
-            return ResponsesBody.of(kept.plan.response_facts, kept.log.entries).body()
-        renderer = running.sink.renderer
-        if not isinstance(renderer, ResponsesBody | ResponsesStream | ResponsesMessages):
-            return None
-        await self._live.cancel(running.turn.id)
-        return msgspec.json.encode(renderer.response())
-
-
-def _owns(caller: Caller, turn: Turn) -> bool:
-    """Whether a turn under way is this caller's to end, which tells them what it said: as of what is stored."""
-    return owner_of(caller) == owner_of(turn.caller)
 
 
 def _id_in(request: Request) -> str:

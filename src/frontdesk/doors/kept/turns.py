@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from frontdesk.accounts.people import is_name
 from frontdesk.core.errors import Conflict, NotFound
@@ -15,7 +15,7 @@ from frontdesk.keeping.rows import ResponseRow
 from frontdesk.keeping.store.responses import ResponseStore, Texts
 from frontdesk.storage.database import Database
 from frontdesk.turn.facts import ResponseFacts
-from frontdesk.turn.log import Entry
+from frontdesk.turn.log import Entry, TurnLog
 from frontdesk.turn.turn import Caller, Door
 from frontdesk.wire.openai_responses_render import ResponsesBody
 
@@ -79,6 +79,17 @@ class KeptTurns:
         is_queued = row.is_background and not row.is_dispatched and not row.has_ended and not entries
         return body.accepted() if is_queued else body.body()
 
+    async def reading(self, row: ResponseRow, include: Iterable[str] = ()) -> ResponseReading:
+        """A stored response for who reads its events, wherever it is or was made. Raises NotFound where it was removed
+        just now.
+        """
+        reading = await self.keeper.reading_of(row)
+        if reading is None:
+            raise no_response(row.id)
+        # Stored turns of this door tell what a Response says.
+        facts = including(cast("ResponseFacts", reading.facts), include)
+        return ResponseReading(reading.log, facts, reading.has_places)
+
     async def end(self, row: ResponseRow) -> ResponseRow | None:
         """End a turn that may be under way, whoever carries it, and return it as it is then: ended, unless its carrier
         does not say so in time. None where nothing is left of it.
@@ -86,9 +97,7 @@ class KeptTurns:
         if row.has_ended:
             return row
         store = self.store_of_owner(row.owner, row.door)
-        if not await self.keeper.cancel(row.id):
-            await store.want_cancel(row.id)  # where it is not told by post, its carrier finds it there
-            self._following.cancel(row)
+        await self._tell_carrier(row)
         loop = asyncio.get_running_loop()
         until = loop.time() + _ENDED_WITHIN_S
         while True:
@@ -96,6 +105,19 @@ class KeptTurns:
             if found is None or found.has_ended or loop.time() >= until:
                 return found
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def want_end(self, caller: Caller, response_id: str) -> None:
+        """Have a response of the caller's ended, whoever carries it, and do not wait for that. Raises NotFound."""
+        row = await self.response(caller, response_id)
+        if not row.has_ended:
+            await self._tell_carrier(row)
+
+    async def _tell_carrier(self, row: ResponseRow) -> None:
+        """End a turn that is carried here, or tell who carries it to end it."""
+        if not await self.keeper.cancel(row.id):
+            # Where it is not told by post, its carrier finds it there.
+            await self.store_of_owner(row.owner, row.door).want_cancel(row.id)
+            self._following.cancel(row)
 
     async def delete(self, row: ResponseRow) -> None:
         """Remove a stored turn, which is ended first. Raises Conflict where it cannot be ended in time."""
@@ -110,6 +132,14 @@ class KeptTurns:
             )
         await self.store_of_owner(row.owner, row.door).delete(row.id)
         self._deleted(row.tenant, row.id)
+
+
+class ResponseReading(NamedTuple):
+    """A stored response as it is read. Without `has_places` no number of an event fits its entries."""
+
+    log: TurnLog
+    facts: ResponseFacts
+    has_places: bool
 
 
 def including(facts: ResponseFacts, include: Iterable[str]) -> ResponseFacts:
