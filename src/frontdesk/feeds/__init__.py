@@ -1,0 +1,1 @@
+"""What devices are told while they listen: the changes of their person, as they happen."""

@@ -1,0 +1,1 @@
+"""The routes of feeds: event streams and long polls."""
