@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from frontdesk.reports.question import DIMENSIONS, NARROWINGS
-from frontdesk.reports.store import usage_query
+from frontdesk.reports.store import lengths_query, usage_query
 from tests.reports.rows import DAY_MS, HOUR_MS, JULY_MS
 
 GROUPINGS = [(), *itertools.combinations(DIMENSIONS, 1), *itertools.combinations(DIMENSIONS, 2)]
@@ -67,4 +68,27 @@ async def test_postgresql_finds_the_range_by_an_index(postgresql_url: str, only:
 
     assert ("ix_turn_person" if "user" in only else "ix_turn_started_at_ms") in plan
     assert "pk_attempt" in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("only", [(), ("feature",), ("model",), ("feature", "model")], ids=",".join)
+def test_sqlite_finds_lengths_by_their_time(connection: sqlite3.Connection, only: tuple[Any, ...]) -> None:
+    sql = lengths_query(only).for_sqlite().sql
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
+
+    (found,) = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+    assert found.endswith("ix_turn_started_at_ms (tenant=? AND started_at_ms>? AND started_at_ms<?)")
+
+
+async def test_postgresql_finds_lengths_by_their_time(postgresql_url: str) -> None:
+    connection = await asyncpg.connect(postgresql_url)
+    try:
+        await connection.execute(FILL)
+        await connection.execute(f"PREPARE asked AS {lengths_query(()).for_postgresql().sql}")
+        values = f"'default', '{JULY_MS + DAY_MS}', '{JULY_MS + DAY_MS + HOUR_MS}', '9'"
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked({values})"))
+    finally:
+        await connection.close()
+
+    assert "ix_turn_started_at_ms" in plan
     assert "Seq Scan" not in plan

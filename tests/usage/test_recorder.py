@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from frontdesk.core.errors import ProviderError
 from frontdesk.core.money import Price, Rates
 from frontdesk.storage.database import Database
+from frontdesk.turn.context import ContextRecord, LeftOut
 from frontdesk.turn.events import Usage
 from frontdesk.turn.turn import Attempt, Caller, Turn
 from frontdesk.usage.recorder import TurnRecorder
@@ -109,6 +111,9 @@ async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock:
     recorder = TurnRecorder(store, database, PRICES)
     recorder.started(turn)
     turn.tier, turn.prompt = "free", "0123456789ab"
+    turn.context = ContextRecord("window", 3, 100, 90, (LeftOut("window", 2, 40, "msg_1", "msg_2"),))
+    # What a budget gave it last, for each of its choices.
+    turn.request = msgspec.structs.replace(turn.request, max_output_tokens=300, choices=2)
     usage = Usage(
         input_tokens=100,
         output_tokens=50,
@@ -148,6 +153,9 @@ async def test_a_turn_is_told_whole(store: TurnStore, database: Database, clock:
         first_event_at_ms=1_001_000,
         finished_at_ms=1_002_000,
         prompt="0123456789ab",
+        max_output_tokens=600,
+        context='{"strategy":"window","items":3,"budget":100,"tokens":90,"left_out":[{"why":"window","items":2,'
+        '"tokens":40,"from":"msg_1","to":"msg_2"}]}',
         **used,
     )
     assert await reader.attempts_of(turn.id) == [

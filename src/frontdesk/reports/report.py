@@ -15,8 +15,9 @@ import msgspec
 
 from frontdesk.core.clock import Clock
 from frontdesk.core.errors import BadRequest, Unavailable
-from frontdesk.core.periods import window_end_ms, window_start_ms
+from frontdesk.core.periods import window_start_ms
 from frontdesk.reports.question import Dimension, Question
+from frontdesk.reports.spans import spans
 from frontdesk.reports.store import Key, UsageReader
 from frontdesk.reports.sums import NOTHING, Sums, added, total
 from frontdesk.storage.database import Database
@@ -24,19 +25,17 @@ from frontdesk.storage.database import Database
 Names = tuple[str | None, ...]
 """The values of a group in the order of its question; None where a turn has none."""
 
-_FIRST_SPAN_MS = 3_600_000
-_LEAST_SPAN_MS = 60_000
-_MOST_SPAN_MS = 32 * 86_400_000
-_QUICK_S = 0.04
-_SLOW_S = 0.15
 _ROWS_AT_ONCE = 500
 
 
 class ReportLimits(msgspec.Struct, frozen=True):
-    """How much a report may be, and how long it may take."""
+    """How much a report may be, and how long it may take. `most_lengths` are different lengths of answers, of all its
+    groups together.
+    """
 
     timeout_s: float = 20.0
     most_groups: int = 10_000
+    most_lengths: int = 200_000
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -64,40 +63,33 @@ class Reports:
             async with asyncio.timeout(self._limits.timeout_s), one_at_a_time:
                 groups = await self._groups(UsageReader(self._database, tenant), question)
         except TimeoutError:
-            raise Unavailable(
-                f"This report takes longer than {self._limits.timeout_s:g} s. Ask for a shorter range ('from', 'to'), "
-                "and put several together.",
-                code="report_too_slow",
-                retry_after_s=60,
-            ) from None
+            raise too_slow(self._limits) from None
         return Report(question, sorted(groups.items(), key=_order), total(groups.values()))
 
     async def _groups(self, reader: UsageReader, question: Question) -> dict[Names, Sums]:
         most = self._limits.most_groups
         groups: dict[Names, Sums] = {}
-        since_ms, span_ms = question.from_ms, _FIRST_SPAN_MS
-        while since_ms < question.to_ms:
-            month_ms = window_start_ms("month", since_ms)
-            until_ms = min(question.to_ms, since_ms + span_ms, window_end_ms("month", month_ms) or question.to_ms)
-            began = self._clock.monotonic()
+        for since_ms, until_ms in spans(question.from_ms, question.to_ms, self._clock):
             piece = msgspec.structs.replace(question, from_ms=since_ms, to_ms=until_ms)
             rows = await reader.groups(piece, most + 1)
-            span_ms = _next_span(span_ms, until_ms - since_ms, self._clock.monotonic() - began)
+            month_ms = window_start_ms("month", since_ms)
             for number, (names, sums) in enumerate(_named(rows, question.group_by, month_ms), 1):
                 groups[names] = added(groups.get(names, NOTHING), sums)
                 if number % _ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
             if len(groups) > most:
                 raise _too_many(most, question)
-            since_ms = until_ms
         return groups
 
 
-def _next_span(span_ms: int, read_ms: int, took_s: float) -> int:
-    """How much the next piece covers, where so much of this one was read in this time."""
-    if took_s < _QUICK_S:
-        return min(_MOST_SPAN_MS, span_ms * 2) if read_ms == span_ms else span_ms
-    return max(_LEAST_SPAN_MS, span_ms // 2) if took_s > _SLOW_S else span_ms
+def too_slow(limits: ReportLimits) -> Unavailable:
+    """The error of a report that takes longer than it may."""
+    return Unavailable(
+        f"This report takes longer than {limits.timeout_s:g} s. Ask for a shorter range ('from', 'to'), and put "
+        "several together.",
+        code="report_too_slow",
+        retry_after_s=60,
+    )
 
 
 def _named(

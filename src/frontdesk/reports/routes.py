@@ -1,11 +1,14 @@
-"""GET /api/usage: what was used and what it cost. Of everybody for keys; their own for users."""
+"""GET /api/usage: what was used and what it cost. Of everybody for keys; their own for users.
+
+GET /api/usage/output_limits: how long answers got, against how long they might get. For keys.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -15,28 +18,36 @@ from frontdesk.accounts.routes.answers import listed, secret
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound
 from frontdesk.http.callers import Callers, GuardedRoute, May, guarded
+from frontdesk.reports.lengths import Figures
+from frontdesk.reports.output_limits import OutputLimits
 from frontdesk.reports.question import NARROWINGS, OF_ATTEMPTS, Question, read_question, single_values
 from frontdesk.reports.report import Names, Report, Reports, order_of
 from frontdesk.reports.sums import Sums, told
-from frontdesk.reports.tables import csv_of
+from frontdesk.reports.tables import csv_of, csv_with
 from frontdesk.turn.turn import Caller
 
 _KNOWN = ("from", "to", "group_by", *NARROWINGS, "format", "limit", "after")
+_OF_LENGTHS = ("from", "to", "feature", "model", "format", "limit", "after")
+_LENGTHS_OF = ("feature", "model")
 _DEFAULT_LIMIT = 100
 _MOST_LIMIT = 500
 
 
 class UsageRoutes:
-    """The route of reports."""
+    """The routes of reports."""
 
-    def __init__(self, callers: Callers, reports: Reports, clock: Clock) -> None:
+    def __init__(self, callers: Callers, reports: Reports, limits: OutputLimits, clock: Clock) -> None:
         self._callers = callers
         self._reports = reports
+        self._limits = limits
         self._clock = clock
 
     def routes(self) -> list[GuardedRoute]:
         """The routes, for Starlette."""
-        return [guarded("/api/usage", "GET", self.usage, self._callers)]
+        return [
+            guarded("/api/usage", "GET", self.usage, self._callers),
+            guarded("/api/usage/output_limits", "GET", self.output_limits, self._callers),
+        ]
 
     async def usage(
         self, request: Request, caller: Annotated[Caller, May("user", "server", "operator", scope="usage")]
@@ -49,7 +60,23 @@ class UsageRoutes:
         if page.after is not None and len(page.after) != len(question.group_by):
             raise _not_an_id(given["after"])
         report = await self._reports.make(caller.tenant, question)
-        return _as_csv(report) if is_csv else secret(_as_page(report, page))
+        return _as_csv(csv_of(report), "usage") if is_csv else secret(_as_page(report, page))
+
+    async def output_limits(
+        self, request: Request, caller: Annotated[Caller, May("server", "operator", scope="usage")]
+    ) -> Response:
+        """How long answers got in a range of time, by feature and model: a page of them, or all as CSV."""
+        given = single_values(request.query_params.multi_items(), _OF_LENGTHS)
+        is_csv = _wants_csv(given.get("format"), request.headers.get("accept", ""))
+        page = _page_of(given, is_csv=is_csv)
+        if page.after is not None and len(page.after) != len(_LENGTHS_OF):
+            raise _not_an_id(given["after"])
+        question = read_question(given, unix_ms(self._clock))
+        groups = await self._limits.make(caller.tenant, question)
+        if is_csv:
+            rows = ((names, _cells(figures)) for names, figures in groups)
+            return _as_csv(csv_with([*_LENGTHS_OF, *Figures._fields], rows), "output_limits")
+        return secret(_as_page_of_lengths(question, groups, page))
 
 
 def _for(caller: Caller, question: Question) -> Question:
@@ -93,10 +120,7 @@ def _page_of(given: dict[str, str], *, is_csv: bool) -> _Page:
 
 
 def _as_page(report: Report, page: _Page) -> dict[str, Any]:
-    rows = report.groups
-    if page.after is not None:
-        behind = order_of(page.after)
-        rows = [row for row in rows if order_of(row[0]) > behind]
+    rows = _behind(page.after, report.groups)
     question = report.question
 
     def tell(row: tuple[Names, Sums]) -> dict[str, Any]:
@@ -111,6 +135,26 @@ def _as_page(report: Report, page: _Page) -> dict[str, Any]:
         "group_by": list(question.group_by),
         "totals": told(report.totals),
     }
+
+
+def _as_page_of_lengths(question: Question, groups: list[tuple[Names, Figures]], page: _Page) -> dict[str, Any]:
+    def tell(row: tuple[Names, Figures]) -> dict[str, Any]:
+        names, figures = row
+        named = zip(_LENGTHS_OF, names, strict=True)
+        return {"id": _id_of(names), "object": "usage.output_limit", **dict(named), **figures._asdict()}
+
+    return {
+        **listed(_behind(page.after, groups), tell, page.limit),
+        "from": question.from_ms // 1000,
+        "to": question.to_ms // 1000,
+    }
+
+
+_Row = TypeVar("_Row")
+
+
+def _behind(after: Names | None, rows: list[tuple[Names, _Row]]) -> list[tuple[Names, _Row]]:
+    return rows if after is None else [row for row in rows if order_of(row[0]) > order_of(after)]
 
 
 def _id_of(names: Names) -> str:
@@ -158,9 +202,14 @@ def _quality(accept: str, media_type: str) -> float:
     return 0.0
 
 
-def _as_csv(report: Report) -> Response:
-    headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="usage.csv"'}
-    return StreamingResponse(_sent(csv_of(report)), media_type="text/csv", headers=headers)
+def _as_csv(parts: Iterator[str], name: str) -> Response:
+    headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(_sent(parts), media_type="text/csv", headers=headers)
+
+
+def _cells(figures: Figures) -> list[str]:
+    """What is not known is empty."""
+    return ["" if value is None else str(value) for value in figures]
 
 
 async def _sent(parts: Iterator[str]) -> AsyncIterator[str]:

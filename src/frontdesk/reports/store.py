@@ -8,8 +8,8 @@ count all the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -60,6 +60,37 @@ class UsageReader:
         return [(row[:width], row[width:]) for row in rows if row[width + _TURNS]]
 
 
+class LengthRow(NamedTuple):
+    """How many turns of a feature and a model had this limit and an answer of this length. `is_cut` is 1 or 0."""
+
+    feature: str | None
+    model: str | None
+    given: int | None
+    used: int
+    is_cut: int
+    turns: int
+
+
+class LengthReader:
+    """How long the answers of one tenant got."""
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+
+    async def lengths(self, question: Question, limit: int) -> Iterator[LengthRow]:
+        """The lengths of a question's range, in no order: so many at most. It groups by nothing."""
+        values = {
+            "of_tenant": self._tenant,
+            "from_ms": question.from_ms,
+            "to_ms": question.to_ms,
+            "limit": limit,
+            **{f"of_{name}": value for name, value in question.only.items()},
+        }
+        rows = await self._database.read(lengths_query(tuple(sorted(question.only))), values)
+        return map(LengthRow._make, rows)  # one by one, for there may be many
+
+
 _TURNS = COLUMNS.index("turns")
 
 # --- statements ---------------------------------------------------------------------------------
@@ -67,6 +98,7 @@ _TURNS = COLUMNS.index("turns")
 # More tokens than any call has, and more micro-dollars; a provider that reports nonsense must not make sums overflow.
 _MOST: ColumnElement[Any] = literal_column("1000000000000")
 _ONE: ColumnElement[Any] = literal_column("1")
+_NOTHING: ColumnElement[Any] = literal_column("0")
 _COLUMNS: Mapping[Dimension | Narrowing, ColumnElement[Any]] = {
     "user": turn.c.person,
     "feature": turn.c.feature,
@@ -119,6 +151,43 @@ def usage_query(group_by: tuple[Dimension, ...], only: tuple[Narrowing, ...]) ->
         literal_column(str(place)) for place, name in enumerate(group_by, 1) if name != "month"
     ]
     return Query(statement.group_by(*places) if places else statement)
+
+
+# A guard's own end has a code. A provider's filter has none: it is told apart by the answer being shorter than it might
+# be, which a count of ours cannot say.
+_IS_CUT = and_(
+    turn.c.status == literal_column("'incomplete'"),
+    turn.c.error_code.is_(None),
+    turn.c.max_output_tokens.is_not(None),
+    or_(turn.c.output_tokens >= turn.c.max_output_tokens, turn.c.usage_source == literal_column("'counted'")),
+)
+
+
+@functools.cache  # there are four
+def lengths_query(only: tuple[Narrowing, ...]) -> Query:
+    """The statement of all lengths that are narrowed to values of these."""
+    columns: list[ColumnElement[Any]] = [
+        turn.c.feature,
+        turn.c.model,
+        turn.c.max_output_tokens,
+        _bounded(turn.c.output_tokens),
+        case((_IS_CUT, _ONE), else_=_NOTHING),
+    ]
+    return Query(
+        select(*columns, func.count())
+        .where(
+            turn.c.tenant == bindparam("of_tenant"),
+            turn.c.started_at_ms >= bindparam("from_ms"),
+            turn.c.started_at_ms < bindparam("to_ms"),
+            turn.c.door.in_([literal_column("'chat'"), literal_column("'responses'")]),
+            turn.c.status.in_([literal_column("'completed'"), literal_column("'incomplete'")]),
+            turn.c.output_tokens.is_not(None),
+            *(_COLUMNS[name] == bindparam(f"of_{name}") for name in only),
+        )
+        # By their places: a value that is reckoned has no name.
+        .group_by(*(literal_column(str(place)) for place in range(1, len(columns) + 1)))
+        .limit(bindparam("limit"))
+    )
 
 
 def _is_first(*, has_provider: bool) -> ColumnElement[bool]:

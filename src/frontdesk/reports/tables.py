@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from frontdesk.reports.report import Report
+from frontdesk.reports.report import Names, Report
 from frontdesk.reports.sums import MEASURES, cells
 
 _FORMULA = re.compile(r"(?:^|(?<=;))( *)(?=[-=+@\t\r\n])")
@@ -20,12 +20,18 @@ _ROWS_AT_ONCE = 500
 
 
 def csv_of(report: Report) -> Iterator[str]:
-    """Yield a report's header and its groups, some hundred at a time. A value that is not there is empty."""
+    """A report's header and its groups, some hundred at a time. A value that is not there is empty."""
+    rows = ((names, cells(sums)) for names, sums in report.groups)
+    return csv_with([*report.question.group_by, *MEASURES], rows)
+
+
+def csv_with(header: Iterable[str], rows: Iterable[tuple[Names, Iterable[str]]]) -> Iterator[str]:
+    """Yield a header and rows of names and measures, some hundred at a time."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*report.question.group_by, *MEASURES])
-    for number, (names, sums) in enumerate(report.groups, 1):
-        writer.writerow([*("" if name is None else without_formula(name) for name in names), *cells(sums)])
+    writer.writerow(header)
+    for number, (names, measures) in enumerate(rows, 1):
+        writer.writerow([*("" if name is None else without_formula(name) for name in names), *measures])
         if number % _ROWS_AT_ONCE == 0:
             yield text.getvalue()
             text.seek(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from frontdesk.storage.database import Database
 from frontdesk.turn.buckets import buckets_of
 from frontdesk.turn.counting import answering_attempt
 from frontdesk.turn.events import Usage
+from frontdesk.turn.items import Prompt, Request
 from frontdesk.turn.turn import Attempt, Turn
 from frontdesk.usage.costs import UNKNOWN, Pricer, cost_of, usage_of
 from frontdesk.usage.rows import AttemptRow, TurnRow, Used
@@ -27,16 +28,22 @@ class TurnRecorder:
     """Keeps a row of each turn and each of its attempts.
 
     With a `pricer` attempts are priced. With a `treasury`, the rows of a turn that money was put aside for are
-    written with what it cost: in one transaction, or not at all.
+    written with what it cost: in one transaction, or not at all. `learn` is told of each turn that has ended.
     """
 
     def __init__(
-        self, store: TurnStore, database: Database, pricer: Pricer | None = None, treasury: Treasury | None = None
+        self,
+        store: TurnStore,
+        database: Database,
+        pricer: Pricer | None = None,
+        treasury: Treasury | None = None,
+        learn: Callable[[Turn], None] | None = None,
     ) -> None:
         self._store = store
         self._database = database
         self._pricer = pricer
         self._treasury = treasury
+        self._learn = learn
 
     @property
     def is_well(self) -> bool:
@@ -49,6 +56,8 @@ class TurnRecorder:
 
     def settled(self, turn: Turn) -> None:
         """It has ended. Usage that no provider reported is counted here, and marked so."""
+        if self._learn is not None:
+            self._learn(turn)
         attempts = [self._attempt_row(turn, attempt, number) for number, attempt in enumerate(turn.attempts, 1)]
         answering = answering_attempt(turn)
         used = _NOTHING_YET if answering is None else _used_by_all(attempts, turn.attempts.index(answering))
@@ -111,8 +120,17 @@ def _turn_row(turn: Turn, used: Mapping[str, Any]) -> TurnRow:
         first_event_at_ms=_ms(turn.first_event_at),
         finished_at_ms=_ms(turn.finished_at),
         prompt=turn.prompt,
+        max_output_tokens=_most_written(turn.request),
+        context=None if turn.context is None else _encode(turn.context).decode(),
         **used,
     )
+
+
+def _most_written(request: Request) -> int | None:
+    """How long an answer may get in the end, all its choices together; None where nobody says it."""
+    if not isinstance(request, Prompt) or request.max_output_tokens is None:
+        return None
+    return request.max_output_tokens * request.choices
 
 
 def _tokens(usage: Usage, buckets: Buckets) -> dict[str, Any]:

@@ -34,7 +34,10 @@ class Used(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TurnRow(Used, frozen=True, kw_only=True, gc=False):
-    """A turn. `prompt` names the version of its instructions: "" where it had none, None in rows that say nothing."""
+    """A turn. `prompt` names the version of its instructions: "" where it had none, None in rows that say nothing.
+
+    `max_output_tokens` is how long its answer might get, `context` (JSON) what its model was told, and what not.
+    """
 
     tenant: str
     id: str
@@ -53,6 +56,8 @@ class TurnRow(Used, frozen=True, kw_only=True, gc=False):
     first_event_at_ms: int | None = None
     finished_at_ms: int | None = None
     prompt: str | None = None
+    max_output_tokens: int | None = None
+    context: str | None = None
 
 
 class AttemptRow(Used, frozen=True, kw_only=True, gc=False):

@@ -140,7 +140,7 @@ class TurnStore:
         return len(turns)
 
 
-class TurnReader:  # noqa: V102 - for what shows turns; tests look at it
+class TurnReader:
     """The turns of one tenant."""
 
     def __init__(self, database: Database, tenant: str) -> None:
@@ -157,7 +157,7 @@ class TurnReader:  # noqa: V102 - for what shows turns; tests look at it
         rows = await self._database.read(_RECENT_TURNS, {"tenant": self._tenant, "limit": limit})
         return [_turn_row(row) for row in rows]
 
-    async def attempts_of(self, turn_id: str) -> list[AttemptRow]:  # noqa: V105 - what tests look at
+    async def attempts_of(self, turn_id: str) -> list[AttemptRow]:
         """A turn's attempts in order; a thousand at most."""
         rows = await self._database.read(_FIND_ATTEMPTS, {"tenant": self._tenant, "turn": turn_id})
         return [AttemptRow(**dict(zip(_ATTEMPT_FIELDS, row, strict=True))) for row in rows]

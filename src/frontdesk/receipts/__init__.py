@@ -1,0 +1,1 @@
+"""Receipts: what became of one turn, for whom it belongs to, and for operators."""
