@@ -15,24 +15,17 @@ prints one JSON object. Each figure is the median of laps in which the same is d
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import platform
-import sqlite3
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import uvloop
-
+from bench.measured import Bench, run
 from frontdesk.app import Frontdesk, open_frontdesk
 from frontdesk.core.config import parse_config, read_environment
-from frontdesk.storage.migrate import migrate
 
 _KEY = "fd_sk_bench-admin-key-that-opens-nothing-real"
 _STREAMS, _PACE_MS = 200, 10
@@ -54,19 +47,7 @@ _FULL, _QUICK = Size(500, 2_000, 5, 5_000), Size(30, 100, 1, 500)
 
 def main() -> int:
     """Measure and print. Returns 1 where a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.keeping", description="What keeping answers costs.")
-    parser.add_argument("folder", nargs="?", default=".", help="on the disk that will be used")
-    parser.add_argument("--quick", action="store_true", help="less of everything: that it runs, not what it costs")
-    given = parser.parse_args()
-    size = _QUICK if given.quick else _FULL
-    with tempfile.TemporaryDirectory(dir=given.folder) as place:
-        url = f"sqlite:///{Path(place) / 'bench.db'}"
-        migrate(url)
-        figures = uvloop.run(_measure(url, size))
-    described = f"{platform.machine()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    print(json.dumps({"machine": described, **figures}, indent=2))
-    missed = [name for name, most in _TARGETS.items() if figures[name] > most]
-    return 1 if missed and not given.quick else 0
+    return run(Bench("bench.keeping", "What keeping answers costs.", _TARGETS), _measure, _FULL, _QUICK)
 
 
 async def _measure(url: str, size: Size) -> dict[str, float]:
@@ -138,7 +119,7 @@ async def _attach(frontdesk: Frontdesk, size: Size) -> dict[str, float]:
     times_s: list[float] = []
     for _ in range(size.laps):
         began = time.perf_counter()
-        told = await _ask(frontdesk, "GET", f"/v1/responses/{response_id}", b"stream=true")
+        told = await ask(frontdesk, "GET", f"/v1/responses/{response_id}", b"stream=true")
         times_s.append(time.perf_counter() - began)
         _check(told, b"response.completed")
         if told.count(b"output_text.delta\n") < size.long_words:
@@ -168,10 +149,10 @@ _SETTLED_S = 0.2
 
 
 async def _post(frontdesk: Frontdesk, asked: dict[str, Any], key: str | None = None) -> bytes:
-    return await _ask(frontdesk, "POST", "/v1/responses", b"", json.dumps(asked).encode(), key)
+    return await ask(frontdesk, "POST", "/v1/responses", b"", json.dumps(asked).encode(), key)
 
 
-async def _ask(
+async def ask(
     frontdesk: Frontdesk, method: str, path: str, query: bytes, body: bytes = b"", key: str | None = None
 ) -> bytes:
     """Ask, and return the body of the answer, whatever its status."""

@@ -2,9 +2,8 @@
 
     python -m tools.run_tests
 
-Parts come one after the other, but for those that mostly wait for servers: they run beside each other, and what each
-prints comes when it has ended. A part that fails does not stop the others. The last line is `N passed, N failed`,
-with `, N skipped` where some were.
+Parts that do not disturb each other run beside each other, and what each but the first prints comes when it has ended.
+A part that fails does not stop the others. The last line is `N passed, N failed`, with `, N skipped` where some were.
 """
 
 from __future__ import annotations
@@ -67,33 +66,67 @@ _PYTEST = (sys.executable, "-m", "pytest", "-q", "--junitxml=REPORT")
 _FAST = "not slow and not journey"
 _PEERS = (sys.executable, "-m", "tests.peers.run", "--junit=REPORT")
 _WEB = ("npm", "test", "--loglevel=error", "--", "--reporter=default", "--reporter=junit")
-# What mostly waits for databases and servers.
+# What mostly waits for a database.
 _STORED = tuple(
     f"tests/{name}"
     for name in (
         "batches",
         "contract",
         "conversations",
+        "feeds",
         "files",
         "idempotency",
         "keeping",
         "ledger",
+        "memory",
         "sharing",
         "storage",
+        "sync",
     )
 )
+# Of the edges what kills, cuts and waits.
+_FAULTS = tuple(
+    f"tests/edges/test_{name}.py"
+    for name in (
+        "api_socket",
+        "connections",
+        "crashes",
+        "endings",
+        "fault_run",
+        "hostile_upstreams",
+        "kept_crashes",
+        "kept_cuts",
+        "kept_endings",
+        "kept_keys",
+        "kept_readers",
+        "kept_secrets",
+        "late_bodies",
+        "media_faults",
+        "money",
+        "patience",
+    )
+)
+
+
+def _without(*paths: str) -> tuple[str, ...]:
+    return tuple(f"--ignore={path}" for path in paths)
+
+
 PARTS = (
-    (Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),),
     (
-        Part("Python tests", (*_PYTEST, "-m", _FAST, *(f"--ignore={folder}" for folder in ("tests/edges", *_STORED)))),
-        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges")),
+        Part("checks", ("make", "--no-print-directory", "--keep-going", "check")),
+        Part("web tests", (*_WEB, "--outputFile.junit=REPORT"), folder="web"),
+        Part("web peers", (*_PEERS, "js"), may_skip=False),
+        Part("Python peers", (*_PEERS, "python")),
+        Part("wheel", (sys.executable, "-m", "tools.check_wheel")),
+    ),
+    (
+        Part("Python tests", (*_PYTEST, "-m", _FAST, *_without("tests/edges", *_STORED))),
+        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges", *_without(*_FAULTS))),
+        Part("faults", (*_PYTEST, "-m", _FAST, *_FAULTS)),
         Part("stored", (*_PYTEST, "-m", _FAST, *_STORED)),
     ),
-    (Part("web tests", (*_WEB, "--outputFile.junit=REPORT"), folder="web"),),
-    (Part("web peers", (*_PEERS, "js"), may_skip=False),),
-    (Part("Python peers", (*_PEERS, "python")),),
     (Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),),
-    (Part("wheel", (sys.executable, "-m", "tools.check_wheel")),),
 )
 """In their order; those of a group run beside each other."""
 

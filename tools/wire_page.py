@@ -304,5 +304,10 @@ def _bounds(schema: Json, least: str, most: str, unit: str) -> str:
     return f" (up to {high}{unit})" if low is None else f" ({low} to {high}{unit})"
 
 
+_NO_LINE_BEHIND = r"(?!\n)"  # of a pattern, for Python: elsewhere "$" says it
+
+
 def _pattern(schema: Json) -> str:
-    return f" that matches `{schema['pattern']}`" if "pattern" in schema else ""
+    if "pattern" not in schema:
+        return ""
+    return f" that matches `{schema['pattern'].removesuffix(_NO_LINE_BEHIND)}`"

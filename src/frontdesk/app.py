@@ -41,7 +41,6 @@ from frontdesk.doors.health import HealthRoutes
 from frontdesk.doors.images import ImageEditsDoor, ImageGenerationsDoor, ImageVariationsDoor
 from frontdesk.doors.moderations import ModerationsDoor
 from frontdesk.doors.responses import ResponsesDoor
-from frontdesk.doors.responses_socket import ResponsesSocketDoor
 from frontdesk.doors.routes import GatewayRoutes
 from frontdesk.doors.shelf import Shelf
 from frontdesk.files.library import OwnFiles
@@ -49,6 +48,7 @@ from frontdesk.files.routes import FileRoutes
 from frontdesk.files.service import Files
 from frontdesk.guards.credentials import CredentialGuard
 from frontdesk.guards.instructions import InstructionsGuard
+from frontdesk.http.clients import Clients
 from frontdesk.http.edge import Edge
 from frontdesk.http.pages import pages
 from frontdesk.http.proxies import TrustedProxies
@@ -60,18 +60,28 @@ from frontdesk.keeping.history import OwnHistory
 from frontdesk.limits.counters import Counters, open_counters
 from frontdesk.limits.in_process import InProcessCounters
 from frontdesk.limits.telling import HEADERS
+from frontdesk.memory.summarising import Counts
 from frontdesk.policies.access import Access
 from frontdesk.policies.attachments import Attachments
+from frontdesk.policies.context import Contexts
 from frontdesk.policies.features import Features
 from frontdesk.policies.history import History
 from frontdesk.policies.limits import Limits
 from frontdesk.policies.tracing import Tracing
 from frontdesk.policies.truncation import Truncation
+from frontdesk.receipts.routes import ReceiptRoutes
+from frontdesk.receipts.service import Receipts
+from frontdesk.reports.output_limits import OutputLimits
 from frontdesk.reports.report import Reports
 from frontdesk.reports.routes import UsageRoutes
 from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.errors import StorageError
+from frontdesk.sync.push import Pushing
+from frontdesk.sync.sweeping import FORGETTING
+from frontdesk.tokens.items import ItemTokens
 from frontdesk.tokens.requests import RequestTokens
+from frontdesk.tokens.texts import TextTokens
+from frontdesk.tokens.vocabularies import vocabularies_of
 from frontdesk.turn.live import LiveTurns, TurnTimes
 from frontdesk.turn.run import Line
 from frontdesk.turn.seams import Guard, Policy
@@ -80,13 +90,17 @@ from frontdesk.usage.store import TurnStore
 from frontdesk.wiring.asides import Asides
 from frontdesk.wiring.batches import Batching
 from frontdesk.wiring.conversations import Conversing
-from frontdesk.wiring.feedback import feedback_routes
+from frontdesk.wiring.feedback import feedback_routes, make_feedback
+from frontdesk.wiring.feeds import feed_routes, make_feeds
 from frontdesk.wiring.jobs import Jobs
 from frontdesk.wiring.keeping import BEAT_EVERY_S, Keeping
 from frontdesk.wiring.kept import LISTED, KeptDoors
+from frontdesk.wiring.memory import Memory
 from frontdesk.wiring.money import Money
 from frontdesk.wiring.providers import Providers
 from frontdesk.wiring.routing import Routing
+from frontdesk.wiring.sockets import SocketDoors, sync_terms
+from frontdesk.wiring.sync import Syncing
 
 _log = logging.getLogger("frontdesk.app")
 _MEGABYTE = 1024 * 1024
@@ -129,12 +143,17 @@ class Frontdesk:
         self._gate = Gate(self.accounts, attestations, takes_cookies=auth.cookies, origins=config.cors.origins)
         access = Access(config)
         self._money = Money(config, database, owner, access, self._clock, self._routing.plans.of)
+        self._texts = TextTokens(vocabularies_of(config, environment.home), self._money.counter, self._clock)
+        self._tokens = ItemTokens(self._texts)
+        counts = Counts(self._texts, self._tokens)
         self._files = Files(database, self._clock, config.files)
-        self._asides = Asides(config, access)
-        self._keeping = Keeping(config, database, owner, self._clock, self._asides.beginning)
+        self._memory = Memory(config, database, access, self._clock)
+        self._asides = Asides(config, access, self._memory)
+        begins = self._asides.beginning, self._asides.beginning_apart
+        self._keeping = Keeping(config, database, owner, self._clock, *begins)
         self._conversing = Conversing(database, self._keeping.retention, access)
         conversations, compactions = self._conversing.conversations, self._keeping.compactions
-        self._history = OwnHistory(database, conversations, compactions, self._clock)
+        self._history = OwnHistory(database, conversations, compactions, self._clock, self._texts)
         self.live = LiveTurns(
             self._line(access),
             TurnTimes(config.limits.turn_timeout_s, config.limits.keep_alive_s, config.hangup_drain_s),
@@ -148,9 +167,17 @@ class Frontdesk:
         self._batching = Batching(
             config, database, owner, self._files, self._gate, self.live, access, self._limits, self.accounts.absent
         )
-        aside = self._asides.kinds(self._gate, self.live, self._limits, self.accounts.absent, conversations)
-        self._jobs = Jobs(config.jobs, database, owner, self._clock, aside)
+        absent = self.accounts.absent
+        aside = self._asides.aside(self._gate, self.live, self._limits, absent)
+        self._syncing = Syncing(config, database, owner, self._clock)
+        kinds = [
+            *self._asides.kinds(aside, conversations),
+            *self._memory.kinds(aside, absent, conversations, self._history, self._money.book, counts),
+            self._syncing.kind,
+        ]
+        self._jobs = Jobs(config.jobs, database, owner, self._clock, kinds, [FORGETTING])
         self._asides.wake = self._jobs.runner.wake
+        self._feeds = make_feeds(config.live, database, self._keeping.post, self._gate, self._clock)
         self._sockets = Sockets(self._gate, int(self.config.limits.body_mb * _MEGABYTE))
         self.asgi: ASGIApp = self._application(access)
 
@@ -183,6 +210,7 @@ class Frontdesk:
         self._batching.runner.start()
         await self._keeping.begin()
         self._jobs.runner.start()
+        self._feeds.start(self._database)
         self._tasks.start("carrier", self._every("carrier", BEAT_EVERY_S, self._keeping.beat))
         self._providers.warm()
         # What lives now lives for ever: the collector need not look at it, and need not look so
@@ -195,6 +223,7 @@ class Frontdesk:
         """Take no more turns; return when all have ended."""
         self._batching.runner.stop()
         self._jobs.runner.stop()
+        self._feeds.drain()
         until = self._clock.monotonic() + self.config.shutdown_grace_s
         await self.live.close(self.config.shutdown_grace_s)
         await self._batching.runner.close()
@@ -210,6 +239,7 @@ class Frontdesk:
             await self._shadows.close()
         await self._issuers.close()
         await self._sockets.close()
+        await self._feeds.close()
         await self._keeping.close()
         await self._idempotency.close(_IDEMPOTENCY_CLOSE_S)
         await self._providers.close()
@@ -219,7 +249,9 @@ class Frontdesk:
         await self._database.close()
 
     def _line(self, access: Access) -> Line:
-        tracing = Tracing(TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger))
+        tracing = Tracing(
+            TurnRecorder(self._turns, self._database, self._money.book, self._money.ledger, self._texts.hear)
+        )
         policies: list[Policy] = [
             tracing,
             *self._shaping(access),
@@ -238,11 +270,13 @@ class Frontdesk:
 
     def _shaping(self, access: Access) -> list[Policy]:
         """The policies that say who may ask what, and make of a request what is sent of it."""
+        contexts = Contexts(self.config.features, self.config.models, self._tokens, self._memory.recall)
         return [
             access,
-            History(self._history),
+            History(self._history, contexts.reach),
             *([Features(self.config.features)] if self.config.features else []),
             Attachments(OwnFiles(self._files), int(self.config.limits.body_mb * _MEGABYTE)),
+            contexts,
         ]
 
     def _application(self, access: Access) -> ASGIApp:
@@ -265,13 +299,30 @@ class Frontdesk:
             "/v1/images/generations": ImageGenerationsDoor(desk).serve,
             "/v1/images/edits": ImageEditsDoor(desk).serve,
             "/v1/images/variations": ImageVariationsDoor(desk).serve,
-            **self._kept.serving(desk, self.config, self._shaping(access), self._money.counter),
+            **self._kept.serving(desk, self._shaping(access), self._tokens),
         }
         self._keeping.recover(serving, self.accounts.absent)
         doors = {path: desk.door(serve) for path, serve in serving.items()}
-        responses = ResponsesSocketDoor(desk, self._shaping(access), int(self.config.limits.body_mb * _MEGABYTE))
-        sockets = {"/v1/responses": self._sockets.door(responses.serve)}
-        application: ASGIApp = Edge(doors, self._routes(access), sockets, LISTED)  # type: ignore[assignment]
+        pushing = self._syncing.pushing(
+            desk,
+            self._conversing,
+            make_feedback(self.config, self._database, self._clock, self._keeping.retention),
+            self._kept.kept,
+        )
+        bootstrap = BootstrapRoutes(
+            self.config,
+            __version__,
+            access,
+            self.allows_anonymous,
+            sync_terms(self.config),
+            is_development=self.is_development,
+        )
+        sockets = SocketDoors(self.config, self._sockets, desk, self._shaping(access)).doors(
+            self._kept, self.live, self._feeds, self._conversing.conversations, pushing, bootstrap.revision
+        )
+        routes = self._routes(access, pushing, bootstrap)
+        clients = Clients(self.config.clients.minimum)
+        application: ASGIApp = Edge(doors, routes, sockets, LISTED, clients)  # type: ignore[assignment]
         if self.config.cors.origins:
             application = CORSMiddleware(
                 application,
@@ -294,7 +345,7 @@ class Frontdesk:
             application = TrustedProxies(application, self.config.trusted_proxies)  # type: ignore[arg-type, assignment]
         return application
 
-    def _routes(self, access: Access) -> Routes:
+    def _routes(self, access: Access, pushing: Pushing, bootstrap: BootstrapRoutes) -> Routes:
         auth = self.config.auth
         limit = AnonymousLimit(auth.anonymous_sessions_per_hour, auth.anonymous_sessions_per_device, self._counters)
         accounts = [
@@ -310,7 +361,13 @@ class Frontdesk:
             ).routes(),
             *PeopleRoutes(self.accounts, self._gate, self.config, access, self._allowances()).routes(),
             *KeyRoutes(self.accounts, self._gate, self._clock, self._idempotency).routes(),
-            *UsageRoutes(self._gate, Reports(self._database, self._clock), self._clock).routes(),
+            *UsageRoutes(
+                self._gate,
+                Reports(self._database, self._clock),
+                OutputLimits(self._database, self._clock),
+                self._clock,
+            ).routes(),
+            *ReceiptRoutes(Receipts(self._database, self._clock), self._gate).routes(),
             *self._money.routes(self._gate),
             *FileRoutes(self._files, self._gate, self._idempotency).routes(),
             *self._batching.routes(self._gate, access, self._idempotency),
@@ -318,15 +375,15 @@ class Frontdesk:
         ]
         started_at = int(self._clock.now())
         gateway = GatewayRoutes(self._gate, access, started_at)
-        bootstrap = BootstrapRoutes(
-            self.config, __version__, access, self.allows_anonymous, is_development=self.is_development
-        )
         health = HealthRoutes(self._routing.routes, self._health, self._providers.states, self._gate)
         every = [
+            *feed_routes(self._feeds, self._conversing.conversations, self._gate, bootstrap.revision),
             *accounts,
             *gateway.routes(),
             *self._kept.routes(self._gate, self.live),
             *self._conversing.routes(self._gate, self._idempotency),
+            *self._syncing.routes(pushing, self._gate),
+            *self._memory.routes(self._gate, self._idempotency),
             *feedback_routes(
                 self.config, self._database, self._clock, self._keeping.retention, self._gate, self._idempotency
             ),

@@ -195,6 +195,33 @@ def test_a_careful_configuration_leaves_no_doubt(tmp_path: Path) -> None:
             ),
         ),
         (
+            "    client_may: [parameters]\n",
+            "    client_may: [parameters]\n    max_output_tokens: 500\n    context: {strategy: summary, tokens: 900}\n",
+            (
+                "features.chat.context.summary.words|features.chat.context.summary.words is 300, but "
+                "features.chat.max_output_tokens is 500: summaries break off. Set fewer words, or 600 tokens."
+            ),
+        ),
+        (
+            "    client_may: [parameters]\n",
+            (
+                "    client_may: [parameters]\n    max_output_tokens: 500\n"
+                "    context: {strategy: summary, tokens: 900, summary: {words: 250}}\n"
+            ),
+            "",
+        ),
+        (
+            "  search: {models: [vectors]}\n",
+            (
+                "  search: {models: [vectors]}\n  summaries: {models: [fast], max_output_tokens: 99}\n"
+                "  talk: {models: [fast], context: {strategy: summary, tokens: 900, summary: {words: 50}}}\n"
+            ),
+            (
+                "features.talk.context.summary.words|features.talk.context.summary.words is 50, but "
+                "features.summaries.max_output_tokens is 99: summaries break off. Set fewer words, or 100 tokens."
+            ),
+        ),
+        (
             "fd00::/16",
             "::/0",
             (

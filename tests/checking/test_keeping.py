@@ -20,6 +20,7 @@ def test_the_defaults_in_words() -> None:
         KeptFor("conversations, and feedback", "for ever"),
         KeptFor("events to resume from", "24 hours after their end"),
         KeptFor("keys of repeated requests", "48 hours"),
+        KeptFor("ids of what was deleted, for devices", "30 days"),
         KeptFor("rows of requests, without texts", "for ever"),
         KeptFor("windows of budgets, and their alerts", "400 days after their end"),
         KeptFor("files", "30 days at most"),

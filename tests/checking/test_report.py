@@ -44,7 +44,8 @@ features:
     parameters: {temperature: 0.5}
     ceilings: {temperature: 1}
     response_format: {type: json_schema, json_schema: {name: a, schema: {enum: [~, 1]}}}
-  inline: {models: [fast], instructions: "Hidden words.", keep_days: 0}
+    context: {strategy: summary, tokens: 4000, tool_output_tokens: 100, facts: true, summary: {model: fast, words: 90}}
+  inline: {models: [fast], instructions: "Hidden words.", keep_days: 0, context: {strategy: window}}
   titles: {models: [fast]}
   follow_ups: {models: [fast]}
 default_feature: chat
@@ -80,6 +81,10 @@ limits: {body_mb: 1, header_timeout_s: 1, body_timeout_s: 1, slow_reader_s: 1, t
 files: {max_mb: 1, per_user_mb: 2, per_user: 3, keep_days: 4}
 batches: {concurrent: 1, max_lines: 2, per_user: 3, keep_days: 4}
 jobs: {at_once: 2, poll_s: 5}
+sync: {keep_deleted_days: 5}
+live: {per_user: 5, total: 100}
+remember: [keep in mind]
+clients: {minimum: {ios: 1.2.0}, switches: {voice: true, greeting: Hello}}
 titles: {model: fast, enabled: true}
 follow_ups: {model: fast, count: 2}
 retention: {responses_days: ~, conversations_days: 90, events_hours: 1, keys_hours: 2, turns_days: 62, alerts_days: ~}
@@ -155,6 +160,7 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
         "  conversations, and feedback           90 days after their last change\n"
         "  events to resume from                 1 hour after their end\n"
         "  keys of repeated requests             2 hours\n"
+        "  ids of what was deleted, for devices  5 days\n"
         "  rows of requests, without texts       62 days\n"
         "  windows of budgets, and their alerts  for ever\n"
         "  files                                 4 days at most\n"
@@ -168,7 +174,7 @@ async def test_the_text_has_its_sections_and_warnings_by_their_lines(folder: Pat
     (told,) = warnings
     lines = [int(line.split(": ", 1)[0].removeprefix(f"! {folder}/frontdesk.yaml:")) for line in told.split("\n")]
     written = EVERYTHING.split("\n")
-    assert [written[line - 1].split(":")[0].strip() for line in lines] == ["embed", "anonymous", "ios"]
+    assert [written[line - 1].split(":")[0].strip() for line in lines] == ["embed", "context", "anonymous", "ios"]
 
 
 async def test_the_development_configuration_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +214,7 @@ async def test_programs_are_told_the_same(folder: Path) -> None:
     assert {"request": "GET /healthz", "why": "whether the process answers"} in told["open"]
     assert told["callers"][0]["who"] == "secret keys"
     assert [(warning["line"], warning["place"]) for warning in told["warnings"]][-1] == (
-        53,
+        54,
         "auth.apps.ios.attestation",
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from frontdesk.doors import api_answers, api_feedback_answers
+from frontdesk.doors import api_answers, api_feedback_answers, api_live_answers, api_memory_answers
 from frontdesk.wire import openai_answers, openai_conversation_answers, openai_file_answers, openai_media_answers
 from tests.peers.document import Answer
 
@@ -104,6 +104,8 @@ def _is_answers(name: str) -> bool:
         openai_media_answers,
         api_answers,
         api_feedback_answers,
+        api_live_answers,
+        api_memory_answers,
     )
     return any(getattr(getattr(module, name, None), "__module__", None) == module.__name__ for module in modules)
 

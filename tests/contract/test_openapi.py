@@ -205,6 +205,10 @@ def test_routes_beside_openais_answer_as_described(served: Served) -> None:
     status, session = ask("POST", "/api/sessions", secret, json=asked)
     assert status == 200
     mine = {"Authorization": f"Bearer {session['token']}"}
+    status, chat = ask("POST", "/v1/chat/completions", mine, json={"messages": [{"role": "user", "content": "Hi"}]})
+    assert status == 200
+    assert ask("GET", f"/api/receipts/{chat['id']}", mine)[0] == 200
+    assert ask("GET", "/api/receipts/resp_none", mine)[0] == 404
     status, key = ask("POST", "/api/admin/keys", secret, json={"name": "openapi", "scopes": ["turns"]})
     assert status == 200
     for path in ("/api/me", "/api/sessions/current", "/api/users/openapi/sessions", "/api/usage?group_by=user,day"):
@@ -213,6 +217,8 @@ def test_routes_beside_openais_answer_as_described(served: Served) -> None:
         "/api/me",
         "/api/usage",
         "/api/usage?group_by=provider,hour,role",
+        "/api/usage/output_limits",
+        f"/api/receipts/{chat['id']}",
         "/api/admin/prices",
         "/api/admin/prices/scripted/echo",
         "/api/admin/routes",

@@ -428,11 +428,12 @@ def test_getting_ready_says_nothing_and_can_be_gone_on_with(peer: Peer, store: b
 
 
 def test_getting_ready_asks_nobody_and_needs_a_model_that_may_be_asked(served: Served, peer: Peer) -> None:
-    before = served.rows("select count(*) from turn")
-    peer.last(model="broken", input="x", generate=False)
-    [refusal] = peer.ask(model="unheard-of", input="x", generate=False)
+    ready = peer.last(model="broken", input="x", generate=False)
+    [refusal] = peer.ask(model="never-heard-of", input="x", generate=False)
+    behind = peer.last(model="fast", input="x")["id"]  # its row is written behind any of theirs
 
-    assert served.rows("select count(*) from turn") == before
+    served.wait_for_rows(f"select status from turn where id = '{behind}'", [("completed",)])
+    assert served.rows(f"select id from turn where id = '{ready['id']}' or model = 'never-heard-of'") == []
     assert refusal["error"]["code"] == "model_not_found"
 
 

@@ -16,6 +16,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
+from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
     content_type_conformance,
@@ -94,20 +95,23 @@ def operations(*, names: dict[str, Any], has_configured: bool) -> list[Any]:
     schemas["KeyBody"]["properties"]["name"] = names
     schemas["KeyBody"]["required"] = ["name"]
     if has_configured:
-        for timeout in _timeouts_of(content):
+        for timeout in _headers_of(content, "Frontdesk-Timeout"):
             timeout["schema"] = {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT_S}
+        for said in _headers_of(content, "Frontdesk-Context"):
+            said["schema"] = {"enum": [said["example"]]}
         schemas["ConversationBody"]["properties"]["branch"] = {"enum": [0]}
+        schemas["FactBody"]["properties"]["words"] = names
     content["paths"]["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = {"enum": list(MODELS)}
     content["paths"]["/api/admin/users/{user}"]["patch"]["parameters"][0]["schema"] = names
     read: Any = schemathesis.openapi.from_dict(content)
     return [result.ok() for result in read.get_all_operations()]
 
 
-def _timeouts_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parameter Frontdesk-Timeout of each operation that has it."""
+def _headers_of(content: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The parameter for this header of each operation that has it."""
     for path in content["paths"].values():
         for operation in path.values():
-            yield from (each for each in operation.get("parameters", ()) if each["name"] == "Frontdesk-Timeout")
+            yield from (each for each in operation.get("parameters", ()) if each["name"] == name)
 
 
 # Printable, of which a schema knows no word: most texts are not.
@@ -122,6 +126,9 @@ NEVER_GOOD = {
     "POST /v1/batches",
     "POST /v1/chat/completions/{completion_id}",
 }
+READ_BY_ENTRY = {"POST /api/sync"}
+# For users alone: what these ask for, keys have none of.
+OF_PEOPLE = ("/api/sync", "/api/facts", "/api/events", "/api/conversations/{conversation_id}/events")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +157,8 @@ def tried(examples: int) -> Any:
 @pytest.mark.parametrize("operation", GOOD, ids=lambda operation: operation.label)
 def test_good_requests(fuzzed: Served, operation: Any) -> None:
     statuses: Counter[int] = Counter()
-    known = {"conversation_id": a_conversation(fuzzed)} if operation.body else {}
+    token = token_for(fuzzed, operation)
+    known = what_is_there(fuzzed, operation) if operation.body else {}
 
     @tried(120 if operation.body else 8)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
@@ -158,7 +166,7 @@ def test_good_requests(fuzzed: Served, operation: Any) -> None:
         if "Idempotency-Key" in case.headers:  # what is made up comes again, with another body
             case.headers["Idempotency-Key"] = f"{operation.label} {statuses.total()}"
         case.path_parameters = {name: known.get(name, said) for name, said in case.path_parameters.items()}
-        statuses[say(fuzzed, case)] += 1
+        statuses[say(fuzzed, case, token)] += 1
 
     check()
     can_be_good = operation.body and operation.label not in NEVER_GOOD
@@ -170,29 +178,63 @@ def test_good_requests(fuzzed: Served, operation: Any) -> None:
 @pytest.mark.parametrize("operation", BAD, ids=lambda operation: operation.label)
 def test_bad_requests(fuzzed: Served, operation: Any) -> None:
     statuses: Counter[int] = Counter()
+    token = token_for(fuzzed, operation)
     # In a form null is the text "null", and 1 is "1": what is wrong in JSON may be right there.
     is_form = any(body.media_type == "multipart/form-data" for body in operation.body)
+    refusal = refused_in_part if operation.label in READ_BY_ENTRY else negative_data_rejection
 
     @tried(120)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def check(case: Any) -> None:
-        statuses[say(fuzzed, case, *([] if is_form else [negative_data_rejection]))] += 1
+        statuses[say(fuzzed, case, token, *([] if is_form else [refusal]))] += 1
 
     check()
     # What is wrong may be the id alone, which is then an id of nothing.
-    assert statuses[400] > (30 if "{" in operation.path else 60), f"too few were refused: {statuses}"
+    refused = statuses[400] + (statuses[200] if operation.label in READ_BY_ENTRY else 0)
+    assert refused > (30 if "{" in operation.path else 60), f"too few were refused: {statuses}"
 
 
-def a_conversation(served: Served) -> str:
-    """Make one, for what is asked of it."""
-    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-    return httpx2.post(f"{served.url}/v1/conversations", headers=headers, json={}).json()["id"]
+def refused_in_part(context: Any, answer: Any, case: Any) -> bool | None:
+    """What is read entry by entry is refused by entry, where it is not refused whole."""
+    try:
+        return negative_data_rejection(context, answer, case)
+    except AcceptedNegativeData:
+        if "refused" in {result["status"] for result in answer.json().get("results", ())}:
+            return None
+        raise
 
 
-def say(served: Served, case: Any, *more: Any) -> int:
-    """Make a request with a secret key, and hold what is answered against the document."""
+def token_for(served: Served, operation: Any) -> str:
+    """A credential of somebody who may ask for it."""
+    if not operation.path.startswith(OF_PEOPLE):
+        return ADMIN_KEY
+    return post(served, "/api/sessions", ADMIN_KEY, {"user": "ann"})["token"]
+
+
+def what_is_there(served: Served, operation: Any) -> dict[str, str]:
+    """The ids of some things, for what is asked of them."""
+    if operation.path.startswith("/api/facts/"):
+        return {"fact_id": post(served, "/api/facts", token_for(served, operation), {"words": "I like tea."})["id"]}
+    said = {"items": [{"role": "user", "content": "Hello."}]}
+    conversation = post(served, "/v1/conversations", ADMIN_KEY, said)["id"]
+    (item,) = get(served, f"/v1/conversations/{conversation}/items", ADMIN_KEY)["data"]
+    return {"conversation_id": conversation, "item_id": item["id"]}
+
+
+def post(served: Served, path: str, token: str, body: dict[str, Any]) -> Any:
+    """Ask for something, and return what is answered."""
+    return httpx2.post(f"{served.url}{path}", headers={"Authorization": f"Bearer {token}"}, json=body).json()
+
+
+def get(served: Served, path: str, token: str) -> Any:
+    """Read something."""
+    return httpx2.get(f"{served.url}{path}", headers={"Authorization": f"Bearer {token}"}).json()
+
+
+def say(served: Served, case: Any, token: str, *more: Any) -> int:
+    """Make a request with a credential, and hold what is answered against the document."""
     answer = case.call_and_validate(
-        base_url=served.url, headers={"Authorization": f"Bearer {ADMIN_KEY}"}, checks=[*ALWAYS, *more], timeout=30
+        base_url=served.url, headers={"Authorization": f"Bearer {token}"}, checks=[*ALWAYS, *more], timeout=30
     )
     assert answer.status_code != 500
     content_type = answer.headers["content-type"][0]

@@ -465,6 +465,7 @@ class Strangers:
         self._owners_token = owner["token"]
         self.of_owner |= {"file_id": self._file(), "batch_id": self._batch(), **self._conversation()}
         self.of_owner["completion_id"] = self._completion()
+        self.of_owner["fact_id"] = self._fact()
         self.of_owner["job_id"] = self._job()
 
     def _file(self) -> str:
@@ -478,6 +479,10 @@ class Strangers:
 
     def _completion(self) -> str:
         url, asked = f"{self.served.url}/v1/chat/completions", {**QUESTION, "store": True}
+        return httpx2.post(url, headers=bearer(self._owners_token), json=asked).json()["id"]
+
+    def _fact(self) -> str:
+        url, asked = f"{self.served.url}/api/facts", {"words": "I like tea."}
         return httpx2.post(url, headers=bearer(self._owners_token), json=asked).json()["id"]
 
     def _job(self) -> str:
@@ -527,6 +532,8 @@ class Strangers:
 BODIES = {
     ("PATCH", "/api/admin/users/{user}"): b'{"tier": null}',
     ("PATCH", "/api/conversations/{conversation_id}"): b'{"title": "Mine"}',
+    ("PATCH", "/api/conversations/{conversation_id}/items/{item_id}"): b'{"pinned": true}',
+    ("PATCH", "/api/facts/{fact_id}"): b'{"words": "Mine."}',
     ("POST", "/v1/conversations/{conversation_id}"): b'{"metadata": {"mine": "yes"}}',
     ("POST", "/v1/chat/completions/{completion_id}"): b'{"metadata": {"mine": "yes"}}',
     ("POST", "/v1/conversations/{conversation_id}/items"): b'{"items": [{"role": "user", "content": "mine"}]}',
@@ -557,6 +564,7 @@ EXPECTED = {
             ("GET", "/v1/responses/{response_id}", "response"),
             ("DELETE", "/v1/responses/{response_id}", "response"),
             ("DELETE", "/api/feedback/{response_id}", "feedback"),
+            ("GET", "/api/receipts/{response_id}", "response"),
             ("POST", "/v1/responses/{response_id}/cancel", "response"),
             ("GET", "/v1/responses/{response_id}/input_items", "response"),
             ("GET", "/v1/chat/completions/{completion_id}", "chat_completion"),
@@ -574,8 +582,17 @@ EXPECTED = {
             ("PATCH", "/api/conversations/{conversation_id}", "conversation"),
             ("GET", "/api/conversations/{conversation_id}/branches", "conversation"),
             ("GET", "/api/conversations/{conversation_id}/items", "conversation"),
+            ("PATCH", "/api/conversations/{conversation_id}/items/{item_id}", "conversation"),
             ("GET", "/api/conversations/{conversation_id}/follow_ups", "conversation"),
         )
+    },
+    **{
+        (method, "/api/facts/{fact_id}"): {"user": (404, "fact_not_found"), "tenant": (403, "forbidden")}  # people's
+        for method in ("GET", "PATCH", "DELETE")
+    },
+    ("GET", "/api/conversations/{conversation_id}/events"): {
+        "user": (404, "conversation_not_found"),
+        "tenant": (403, "forbidden"),  # people's
     },
     ("DELETE", "/api/users/{user}/sessions"): {"user": (404, "user_not_found"), "tenant": (200, None)},
     ("PATCH", "/api/admin/users/{user}"): {"user": (403, "forbidden"), "tenant": (200, None)},
@@ -627,5 +644,7 @@ def test_anothers_things_are_told_of_as_those_that_never_were(served: Served) ->
     assert get(served, f"/v1{conversation}", strangers._owners_token).json()["metadata"] == {}
     assert len(get(served, f"/v1{conversation}/items", strangers._owners_token).json()["data"]) == 1
     assert get(served, f"/api{conversation}", strangers._owners_token).json()["title"] is None
+    fact = get(served, f"/api/facts/{strangers.of_owner['fact_id']}", strangers._owners_token).json()
+    assert fact["words"] == "I like tea."
     listed = httpx2.get(f"{served.url}/api/admin/keys", headers=SECRET).json()["data"]
     assert strangers.of_owner["key_id"] in {key["id"] for key in listed}

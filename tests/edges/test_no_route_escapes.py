@@ -79,8 +79,8 @@ PRICES = {
 }
 A_REQUEST, A_SECOND, A_CHARACTER, A_PICTURE = 1_000, 100, 15, 40_000
 APP = "select spent_micros, held_micros from budget_window where scope = 'app'"
-# Whose `answer` is what is kept of one, and whose `carry` does something once.
-OTHERS = {"texts", "_texts", "_kept", "once", "keys"}
+# Whose `answer` is what is kept of one, or tells a socket how it was, and whose `carry` does something once.
+OTHERS = {"texts", "_texts", "_kept", "_work", "once", "keys"}
 PROVIDERS = ("providers", "local", "upstream")
 
 
@@ -157,35 +157,64 @@ def test_only_the_router_asks_a_provider_and_only_the_line_asks_the_router() -> 
     assert calls["carry"] == {"turn/run.py", "doors/desk.py"}  # the desk hands turns to those under way
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [(path, body) for path, bodies in ASKED.items() for body in bodies],
-    ids=lambda each: str(each)[:60],
-)
-async def test_it_spends_what_the_provider_bills(
-    rich: Served, up: ScriptedUpstream, path: str, body: dict[str, Any]
-) -> None:
-    connection = await RawConnection.open(rich)
-    connection.send(asking(path, body))
-    status, _, _ = await connection.answer()
+async def test_it_spends_what_the_provider_bills(rich: Served, up: ScriptedUpstream) -> None:
+    cost = 0
+    for path, body in [(path, body) for path, bodies in ASKED.items() for body in bodies]:
+        connection = await RawConnection.open(rich)
+        connection.send(asking(path, body))
+        status, _, _ = await connection.answer()
 
-    assert status == 200
+        assert status == 200, path
+        before, cost = cost, sum(map(billed, up.journal()))
+        assert cost > before, path
+        await rich.until_rows(APP, [(cost, 0)])
+
+
+@pytest.mark.parametrize("who", ["user", "server", "operator"])
+async def test_it_is_refused_when_the_budget_is_used_up(spent: Served, up: ScriptedUpstream, who: str) -> None:
+    token = await _credential(spent, who)
+    for path, body in [(path, body) for path, bodies in ASKED.items() for body in bodies]:
+        status, answer = await ask(spent, asking(path, body, token))
+
+        assert (status, answer["error"]["code"]) == (429, "insufficient_quota"), path
+        assert up.journal() == [], path
+        assert spent.rows("select count(*) from hold") == [(0,)], path
+
+
+# What devices push, in one body with what they ask about changes.
+PUSHED = [
+    {"type": "message", "conversation": f"conv_{1:032x}", "content": "what does this cost"},
+    {"type": "message", "conversation": f"conv_{2:032x}", "content": "and this", "request": {"model": "rescued"}},
+]
+
+
+async def test_what_devices_push_spends_what_the_provider_bills(rich: Served, up: ScriptedUpstream) -> None:
+    status, answer = await ask(rich, pushing(await _credential(rich, "user")))
+
+    assert (status, [each["status"] for each in answer["results"]]) == (200, ["done", "done"])
+    rows = "select count(*) from turn where status = 'completed'"
+    await rich.until_rows(rows, [(2,)])
     cost = sum(map(billed, up.journal()))
     assert cost > 0
     await rich.until_rows(APP, [(cost, 0)])
 
 
-@pytest.mark.parametrize("path", ASKED)
-@pytest.mark.parametrize("who", ["user", "server", "operator"])
-async def test_it_is_refused_when_the_budget_is_used_up(
-    spent: Served, up: ScriptedUpstream, path: str, who: str
-) -> None:
-    for body in ASKED[path]:
-        status, answer = await ask(spent, asking(path, body, await _credential(spent, who)))
+async def test_what_devices_push_is_refused_when_the_budget_is_used_up(spent: Served, up: ScriptedUpstream) -> None:
+    status, answer = await ask(spent, pushing(await _credential(spent, "user")))
 
-        assert (status, answer["error"]["code"]) == (429, "insufficient_quota")
+    assert status == 200
+    assert [(each["status"], each["error"]["code"]) for each in answer["results"]] == [
+        ("refused", "insufficient_quota")
+    ] * 2
+    assert answer["changes"] == []
     assert up.journal() == []
     assert spent.rows("select count(*) from hold") == [(0,)]
+
+
+def pushing(token: str) -> bytes:
+    """A sync that brings entries."""
+    entries = [{"id": f"0199a0b0-0000-7000-8000-{place:012x}", **each} for place, each in enumerate(PUSHED)]
+    return post("/api/sync", json.dumps({"push": entries}).encode(), token)
 
 
 def asking(path: str, body: dict[str, Any], token: str = ADMIN_KEY) -> bytes:

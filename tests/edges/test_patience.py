@@ -65,6 +65,19 @@ async def test_without_a_stream_a_late_answer_keeps_its_status(tmp_path: Path) -
         assert (status, answer["error"]["code"]) == (504, "turn_timeout")
 
 
+async def test_who_was_silent_while_they_were_answered_has_no_more_patience_afterwards(tmp_path: Path) -> None:
+    """A connection that nobody looks at, since it is being answered, is looked at again."""
+    with serving(tmp_path, impatient(keep_alive_s=0.2, turn_timeout_s=1.5, header_timeout_s=0.5)) as served:
+        connection = await RawConnection.open(served)
+        connection.send(post(CHAT, chat_body(model="silent", stream=True)))
+        status, _, _ = await connection.answer()
+        connection.send(b"GET /healthz HTTP/1.1\r\nhost: ")
+
+        ended = await connection.rest()
+
+        assert (status, ended) == (200, b"")
+
+
 def test_the_official_client_passes_over_comments(tmp_path: Path) -> None:
     with serving(tmp_path, impatient(keep_alive_s=0.1)) as served:
         client = OpenAI(base_url=f"{served.url}/v1", api_key=ADMIN_KEY, _strict_response_validation=True)

@@ -94,9 +94,8 @@ async def asked(app: Frontdesk, place: Place, token: str | None) -> Answer:
     return await ask(app.asgi, place.method, path, headers=headers, messages=coming, offers_socket=place.is_socket)
 
 
-async def session_of(app: Frontdesk, *, is_anonymous: bool) -> str:
-    user = None if is_anonymous else "u1"
-    new = NewSession("default", user, None, (), None, None, 60, is_refreshable=False, is_anonymous=is_anonymous)
+async def session_of(app: Frontdesk, user: str | None) -> str:
+    new = NewSession("default", user, None, (), None, None, 60, is_refreshable=False, is_anonymous=user is None)
     return (await app.accounts.begin_session(new)).token
 
 
@@ -115,8 +114,7 @@ ADMITTED = (200, None)
 NOBODY, ANOTHERS, TOO_NARROW = (401, "missing_credential"), (403, "forbidden"), (403, "missing_scope")
 
 
-def guarded_places() -> list[Any]:
-    return [pytest.param(place, id=str(place)) for place in PLACES if place.may is not None]
+GUARDED = {place: place.may for place in PLACES if place.may is not None}
 
 
 def test_what_is_open_to_everybody_is_written_down() -> None:
@@ -126,68 +124,66 @@ def test_what_is_open_to_everybody_is_written_down() -> None:
     assert len(PLACES) > 20
 
 
-@pytest.mark.parametrize("place", guarded_places())
-async def test_nobody(app: Frontdesk, place: Place) -> None:
-    assert place.may is not None
+async def test_nobody(app: Frontdesk) -> None:
+    seen = {place: outcome(await asked(app, place, None)) for place in GUARDED}
 
-    expected = ADMITTED if place.may.or_nobody else NOBODY
-    assert outcome(await asked(app, place, None)) == expected
+    assert seen == {place: ADMITTED if may.or_nobody else NOBODY for place, may in GUARDED.items()}
 
 
-@pytest.mark.parametrize("place", guarded_places())
 @pytest.mark.parametrize("kind", ["user", "anonymous"])
-async def test_a_user(app: Frontdesk, place: Place, kind: str) -> None:
-    assert place.may is not None
-    token = await session_of(app, is_anonymous=kind == "anonymous")
+async def test_a_user(app: Frontdesk, kind: str) -> None:
+    """Another one each time, for some of these end their sessions."""
+    seen: dict[Place, Any] = {}
+    for place in GUARDED:
+        token = await session_of(app, None if kind == "anonymous" else f"u{len(seen)}")
+        seen[place] = outcome(await asked(app, place, token))
 
-    may = "user" in place.may.roles and (place.method, place.path, kind) not in REFUSED_WITHIN
-    assert outcome(await asked(app, place, token)) == (ADMITTED if may else ANOTHERS)
+    assert seen == {
+        place: ADMITTED if "user" in may.roles and (place.method, place.path, kind) not in REFUSED_WITHIN else ANOTHERS
+        for place, may in GUARDED.items()
+    }
 
 
-@pytest.mark.parametrize("place", guarded_places())
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_key(app: Frontdesk, place: Place, role: Role) -> None:
-    assert place.may is not None
+async def test_a_key(app: Frontdesk, role: Role) -> None:
+    seen = {place: outcome(await asked(app, place, await key_of(app, role))) for place in GUARDED}
 
-    expected = ADMITTED if role in place.may.roles else ANOTHERS
-    assert outcome(await asked(app, place, await key_of(app, role))) == expected
+    assert seen == {place: ADMITTED if role in may.roles else ANOTHERS for place, may in GUARDED.items()}
 
 
-@pytest.mark.parametrize("place", guarded_places())
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_key_that_was_narrowed(app: Frontdesk, place: Place, role: Role) -> None:
-    assert place.may is not None
-    scope = place.may.scope
-    wanted = frozenset[str]() if scope is None else frozenset({scope})
+async def test_a_key_that_was_narrowed(app: Frontdesk, role: Role) -> None:
+    """To all scopes but that of the place, and to that alone."""
+    seen: dict[Place, Any] = {}
+    for place, may in GUARDED.items():
+        wanted = frozenset[str]() if may.scope is None else frozenset({may.scope})
+        others = outcome(await asked(app, place, await key_of(app, role, SCOPES - wanted)))
+        seen[place] = others, outcome(await asked(app, place, await key_of(app, role, wanted or SCOPES)))
 
-    others = outcome(await asked(app, place, await key_of(app, role, SCOPES - wanted)))
-    alone = outcome(await asked(app, place, await key_of(app, role, wanted or SCOPES)))
-
-    if role not in place.may.roles:
-        assert (others, alone) == (ANOTHERS, ANOTHERS)
-    else:
-        assert (others, alone) == (ADMITTED if scope is None else TOO_NARROW, ADMITTED)
+    assert seen == {
+        place: (ADMITTED if may.scope is None else TOO_NARROW, ADMITTED) if role in may.roles else (ANOTHERS, ANOTHERS)
+        for place, may in GUARDED.items()
+    }
 
 
-@pytest.mark.parametrize("place", guarded_places())
-async def test_who_is_nobody_any_more(app: Frontdesk, place: Place) -> None:
+async def test_who_is_nobody_any_more(app: Frontdesk) -> None:
     """An ended credential is refused everywhere, also where none is needed."""
     expired = new_secret_key()
     row = a_key("key_expired", role="operator", expires_at_ms=2_000)
     await AccountStore(app._database).create_key(row, hash_key(expired))
-    revoked = await session_of(app, is_anonymous=False)
+    revoked = await session_of(app, "u1")
     await app.accounts.end_sessions_of("default", "u1")
 
-    assert outcome(await asked(app, place, expired)) == (401, "key_expired")
-    assert outcome(await asked(app, place, revoked)) == (401, "token_revoked")
-    assert outcome(await asked(app, place, "fd_sk_wrong")) == (401, "invalid_api_key")
+    for credential, code in ((expired, "key_expired"), (revoked, "token_revoked"), ("fd_sk_wrong", "invalid_api_key")):
+        seen = {place: outcome(await asked(app, place, credential)) for place in GUARDED}
+        assert seen == dict.fromkeys(GUARDED, (401, code))
 
 
 @pytest.mark.parametrize("place", [pytest.param(each, id=str(each)) for each in PLACES if each.may is None])
 async def test_what_is_open_looks_at_no_credential(app: Frontdesk, place: Place) -> None:
     alone = await asked(app, place, None)
 
-    for token in (await key_of(app, "operator"), await session_of(app, is_anonymous=False), "fd_sk_wrong"):
+    for token in (await key_of(app, "operator"), await session_of(app, "u1"), "fd_sk_wrong"):
         answer = await asked(app, place, token)
         assert (answer.status, answer.body) == (alone.status, alone.body)
 

@@ -62,12 +62,13 @@ async def _crash(url: str, processes: int, kills: int, seed: int, jobs: int = _J
     names = [f"j{number}" for number in range(jobs)]
     new = [enqueue(TENANT, NewJob("work", name.encode()), new_id("job_"), now_ms) for name in names]
     alive = dict(await asyncio.gather(*(_start(url) for _ in range(processes))))
-    await database.write(*new)
+    share = jobs // kills
     for kill in range(kills):
-        # Any moment of its work: at some, so many are done.
-        await _until_done(database, (kill + 1) * jobs * 3 // (4 * kills))
-        await asyncio.sleep(chance.random() * 0.05)
+        # What is left of the shares before waits as well: it was a dead process's.
+        await database.write(*new[kill * share : (kill + 1) * share if kill + 1 < kills else jobs])
+        await database.write(Step(_HURRY))
         victim = alive.pop(await _one_at_work(database, alive.keys(), chance))
+        await asyncio.sleep(chance.random() * 0.02)  # any moment of its work
         victim.kill()
         await victim.wait()
         alive.update([await _start(url)])

@@ -1,9 +1,10 @@
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tools.run_tests import Counts, Outcome, Part, count, lines_of, run, run_beside
+from tools.run_tests import PARTS, ROOT, Counts, Outcome, Part, count, lines_of, run, run_beside
 
 
 def test_report_is_counted_with_errors_as_failures() -> None:
@@ -79,3 +80,24 @@ def test_parts_beside_each_other_are_told_one_after_the_other(
     assert [(outcome.name, outcome.is_good) for outcome in outcomes] == [("a", True), ("b", True)]
     said = capfd.readouterr().out
     assert said.index("--- a") < said.index("both one") < said.index("--- b") < said.index("both two")
+
+
+def test_each_python_test_is_run_by_one_part() -> None:
+    """What another part is to run is left out by name, and nothing else is."""
+    tests = ROOT / "tests"
+    folders = [each for each in tests.iterdir() if each.is_dir() and each.name != "peers"]
+    files = [*tests.glob("test_*.py"), *(tests / "peers").glob("test_*.py")]
+    files += [file for folder in folders for file in folder.rglob("test_*.py")]
+    lanes = [part for group in PARTS for part in group if "not slow and not journey" in part.command]
+
+    ran = Counter(file for part in lanes for file in files if is_run(part, file))
+
+    assert ran == Counter(files)
+
+
+def is_run(part: Part, file: Path) -> bool:
+    """Whether its pytest comes upon this file."""
+    arguments = part.command[part.command.index("not slow and not journey") + 1 :]
+    asked = [ROOT / path for path in arguments if not path.startswith("-")]
+    ignored = [ROOT / path.removeprefix("--ignore=") for path in arguments if path.startswith("--ignore=")]
+    return any(map(file.is_relative_to, asked or [ROOT / "tests"])) and not any(map(file.is_relative_to, ignored))

@@ -10,6 +10,7 @@ from frontdesk.checking.reach import of_all, of_tier, reach_of
 from frontdesk.checking.routes import doubts_about_routes
 from frontdesk.checking.settings import Settings
 from frontdesk.core.config import App, Config, Feature, Tier
+from frontdesk.core.config.asides import SUMMARIES
 from frontdesk.core.config.features import unused_variables
 from frontdesk.core.config.problems import Place, spelled
 
@@ -19,6 +20,7 @@ Doubt = tuple[Place, str]
 _WIDE_IPV4, _WIDE_IPV6 = 8, 16
 # What providers do where a request says nothing, by OpenAI's API reference, "Chat" (2026-08-21).
 _UNSAID = {"temperature": 1.0, "top_p": 1.0, "n": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
+_TOKENS_PER_WORD = 2  # English has fewer, most other languages about as many
 
 
 def doubts(settings: Settings) -> Iterator[Doubt]:
@@ -27,6 +29,7 @@ def doubts(settings: Settings) -> Iterator[Doubt]:
     yield from _about_models(config)
     yield from doubts_about_routes(config)
     yield from _about_features(config)
+    yield from _about_summaries(config)
     yield from _about_reach(config)
     yield from _about_anonymity(settings)
     yield from _about_issuers(config)
@@ -67,6 +70,19 @@ def _about_features(config: Config) -> Iterator[Doubt]:
                 here = (*place, "ceilings", parameter)
                 words = f"where a request says nothing, providers take {unsaid:g}. Set {spelled(place)}.parameters too."
                 yield here, f"{spelled(here)} is {ceiling:g}, but {words}"
+
+
+def _about_summaries(config: Config) -> Iterator[Doubt]:
+    """Of one that breaks off only the whole sentences are kept, and nothing where those are few."""
+    for name, feature in config.features.items():
+        if feature.context is None or feature.context.strategy != "summary":
+            continue
+        asked = SUMMARIES if SUMMARIES in config.features else name
+        most, words = config.features[asked].max_output_tokens, feature.context.summary.words
+        if most is not None and most < words * _TOKENS_PER_WORD:
+            here: Place = ("features", name, "context", "summary", "words")
+            told = f"is {words}, but features.{asked}.max_output_tokens is {most}: summaries break off"
+            yield here, f"{spelled(here)} {told}. Set fewer words, or {words * _TOKENS_PER_WORD} tokens."
 
 
 def _about_default_feature(config: Config) -> Iterator[Doubt]:

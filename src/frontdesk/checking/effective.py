@@ -10,9 +10,11 @@ import msgspec
 from frontdesk.checking.settings import Settings
 from frontdesk.core.config import (
     FIELDS_OF_KIND,
+    FIELDS_OF_STRATEGY,
     FIELDS_OF_TYPE,
     Alerts,
     Attestation,
+    Context,
     Feature,
     Issuer,
     Provider,
@@ -76,6 +78,8 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
                 shown["base_url"] = without_password(shown["base_url"])
         case Feature(instructions=str(text)):
             shown["instructions"] = f"({len(text)} characters)"
+        case Context(strategy=strategy):
+            shown = _only(shown, *FIELDS_OF_STRATEGY[strategy])
         case Variable(type=kind):
             shown = _only(shown, "type", "default", *FIELDS_OF_TYPE[kind])
         case Issuer(jwks_url=str(url)) | Attestation(jwks_url=str(url)):

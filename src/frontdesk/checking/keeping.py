@@ -33,6 +33,7 @@ def _kept_for(config: Config) -> Iterator[KeptFor]:
     yield KeptFor("conversations, and feedback", _days(kept.conversations_days, " after their last change"))
     yield KeptFor("events to resume from", f"{_counted(kept.events_hours, 'hour')} after their end")
     yield KeptFor("keys of repeated requests", _counted(kept.keys_hours, "hour"))
+    yield KeptFor("ids of what was deleted, for devices", _days(config.sync.keep_deleted_days))
     yield KeptFor("rows of requests, without texts", _days(kept.turns_days))
     yield KeptFor("windows of budgets, and their alerts", _days(kept.alerts_days, " after their end"))
     yield KeptFor("files", _days(config.files.keep_days, " at most"))

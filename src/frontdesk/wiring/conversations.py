@@ -25,10 +25,11 @@ class Conversing:
     def routes(self, callers: Callers, idempotency: IdempotencyKeys) -> list[GuardedRoute]:
         """The routes of conversations."""
         return [
-            *OpenAIConversationRoutes(self.conversations, callers, self._until_for, idempotency).routes(),
+            *OpenAIConversationRoutes(self.conversations, callers, self.until_for, idempotency).routes(),
             *OwnConversationRoutes(self.conversations, callers).routes(),
         ]
 
-    def _until_for(self, caller: Caller) -> Until | None:
+    def until_for(self, caller: Caller) -> Until | None:
+        """How long a caller's conversations are kept; None where they are not kept at all."""
         kept = self._retention.of(self._access.tier_of(caller), None)
         return kept.conversation_until_ms if kept.has_conversations else None

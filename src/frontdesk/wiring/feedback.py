@@ -26,8 +26,12 @@ def feedback_routes(
     idempotency: Idempotency | None = None,
 ) -> list[GuardedRoute]:
     """The routes of feedback."""
-    feedback = Feedback(database, clock, partial(terms_of, retention, config.retention.turns_days))
-    return FeedbackRoutes(feedback, callers, clock, idempotency).routes()
+    return FeedbackRoutes(make_feedback(config, database, clock, retention), callers, clock, idempotency).routes()
+
+
+def make_feedback(config: Config, database: Database, clock: Clock, retention: Retention) -> Feedback:
+    """The feedback of everybody."""
+    return Feedback(database, clock, partial(terms_of, retention, config.retention.turns_days))
 
 
 def terms_of(retention: Retention, turns_days: float | None, rated: Rated, now_ms: int) -> Terms:

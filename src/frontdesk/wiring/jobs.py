@@ -12,7 +12,7 @@ from frontdesk.http.once import Idempotency
 from frontdesk.jobs.plan import Kind
 from frontdesk.jobs.routes import JobRoutes
 from frontdesk.jobs.runner import JobRunner
-from frontdesk.jobs.schedules import Schedules
+from frontdesk.jobs.schedules import Schedule, Schedules
 from frontdesk.jobs.store import AllJobs, JobStore
 from frontdesk.jobs.sweeping import SWEEPING, Sweeping
 from frontdesk.storage.database import Database
@@ -24,10 +24,16 @@ class Jobs:
     """The jobs of one process, which is known as `process`."""
 
     def __init__(
-        self, settings: config.Jobs, database: Database, process: str, clock: Clock, kinds: Sequence[Kind]
+        self,
+        settings: config.Jobs,
+        database: Database,
+        process: str,
+        clock: Clock,
+        kinds: Sequence[Kind],
+        recurring: Sequence[Schedule] = (),
     ) -> None:
         self._clock = clock
-        schedules = Schedules(DEFAULT_TENANT, [SWEEPING])
+        schedules = Schedules(DEFAULT_TENANT, [SWEEPING, *recurring])
         sweeping = Kind(SWEEPING.kind, Sweeping(AllJobs(database, kinds), clock), together=1)
         self.runner = JobRunner(
             database,

@@ -50,6 +50,7 @@ class Keeping:
         process: str,
         clock: Clock,
         beginning: Callable[[Turn], Beginning | None] | None = None,
+        beginning_apart: Callable[[Turn], Beginning | None] | None = None,
     ) -> None:
         self.retention = Retention(config)
         self.texts = Texts(database)
@@ -61,7 +62,7 @@ class Keeping:
         self._watched = Watched(self.post)
         self.following = Following(self.post, self.texts, clock, config.limits.keep_alive_s)
         self.journal = Journal(database, self.lease, self._watched.published)
-        self._home = Home(database, self.journal, self.lease, self.retention, clock, beginning)
+        self._home = Home(database, self.journal, self.lease, self.retention, clock, beginning, beginning_apart)
         self._recovery: Recovery | None = None
         self._tasks = Tasks("keeping")
 
