@@ -23,9 +23,10 @@ test: ## Set up what is missing, then run every check and test but the slow ones
 	@$(BIN)/python -m tools.run_tests
 
 .PHONY: test-slow
-test-slow: ## Run the slow tests
+test-slow: ## Run the slow tests, with examples that nobody has tried (ARGS="tests/sync")
 	@$(PYTHON) tools/setup.py test
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@FRONTDESK_NEW_EXAMPLES=1 $(BIN)/python -m pytest -m "slow or hypothesis" $(ARGS)
+	@$(NPM) run test:slow
 
 .PHONY: peers
 peers: ## Run the clients and suites of others against a served Frontdesk
@@ -51,6 +52,7 @@ format: ready ## Put the code into the shape that check asks for
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 	@$(BIN)/python -m tools.openapi --write
+	@$(BIN)/python -m tools.client_types --write
 	@$(NPM) run format
 
 .PHONY: lock
@@ -60,7 +62,7 @@ lock: ## Write requirements/ anew from pyproject.toml (ARGS=--upgrade for newer 
 
 .PHONY: clean
 clean: ## Remove everything that make brought or built; databases and models stay
-	rm -rf .venv .venv-peers dist web/node_modules web/*/node_modules tests/peers/js/node_modules src/frontdesk/web
+	rm -rf .venv .venv-peers dist web/node_modules web/*/node_modules web/*/dist tests/peers/js/node_modules src/frontdesk/web
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -96,6 +98,7 @@ unused: ready
 docs: ready
 	@$(BIN)/python -m tools.check_docs
 	@$(BIN)/python -m tools.openapi
+	@$(BIN)/python -m tools.client_types
 	@$(BIN)/python -m tools.prices
 	@$(BIN)/python -m tools.matrix
 

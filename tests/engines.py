@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import itertools
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -19,6 +21,8 @@ from frontdesk.storage.database import Database, open_database
 from frontdesk.storage.migrate import migrate
 from frontdesk.storage.schema import HEAD
 from frontdesk.storage.tables import metadata
+
+T = TypeVar("T")
 
 _numbers = itertools.count()
 
@@ -80,9 +84,45 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+class Schemas:
+    """Migrated schemas of a server. One in which a test changed nothing but rows is emptied for the next test."""
+
+    def __init__(self, server: PostgresqlServer) -> None:
+        self._server = server
+        self._shapes: dict[str, str] = {}
+        self._free: list[str] = []
+
+    async def take(self) -> str:
+        """The address of an empty one."""
+        if self._free:
+            return self._free.pop()
+        url = await schema_of(self._server)
+        self._shapes[url] = await self._with(url, _shape)
+        return url
+
+    async def give_back(self, url: str, taken_s: float) -> None:
+        """Empty it, unless its tables are others now, or large, or somebody who came since then is still there."""
+        if await self._with(url, lambda connection: _empty(connection, self._shapes[url], taken_s)):
+            self._free.append(url)
+
+    async def _with(self, url: str, act: Callable[[Any], Awaitable[T]]) -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await act(connection)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+def schemas(postgresql_server: PostgresqlServer) -> Schemas:
+    return Schemas(postgresql_server)
+
+
 @pytest.fixture
-async def postgresql_url(postgresql_server: PostgresqlServer) -> str:
-    return await schema_of(postgresql_server)
+async def postgresql_url(schemas: Schemas) -> AsyncIterator[str]:
+    url, taken_s = await schemas.take(), time.time()
+    yield url
+    await schemas.give_back(url, taken_s)
 
 
 async def schema_of(server: PostgresqlServer) -> str:
@@ -93,6 +133,42 @@ async def schema_of(server: PostgresqlServer) -> str:
     await connection.execute(f"CREATE SCHEMA {schema}; {_tables_in_sql()}")
     await connection.close()
     return url
+
+
+async def _shape(connection: Any) -> str:
+    return await connection.fetchval(_SHAPE)
+
+
+async def _empty(connection: Any, shape: str, since_s: float) -> bool:
+    for _ in range(_LONGEST_LEAVING):
+        if not await connection.fetchval(_OTHERS, since_s):
+            break
+        await asyncio.sleep(0.01)
+    else:
+        return False
+    if await _shape(connection) != shape or await connection.fetchval(_SIZE) > _LARGE_BYTES:
+        return False
+    await connection.execute(_EMPTY)
+    return True
+
+
+# A statement that changes tables writes their rows in the catalogues anew, ANALYZE what is known of them.
+_SHAPE = """
+SELECT concat_ws(' ',
+  (SELECT md5(string_agg(concat_ws(' ', oid, xmin, relfilenode, reltuples), ',' ORDER BY oid)) FROM pg_class
+   WHERE relnamespace = current_schema()::regnamespace),
+  (SELECT md5(string_agg(concat_ws(' ', attrelid, attnum, a.xmin), ',' ORDER BY attrelid, attnum)) FROM pg_attribute a
+   JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = current_schema()::regnamespace),
+  (SELECT count(*) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace))
+"""
+_SIZE = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid != pg_backend_pid() AND backend_start > to_timestamp($1::float8)
+"""
+_EMPTY = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
+_LONGEST_LEAVING = 50  # hundredths of a second
+_LARGE_BYTES = 3_000_000
 
 
 def _tables_in_sql() -> str:

@@ -849,7 +849,7 @@ async def test_no_good_token_is_refused_while_keys_rotate() -> None:
     assert max(waits_s) <= 3, "a key that is new is fetched at once where nobody floods"
 
 
-@pytest.mark.parametrize("flooders", [40, 150])
+@pytest.mark.parametrize("flooders", [40, pytest.param(150, marks=pytest.mark.slow)])
 async def test_no_good_token_is_refused_while_keys_rotate_beside_a_flood(flooders: int) -> None:
     """Of 150 not all can wait: then good ones may be told to come again, and are believed when they do."""
     server, refused, waits_s = await _rotate_under_load(flooders)

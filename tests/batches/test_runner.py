@@ -436,7 +436,9 @@ async def test_who_has_fewest_batches_under_way_is_taken_next(database: Database
     await desk.heartbeat()
     of_key = [await desk.create(lines(1), KEY) for _ in range(5)]
     clock.move(1)
-    of_user, of_other = await desk.create(lines(1), USER), await desk.create(lines(1), OTHER)
+    of_user = await desk.create(lines(1), USER)
+    clock.move(1)
+    of_other = await desk.create(lines(1), OTHER)
 
     taken = [await work.take(unix_ms(clock), 3) for _ in range(6)]
 

@@ -44,14 +44,12 @@ async def test_postgresql_serves_as_sqlite_does(tmp_path: Path, postgresql_url: 
         served.stop()
 
     connection = await asyncpg.connect(postgresql_url)
-    rows = await connection.fetch(
-        "select model, status, person, is_streaming, error_code from turn order by started_at_ms"
-    )
-    attempts = await connection.fetch("select model, status from attempt order by started_at_ms")
+    rows = await connection.fetch("select model, status, person, is_streaming, error_code from turn order by model")
+    attempts = await connection.fetch("select model, status from attempt order by model")
     await connection.close()
     assert [tuple(row) for row in rows] == [
-        ("fast", "completed", "u1", False, None),
         ("broken", "failed", "u1", False, "provider_error"),
+        ("fast", "completed", "u1", False, None),
         ("slow", "completed", "u1", True, None),
     ]
     assert [tuple(row) for row in attempts] == [

@@ -1,7 +1,7 @@
 """Requests that schemathesis makes of our own OpenAPI document, good ones and bad ones, on every route.
 
 Nothing they say is a 500, a status, a header or a body that is not described, or a good answer to what the
-document forbids. The same requests are made each time.
+document forbids. The same requests are made each time; the slow tests make more of them.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ NEVER_GOOD = {
     "POST /v1/chat/completions/{completion_id}",
 }
 READ_BY_ENTRY = {"POST /api/sync"}
+EXAMPLES = [40, pytest.param(120, marks=pytest.mark.slow)]
 # For users alone: what these ask for, keys have none of.
 OF_PEOPLE = ("/api/sync", "/api/facts", "/api/events", "/api/conversations/{conversation_id}/events")
 
@@ -154,13 +155,14 @@ def tried(examples: int) -> Any:
     )
 
 
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("operation", GOOD, ids=lambda operation: operation.label)
-def test_good_requests(fuzzed: Served, operation: Any) -> None:
+def test_good_requests(fuzzed: Served, operation: Any, examples: int) -> None:
     statuses: Counter[int] = Counter()
     token = token_for(fuzzed, operation)
     known = what_is_there(fuzzed, operation) if operation.body else {}
 
-    @tried(120 if operation.body else 8)
+    @tried(examples if operation.body else 8)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     def check(case: Any) -> None:
         if "Idempotency-Key" in case.headers:  # what is made up comes again, with another body
@@ -172,18 +174,19 @@ def test_good_requests(fuzzed: Served, operation: Any) -> None:
     can_be_good = operation.body and operation.label not in NEVER_GOOD
     # Names of parts that no form has are invented beside those of the document.
     is_form = any(each.media_type == "multipart/form-data" for each in operation.body)
-    assert not can_be_good or statuses[200] > (30 if is_form else 60), f"too few came far: {statuses}"
+    assert not can_be_good or statuses[200] > examples / (4 if is_form else 2), f"too few came far: {statuses}"
 
 
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("operation", BAD, ids=lambda operation: operation.label)
-def test_bad_requests(fuzzed: Served, operation: Any) -> None:
+def test_bad_requests(fuzzed: Served, operation: Any, examples: int) -> None:
     statuses: Counter[int] = Counter()
     token = token_for(fuzzed, operation)
     # In a form null is the text "null", and 1 is "1": what is wrong in JSON may be right there.
     is_form = any(body.media_type == "multipart/form-data" for body in operation.body)
     refusal = refused_in_part if operation.label in READ_BY_ENTRY else negative_data_rejection
 
-    @tried(120)
+    @tried(examples)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def check(case: Any) -> None:
         statuses[say(fuzzed, case, token, *([] if is_form else [refusal]))] += 1
@@ -191,7 +194,7 @@ def test_bad_requests(fuzzed: Served, operation: Any) -> None:
     check()
     # What is wrong may be the id alone, which is then an id of nothing.
     refused = statuses[400] + (statuses[200] if operation.label in READ_BY_ENTRY else 0)
-    assert refused > (30 if "{" in operation.path else 60), f"too few were refused: {statuses}"
+    assert refused > examples / (4 if "{" in operation.path else 2), f"too few were refused: {statuses}"
 
 
 def refused_in_part(context: Any, answer: Any, case: Any) -> bool | None:

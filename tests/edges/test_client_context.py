@@ -80,6 +80,7 @@ async def test_the_model_is_told_and_the_exact_place_is_not(
     assert "They speak de-CH, it is" in told
     assert "(UTC+05:45) in Asia/Kathmandu, near 47.4,8.5, on checkout-7." in told
     assert [each for each in SAID if each in json.dumps(answered)] == []
+    await served.until_rows(f"select status from turn where id = '{answered['id']}'", [("completed",)])
     rows = served.rows("select * from turn") + served.rows("select * from attempt")
     assert [each for each in SAID if each in str(rows)] == []
 

@@ -174,12 +174,12 @@ async def test_rows_say_what_was_asked_for_and_what_it_cost(served: Served) -> N
     await ask(served, post("/v1/moderations", b'{"model": "judge", "input": "x"}'))
 
     await served.until_rows(
-        "select door, status, is_streaming, usage_source, cost_micros from turn order by started_at_ms, id",
+        "select door, status, is_streaming, usage_source, cost_micros from turn order by door",
         [
-            ("transcriptions", "completed", 0, "reported", 900),
-            ("transcriptions", "completed", 0, "reported", 900),
             ("images", "completed", 0, "reported", 80_000),
             ("moderations", "completed", 0, "counted", 0),
+            ("transcriptions", "completed", 0, "reported", 900),
+            ("transcriptions", "completed", 0, "reported", 900),
         ],
     )
 

@@ -83,7 +83,7 @@ async def provider(folder: Path, slots: dict[str, Any] | None = None, **settings
         await brief(request, writer)
 
     async with upstream(script) as up:
-        configured = {**up.settings, **settings}
+        configured = {"shutdown_grace_s": 0.2, **up.settings, **settings}  # many tests end with what nobody answers
         configured["providers"]["scripted"] = {"kind": "scripted"}
         configured["providers"]["up"] |= {
             "idle_timeout_s": 60,

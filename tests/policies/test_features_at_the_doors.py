@@ -480,7 +480,7 @@ def test_a_leak_would_be_seen() -> None:
     assert not leaks(secret, secret[:30])
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     config=CONFIGS,
     caller=CALLERS,

@@ -62,7 +62,7 @@ def counted(counter: Counter, texts: list[str], encoding: str) -> int:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=TEXTS)
 def test_a_count_is_that_of_the_plain_text_and_at_most_its_bytes(counter: Counter, encoding: Encoding, text: str):
     plain: Any = bpe_openai.get_encoding(encoding)
@@ -74,7 +74,7 @@ def test_a_count_is_that_of_the_plain_text_and_at_most_its_bytes(counter: Counte
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(text=TEXTS, special=st.sampled_from(SPECIAL), more=TEXTS)
 def test_special_tokens_in_a_text_are_never_undercounted(
     counter: Counter, encoding: Encoding, text: str, special: str, more: str

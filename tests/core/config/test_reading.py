@@ -84,7 +84,7 @@ def test_every_mapping_of_settings_is_found_by_reflection() -> None:
 
 
 @pytest.mark.parametrize(("way", "key"), KEYS, ids=[".".join((*way, key)) for way, key in KEYS])
-@settings(max_examples=15)
+@settings(max_examples=4)  # of each of some hundred keys
 @given(data=st.data())
 def test_a_misspelt_key_is_told_with_its_line_and_the_nearest(way: Way, key: str, data: st.DataObject) -> None:
     known = [field.encode_name for field in STRUCTS[way].fields]
