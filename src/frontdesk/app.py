@@ -331,6 +331,7 @@ class Frontdesk:
                 allow_headers=["*"],  # says back what was asked for: "*" itself means nothing beside credentials
                 allow_credentials=self.config.auth.cookies,
                 expose_headers=[
+                    "date",
                     "x-request-id",
                     "content-disposition",
                     "retry-after",

@@ -467,7 +467,7 @@ _FIELDS = st.fixed_dictionaries(
 _FRAMES = _FIELDS.map(json.dumps) | _JSON.map(json.dumps) | st.text(max_size=30) | st.binary(max_size=30)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frames=st.lists(_FRAMES, max_size=12))
 def test_no_frame_breaks_a_connection(frames: list[str | bytes]) -> None:
     async def play() -> None:

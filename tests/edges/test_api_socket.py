@@ -263,6 +263,70 @@ async def test_what_one_device_brings_another_is_told_and_can_follow(site: Site)
     assert told.text == WORDS
 
 
+async def test_the_answers_to_what_is_brought_are_told_while_they_are_made(site: Site) -> None:
+    """One round trip: what became of each entry, then the events of each answer under its entry's id."""
+    token = await somebody(site)
+    phone, laptop = Device(token), Device(token)
+    await phone.connect(site.served)
+    await laptop.connect(site.servers[-1])
+    words = {str(uuid.uuid4()): f"{number} {WORDS}" for number in range(2)}
+    entries: list[dict[str, Any]] = [
+        {"id": entry_id, "type": "message", "conversation": f"conv_{uuid.uuid4().hex}", "content": said,
+         "request": {"model": "paced"}}
+        for entry_id, said in words.items()
+    ]  # fmt: skip
+    entries.append({"id": str(uuid.uuid4()), "type": "fact", "fact": f"fact_{uuid.uuid4().hex}", "words": "x"})
+    await phone.send("push", id="p", entries=entries, follow=True)
+    results = await phone.receive()
+    assert (results["type"], results["id"]) == ("results", "p")
+    responses = {result["id"]: result.get("response") for result in results["results"]}
+    told = {entry_id: Told(responses[entry_id]) for entry_id in words}
+
+    first, *_ = words
+    while not told[first].text:
+        frame = await phone.receive()
+        told[frame["id"]].take(frame["event"])
+    # It has only begun; elsewhere it is followed from there, where its first half is not told again.
+    await laptop.send("follow", id="f", response=responses[first], starting_after=told[first].last)
+    elsewhere = Told(responses[first], told[first].last, told[first].text)
+    while not elsewhere.end:
+        elsewhere.take((await laptop.receive())["event"])
+    while not all(each.end for each in told.values()):
+        frame = await phone.receive()
+        told[frame["id"]].take(frame["event"])
+
+    assert {entry_id: each.text for entry_id, each in told.items()} == words
+    assert elsewhere.text == words[first]
+    assert len([event for event in elsewhere.events if event["type"] == "response.output_text.delta"]) > 4
+    again = {"id": "again", "entries": entries[:1]}
+    await phone.send("push", **again, follow=True)
+    await phone.send("push", **again)
+    frames = [await phone.receive() for _ in range(2 + told[first].last + 1)]
+    assert [frame["results"][0]["response"] for frame in frames if frame["type"] == "results"] == [responses[first]] * 2
+    assert [frame["event"] for frame in frames if frame["type"] == "event"] == told[first].events
+
+
+async def test_an_answer_that_has_no_place_is_told_so_and_is_made_all_the_same(single: Site) -> None:
+    device = Device(await somebody(single))
+    await device.connect(single.served)
+    entries = [
+        {"id": str(uuid.uuid4()), "type": "message", "conversation": f"conv_{uuid.uuid4().hex}", "content": "x",
+         "request": {"model": "crawling"}}
+        for _ in range(17)
+    ]  # fmt: skip
+
+    await device.send("push", id="p", entries=entries, follow=True)
+    results = (await device.receive())["results"]
+    error = await device.until("error")
+    for result in results:
+        await device.send("cancel", id="c", response=result["response"])
+
+    assert [result["status"] for result in results] == ["done"] * 17
+    assert error["id"] == results[-1]["id"]
+    assert (error["status"], error["error"]["code"]) == (429, "websocket_stream_limit_reached")
+    assert (await device.until("response"))["response"]["id"] == results[0]["response"]
+
+
 async def test_a_device_that_was_away_is_told_what_it_missed_and_nothing_else(site: Site) -> None:
     """While it is away another one renames; each cursor that it ever had goes on without a gap."""
     chance = random.Random(3)

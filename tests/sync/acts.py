@@ -13,15 +13,17 @@ from tests.sync.devices import Disk, Json
 Pick = Callable[[int], int]
 """A number from 0 up to one, that one excluded."""
 
-ASKING = ("message", "edit", "answer")
+ASKING = ("message", "edit", "answer", "outputs")
 KINDS = (
     *["message"] * 8,
     *["edit", "answer", "rename", "metadata", "read", "feedback", "fact", "delete_item"] * 2,
+    *["outputs"] * 5,
     *["conversation", "begin", "cancel", "pin", "pin_item", "choose", "delete"],
 )
 """What is done, as often as it is done."""
 
 _MOST_CONVERSATIONS = 6
+_TOOLS = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}]
 
 
 def entry_id() -> str:
@@ -30,9 +32,9 @@ def entry_id() -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def item_of(entry_id: str) -> str:
-    """The id of the item that a message becomes."""
-    return "msg_" + entry_id.replace("-", "")
+def item_of(entry: Json) -> str:
+    """The id of the item that a message becomes, or the first output."""
+    return ("fco_" if entry["type"] == "outputs" else "msg_") + entry["id"].replace("-", "")
 
 
 def act(kind: str, seen: Disk, pick: Pick, words: str) -> Json | None:
@@ -45,11 +47,14 @@ def act(kind: str, seen: Disk, pick: Pick, words: str) -> Json | None:
         return {**entry, "conversation": new_id("conv_"), "title": f"title {words}", "metadata": {"of": words}}
     if kind == "begin":
         # Its first message begins it.
-        return {**entry, "type": "message", "conversation": new_id("conv_"), "content": words}
+        tools = {"request": {"tools": _TOOLS}} if pick(2) else {}
+        return {**entry, "type": "message", "conversation": new_id("conv_"), "content": words, **tools}
     if kind == "fact":
         return _fact(entry, seen, pick, words)
     if kind in ("feedback", "cancel"):
         return _of_response(entry, seen, pick, words)
+    if kind == "outputs":
+        return _outputs(entry, seen, pick, words)
     conversations = _conversations(seen)
     if not conversations:
         return None if kind != "message" else {**entry, "conversation": new_id("conv_"), "content": words}
@@ -70,6 +75,8 @@ def _of_conversation(entry: Json, seen: Disk, pick: Pick, words: str) -> Json | 
                 entry["after"] = _one_of(items, pick)
             if pick(8) == 0:
                 entry["request"] = {"model": _one_of(["gone", "slow", "paced"], pick)}
+            elif pick(2):
+                entry["request"] = {"tools": _TOOLS}
         case "rename":
             entry["title"] = f"title {words}" if pick(5) else None
         case "metadata":
@@ -110,6 +117,17 @@ def _of_response(entry: Json, seen: Disk, pick: Pick, words: str) -> Json | None
     return entry
 
 
+def _outputs(entry: Json, seen: Disk, pick: Pick, words: str) -> Json | None:
+    """What its tool says to one of the calls that it was told of last, answered or not."""
+    calls = [each for each in seen.things("item").values() if each["item"]["type"] == "function_call"]
+    if not calls:
+        return None
+    call = calls[-1 - pick(min(len(calls), _MOST_CONVERSATIONS))]
+    place = {"after": call["id"]} if pick(2) else {}
+    outputs = [{"call_id": call["item"]["call_id"], "output": words}]
+    return {**entry, "conversation": call["conversation"], "outputs": outputs, **place}
+
+
 def _fact(entry: Json, seen: Disk, pick: Pick, words: str) -> Json:
     known = [key[2] for key in seen.things("fact")]
     if not known or pick(2):
@@ -132,7 +150,7 @@ def _conversations(seen: Disk) -> list[str]:
 def _items(seen: Disk, conversation: str) -> list[str]:
     told = [key[2] for key in seen.things("item") if key[1] == conversation]
     waiting = [
-        item_of(kept.entry["id"])
+        item_of(kept.entry)
         for kept in seen.outbox("new")
         if kept.entry["type"] == "message" and kept.entry["conversation"] == conversation
     ]

@@ -256,14 +256,14 @@ def _check_messages(
     removed: set[str],
     disk: Disk,
 ) -> None:
-    """Each message is there once and says what it said, or was deleted, or refused and is not there."""
+    """Each message and output is there once and says what it said, or was deleted, or refused and is not there."""
     items = disk.things("item")
     said = Counter(text for each in items.values() if (text := _text_of(each)) is not None)
     for kept in entries:
         entry = kept.entry
-        if entry["type"] not in ("message", "edit"):
+        if entry["type"] not in ("message", "edit", "outputs"):
             continue
-        key = entry["conversation"], item_of(entry["id"])
+        key = entry["conversation"], item_of(entry)
         text = _content_of(entry)
         if kept.status == "refused":
             assert key not in places, kept
@@ -284,7 +284,12 @@ def _check_messages(
 def _check_refusals(entries: Sequence[Kept], gone: set[str], removed: set[str]) -> None:
     """What was refused was of something that is not there, or of a branch that never was."""
     begun = {kept.entry["conversation"] for kept in entries if kept.status == "done" and "conversation" in kept.entry}
-    lost = {item_of(kept.entry["id"]) for kept in entries if kept.status == "refused"}
+    answered = {
+        (kept.entry["conversation"], kept.entry["outputs"][0]["call_id"])
+        for kept in entries
+        if kept.status == "done" and kept.entry["type"] == "outputs"
+    }
+    lost = {item_of(kept.entry) for kept in entries if kept.status == "refused"}
     for kept in entries:
         if kept.status != "refused":
             continue
@@ -299,6 +304,11 @@ def _check_refusals(entries: Sequence[Kept], gone: set[str], removed: set[str]) 
                 assert "response" in entry, kept
             case "invalid_value":
                 assert entry["type"] == "choose", kept
+            case "call_not_found":
+                # Not in the branch that was chosen by then, or deleted.
+                assert entry["type"] == "outputs", kept
+            case "call_answered":
+                assert (entry["conversation"], entry["outputs"][0]["call_id"]) in answered, kept
             case "too_many_branches":
                 assert entry["type"] in ASKING, kept
             case _:
@@ -327,7 +337,7 @@ def _check_order(outbox: Sequence[Kept], places: dict[tuple[str, str], _Place]) 
     """What was said on one device in one conversation is there in that order."""
     spoken: dict[str, list[_Place]] = defaultdict(list)
     for kept in outbox:
-        key = kept.entry.get("conversation", ""), item_of(kept.entry["id"])
+        key = kept.entry.get("conversation", ""), item_of(kept.entry)
         if key in places:
             spoken[key[0]].append(places[key])
     for its in spoken.values():
@@ -427,13 +437,17 @@ async def _places(rows: Rows) -> dict[tuple[str, str], _Place]:
 
 
 def _content_of(entry: Json) -> str:
+    if "outputs" in entry:
+        return entry["outputs"][0]["output"]
     content = entry["content"]
     return content if isinstance(content, str) else content[0]["text"]
 
 
 def _text_of(told: Json) -> str | None:
-    """What a person said in an item."""
+    """What a person said in an item, or their device."""
     item = told["item"]
+    if item["type"] == "function_call_output":
+        return item["output"]
     if item.get("role") != "user":
         return None
     return _content_of(item)

@@ -88,8 +88,8 @@ class Crowd:
                     await self._add(connection, conversation)
         connection.hang_up()
 
-    async def _push(self, connection: RawConnection, entry: Json) -> str:
-        """Push an entry until it is done; returns its id."""
+    async def _push(self, connection: RawConnection, entry: Json) -> Json:
+        """Push an entry until it is done; returns it, with its id."""
         entry = {"id": entry_id(), **entry}
         body = json.dumps({"push": [entry], "limit": 1}).encode()
         while True:
@@ -98,7 +98,7 @@ class Crowd:
             (result,) = answer["results"]
             assert result["status"] != "refused", result
             if result["status"] == "done":
-                return entry["id"]
+                return entry
             await asyncio.sleep(0.01)
 
     async def _add(self, connection: RawConnection, conversation: str) -> None:

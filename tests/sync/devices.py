@@ -54,7 +54,10 @@ class Killed(Exception):
 
 
 class Way(NamedTuple):
-    """How a sync goes: how many entries and changes at most, in which form it travels, and what becomes of it."""
+    """How a sync goes: how many entries and changes at most, in which form it travels, and what becomes of it.
+
+    With a limit of 0 it only brings something, where the device has a cursor.
+    """
 
     entries: int = 100
     limit: int = 200
@@ -151,7 +154,7 @@ class Device:
         """Ask once; returns whether there is more to ask for. Raises one of LOST, and Killed."""
         cursor = self.disk.cursor
         pushed = [kept.entry for kept in self.disk.outbox("new")[: way.entries]]
-        asked: Json = {"limit": way.limit}
+        asked: Json = {"limit": way.limit if cursor is not None else way.limit or 1}
         if cursor is not None:
             asked["cursor"] = cursor
         if pushed:
@@ -160,7 +163,7 @@ class Device:
         if answer is None:
             return True
         _check_answer(asked, answer)
-        self._take(pushed, answer, is_killed=way.fate == "killed")
+        self._take(pushed, answer, is_told=asked["limit"] > 0, is_killed=way.fate == "killed")
         return answer.get("has_more", False)
 
     async def _ask(self, served: Mortal, asked: Json, way: Way) -> Json | None:
@@ -178,7 +181,7 @@ class Device:
         assert status == 200, body
         return _read_body(body, headers)
 
-    def _take(self, pushed: Sequence[Json], answer: Json, *, is_killed: bool) -> None:
+    def _take(self, pushed: Sequence[Json], answer: Json, *, is_told: bool, is_killed: bool) -> None:
         """Take in an answer, with the cursor behind it, all at once."""
         changes = answer.get("changes", [])
         with self.disk.transaction() as database:
@@ -195,7 +198,7 @@ class Device:
                     raise Killed
                 _apply(database, change)
             database.execute("UPDATE mark SET cursor = ?", (answer["cursor"],))
-            if not answer.get("has_more"):
+            if is_told and not answer.get("has_more"):
                 database.execute("DELETE FROM thing WHERE is_stale")
             if is_killed:
                 raise Killed
@@ -260,6 +263,7 @@ def _check_answer(asked: Json, answer: Json) -> None:
             held.add(thing)
     assert len(answer.get("changes", [])) <= asked["limit"]
     assert answer["cursor"]
+    assert asked["limit"] or answer["cursor"] == asked["cursor"]
 
 
 async def settle(devices: Sequence[Device], served: Mortal, timeout_s: float = 60) -> None:

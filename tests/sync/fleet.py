@@ -111,7 +111,7 @@ class Fleet:
 
 def way_by(pick: Pick) -> Way:
     """Any way that a sync can go."""
-    entries, limit = (1, 3, 100)[pick(3)], (1, 5, 200)[pick(3)]
+    entries, limit = (1, 3, 100)[pick(3)], (0, 1, 5, 200)[pick(4)]
     return Way(entries, limit, bool(pick(2)), CODINGS[pick(3)], FATES[pick(len(FATES))])
 
 

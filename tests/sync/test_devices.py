@@ -68,7 +68,7 @@ async def test_what_was_done_is_not_refused_when_its_place_is_gone(tmp_path: Pat
         phone.put(said)
         await check_alike(site, person)
         of = {"conversation": said["conversation"]}
-        item = item_of(said["id"])
+        item = item_of(said)
 
         for entry in (
             {"type": "edit", "item": item, "content": "Hello there"},
@@ -157,7 +157,7 @@ class Machine(RuleBasedStateMachine):
         way=st.builds(
             Way,
             entries=st.sampled_from([100, 3, 1]),
-            limit=st.sampled_from([200, 5, 1]),
+            limit=st.sampled_from([200, 5, 1, 0]),
             is_packed=st.booleans(),
             coding=st.sampled_from(CODINGS),
             fate=st.sampled_from(FATES),

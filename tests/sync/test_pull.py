@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import update
@@ -14,12 +14,14 @@ from frontdesk.conversations import steps
 from frontdesk.conversations.rows import FollowUps
 from frontdesk.conversations.steps import Changes
 from frontdesk.conversations.store import writing
+from frontdesk.core.clock import unix_ms
 from frontdesk.storage.database import Database
 from frontdesk.storage.query import Query, Step
 from frontdesk.storage.tables import conversation
 from frontdesk.sync.cursor import NOTHING
-from frontdesk.sync.pull import MOST_PAGE_BYTES
+from frontdesk.sync.pull import MOST_PAGE_BYTES, Pulling
 from frontdesk.sync.store import MOST_ITEM_BYTES
+from tests.accounts.opened import CountingDatabase
 from tests.conversations.texts import said
 from tests.fakes import HandClock
 from tests.sync.person import Person, as_told
@@ -76,6 +78,26 @@ async def test_the_newest_is_told_first_and_then_what_has_changed(person: Person
     assert changes[-1]["title"] == "late"
     assert [place for page in pages for place in page.places][-1] == pages[-1].cursor
     assert pages[-1].cursor == await person.pulling.now(person.owner)
+
+
+async def test_what_moves_up_while_a_first_sync_is_read_is_told_before_its_end(
+    person: Person, database: Database, clock: HandClock
+):
+    conversation = await person.desk.begin("msg_1")
+    counting = CountingDatabase(database)
+    pulling = Pulling(cast("Database", counting), clock)
+
+    async def rename() -> None:
+        changes = Changes(title="new")
+        await database.transact(lambda: steps.change(person.owner, conversation, changes, unix_ms(clock)))
+
+    counting.meanwhile = rename
+    first = await pulling.pull(person.owner, None)
+    then = await pulling.pull(person.owner, first.cursor)
+
+    assert ([change["type"] for change in as_told(first)["changes"]], first.has_more) == (["item"], True)
+    assert [change["title"] for change in as_told(then)["changes"]] == ["new"]
+    assert not then.has_more
 
 
 async def test_the_same_cursor_brings_the_same_bytes(person: Person):

@@ -120,7 +120,8 @@ async def test_both_forms_say_the_same_both_ways(app: App, coding: str):
         (b"{", None, "invalid_json"),
         ({"cursor": 5}, "cursor", "invalid_type"),
         ({"cursor": "x" * 201}, "cursor", "invalid_value"),
-        ({"limit": 0}, "limit", "invalid_value"),
+        ({"limit": -1}, "limit", "invalid_value"),
+        ({"limit": 0}, "cursor", "missing_required_parameter"),
         ({"limit": 1001}, "limit", "invalid_value"),
         ({"push": {}}, "push", "invalid_type"),
         ({"push": [5]}, "push[0]", "invalid_type"),
@@ -183,3 +184,32 @@ async def test_what_was_pushed_is_told_in_the_same_answer(app: App):
 
     assert [change["id"] for change in answer["changes"]] == [conversation]
     assert list(answer) == ["cursor", "has_more", "results", "changes"]
+
+
+async def test_who_listens_elsewhere_brings_something_and_is_told_nothing(app: App):
+    token, conversation = await app.token(), new_conversation()
+    taker = await filled(app, token)
+    begin = entry("conversation", conversation=conversation, title="new")
+
+    answer = await app.sync(token, push=[begin], cursor=taker.cursor, limit=0)
+    foreign = await app.sync(token, cursor="of.elsewhere", limit=0)
+    told = await app.sync(token, cursor=taker.cursor)
+
+    assert answer == {
+        "cursor": taker.cursor,
+        "has_more": False,
+        "results": [{"id": begin["id"], "status": "done"}],
+        "changes": [],
+    }
+    assert foreign == {"cursor": "of.elsewhere", "has_more": False, "changes": []}
+    assert [change["title"] for change in told["changes"]] == ["new"]
+
+
+async def test_who_says_not_where_they_are_does_nothing_with_a_limit_of_none(app: App):
+    token, conversation = await app.token(), new_conversation()
+    begin = entry("conversation", conversation=conversation)
+
+    answer = await app.ask(token, "POST", "/api/sync", {"push": [begin], "limit": 0})
+
+    assert (answer.status, answer.body["error"]["param"]) == (400, "cursor")
+    assert (await app.sync(token))["changes"] == []

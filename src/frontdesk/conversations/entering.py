@@ -68,7 +68,7 @@ def enter(
         return no_conversation(named.id)
     if row.response is not None:
         return locked(row)
-    if seen_version is not None and seen_version != row.version:
+    if any(version is not None and version != row.version for version in (seen_version, named.version)):
         return Conflict(
             f"The conversation {row.id!r} has changed since this request read it. Send it again.",
             code="conversation_changed",

@@ -1,7 +1,7 @@
 """/api/socket: all that a device needs, on one connection: what changes, what it brings, answers as they are made.
 
     subscribe ──► a feed, told by a task of its own, one at a time
-    push      ──► its lane: what devices bring is done in order
+    push      ──► its lane: what devices bring is done in order; then the answers to it are followed, where it says so
     create ┐
     follow ├────► a lane of the frame's id: side by side, unless ids are the same
     cancel ┘
@@ -38,6 +38,7 @@ from frontdesk.http.callers import May
 from frontdesk.http.clients import PROTOCOL_VERSION
 from frontdesk.http.requests import ClientGone, Head
 from frontdesk.http.sockets import Socket
+from frontdesk.sync.shapes import Result
 from frontdesk.wire.openai_responses_render import ResponsesMessages, last_message
 from frontdesk.wire.openai_responses_socket import Creation, read_request
 
@@ -59,7 +60,7 @@ class Conversations(Protocol):
 class Pushing(Protocol):
     """Does what was done on devices."""
 
-    def push(self, presence: Presence, entries: Sequence[Json], /) -> Awaitable[Sequence[Any]]:
+    def push(self, presence: Presence, entries: Sequence[Json], /) -> Awaitable[Sequence[Result]]:
         """Do entries in order, each exactly once; returns what became of each."""
         ...
 
@@ -201,11 +202,14 @@ class _Connection:
                 asked = Waiting(exchange, partial(self._create, frame), size_bytes)
                 self._put(self._answers, f"answer {frame.id}", asked)
             case Follow():
-                asked = Waiting(exchange, partial(self._follow, frame), size_bytes)
-                self._put(self._answers, f"answer {frame.id}", asked)
+                self._put_follow(frame, size_bytes)
 
     def _exchange(self, frame_id: str | None) -> Exchange:
         return Exchange(self._socket, frames.tail(frame_id), frames.EVENT)
+
+    def _put_follow(self, frame: Follow, size_bytes: int) -> None:
+        asked = Waiting(self._exchange(frame.id), partial(self._follow, frame), size_bytes)
+        self._put(self._answers, f"answer {frame.id}", asked)
 
     def _put(self, lanes: SocketLanes, name: str, asked: Waiting) -> None:
         lane = self._named.get(name) or Lane(name)
@@ -244,7 +248,14 @@ class _Connection:
     async def _push(self, frame: Push, exchange: Exchange) -> None:
         self._work.check_open()
         presence = Presence(self._socket.caller, self._socket.scope)
-        await exchange.answer(frames.results(await self._services.pushing.push(presence, frame.entries)))
+        results = await self._services.pushing.push(presence, frame.entries)
+        await exchange.answer(frames.results(results))
+        for result in results if frame.follow else ():
+            if result.id is not None and result.response is not None:
+                try:
+                    self._put_follow(Follow(id=result.id, response=result.response), 0)
+                except RateLimited as error:
+                    await self._exchange(result.id).refuse(error)
 
     async def _create(self, frame: Create, exchange: Exchange) -> None:
         self._work.check_open()

@@ -37,6 +37,8 @@ FAILURES: dict[int, Failure] = {
             "ambiguous_feature",
             "bad_directive",
             "batch_not_cancellable",
+            "call_answered",
+            "call_not_found",
             "chain_too_long",
             "context_length_exceeded",
             "conversation_full",

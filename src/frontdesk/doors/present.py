@@ -34,13 +34,15 @@ class Presence(NamedTuple):
 class AskedInBackground(NamedTuple):
     """A request for a response, as JSON, and the key under which it is done once.
 
-    With `or_new` the conversation that it names is made, where it never was.
+    With `or_new` the conversation that it names is made, where it never was; with a `version` it is gone on with only
+    while it has that one.
     """
 
     key: str
     body: bytes
     feature: str | None = None
     or_new: bool = False
+    version: int | None = None
 
 
 class PresentAsker:
@@ -59,8 +61,8 @@ class PresentAsker:
         visit = Visit(presence.caller, Head(scope), asked.body, scope, inbox.receive, inbox.send)
         body = visit.take_body()
         request = read_responses(body)
-        if asked.or_new and request.conversation is not None:
-            named = msgspec.structs.replace(request.conversation, or_new=True)
+        if request.conversation is not None:
+            named = msgspec.structs.replace(request.conversation, or_new=asked.or_new, version=asked.version)
             prompt = msgspec.structs.replace(request.prompt, conversation=named)
             request = msgspec.structs.replace(request, conversation=named, prompt=prompt)
         turn, wish = begin_response(self._desk, visit, request, body)

@@ -2,7 +2,7 @@
 
     subscribe ──► changes, and ready when all was told that there was; then changes as they come.
                   reset, where its cursor is not known any more: all there is follows
-    push      ──► results
+    push      ──► results; with `follow` then the events of each answer that was asked for, under its entry's id
     create    ──► event, as often as the answer has one, or error
     follow    ──► the same, from behind an event; end, where there is nothing behind it
     cancel    ──► response
@@ -48,10 +48,13 @@ class Subscribe(Struct, tag_field="type", tag="subscribe", forbid_unknown_fields
 
 
 class Push(Struct, tag_field="type", tag="push", forbid_unknown_fields=True):
-    """Do what was done on a device; read entry by entry, as POST /api/sync does."""
+    """Do what was done on a device; read entry by entry, as POST /api/sync does. With `follow` each response that came
+    of an entry is followed from its beginning, as if that had been asked for under the entry's id.
+    """
 
     id: FrameId
     entries: Annotated[list[Json], Meta(max_length=MOST_ENTRIES)]
+    follow: bool = False
 
 
 class Create(Struct, tag_field="type", tag="create", forbid_unknown_fields=True):

@@ -4,9 +4,10 @@ A first sync goes down from the newest change to the oldest, so that what people
 then on it goes up. What changes meanwhile has a higher number than where it began, and comes behind it.
 
 Theory of operation. Numbers are in the order of the commits (`changes.store`), so a page that was read in one statement
-misses nothing below its last number. Whether the cursor was too old is looked up behind that: what was deleted may
-be forgotten at any moment. What the changes are of is looked up after that, as it is by then: it may be newer
-than its change, whose row has then moved on and is told once more; it may be gone, and is told so.
+misses nothing below its last number. Downward it misses what has moved to above where it began: while there is
+something, no page is the last. Whether the cursor was too old is looked up behind that: what was deleted may be
+forgotten at any moment. What the changes are of is looked up after that, as it is by then: it may be newer than its
+change, whose row has then moved on and is told once more; it may be gone, and is told so.
 """
 
 from __future__ import annotations
@@ -77,10 +78,7 @@ class Pulling:
         if asked is not None and _holds(asked, head):
             if asked.at is None:
                 return await self._up(owner, asked, found, limit)
-            page = await self._down(owner, asked, min(asked.at - 1, asked.seq), limit)
-            # What came meanwhile is behind where it began.
-            page.has_more = page.has_more or asked.seq < head.head
-            return page
+            return await self._down(owner, asked, min(asked.at - 1, asked.seq), limit)
         page = await self._down(owner, Cursor(head.epoch, head.head), head.head, limit)
         page.is_reset = cursor is not None and asked != NOTHING
         return page
@@ -107,10 +105,15 @@ class Pulling:
             places[-1] = end
         return Page(
             cursor=end if has_ended else places[-1],
-            has_more=not has_ended,
+            has_more=not has_ended or await self._has_grown(owner, start.seq),
             changes=await self._told(owner, rows),
             places=places,
         )
+
+    async def _has_grown(self, owner: Owner, seq: int) -> bool:
+        """Whether anything changed behind a number: it may be what was not there any more further down."""
+        head = await self._changes.head(owner.tenant, owner.person)
+        return head is not None and head.head > seq
 
     async def _fitting(self, owner: Owner, rows: list[ChangeRow]) -> list[ChangeRow]:
         """The first of some changes, no more than fit into a page."""

@@ -1,7 +1,9 @@
 """What was done on a device, done here: entry by entry, each once, however often it is sent.
 
     asks a model    at the door of all responses, in the background, with the entry's id as its key; a message is an
-                    item under an id made of the entry's, so that it is known for as long as its conversation
+                    item under an id made of the entry's, so that it is known for as long as its conversation, and
+                    so is the first of what a device's tools said. Its answer is made as a stream, for it is
+                    followed
     all else        in one transaction with the claim of the entry's id, and with what became of it
 
 What cannot be done now waits, and with it all that follows in the same conversation, or on the same fact or response:
@@ -11,7 +13,7 @@ there the order counts. What is refused is forgotten; the same entry may be sent
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -20,8 +22,10 @@ from msgspec import UNSET, UnsetType
 
 from frontdesk.conversations import steps
 from frontdesk.conversations.items import title_line
+from frontdesk.conversations.refusals import locked
 from frontdesk.conversations.service import Conversations, Until
 from frontdesk.conversations.steps import Changes, Steps
+from frontdesk.conversations.tree import cut
 from frontdesk.core.clock import Clock, unix_ms
 from frontdesk.core.errors import (
     BadRequest,
@@ -43,6 +47,7 @@ from frontdesk.idempotency.store import answered, claim, find, release
 from frontdesk.memory.facts import erasing, keeping, line_of
 from frontdesk.storage.database import Database
 from frontdesk.storage.errors import StorageError
+from frontdesk.sync.outputs import answering, output_id
 from frontdesk.sync.shapes import (
     ENTRIES,
     AnswerEntry,
@@ -58,6 +63,7 @@ from frontdesk.sync.shapes import (
     Json,
     MessageEntry,
     MetadataEntry,
+    OutputsEntry,
     PinEntry,
     PinItemEntry,
     ReadEntry,
@@ -65,6 +71,7 @@ from frontdesk.sync.shapes import (
     Result,
 )
 from frontdesk.sync.store import SyncStore
+from frontdesk.turn.items import ConversationNamed
 from frontdesk.turn.turn import Caller
 from frontdesk.wire.refusing import unsupported
 
@@ -74,12 +81,13 @@ ROUTE = "/api/sync"
 _log = logging.getLogger("frontdesk.sync")
 _OK = 200
 _MOST_ID_CHARS = 64
-_ITEM = "input[0]."
+_LOOKED_BACK = 256  # an answer of so many items makes no calls that are answered any more
 _FIELDS = {"response_id": "response"}  # what entries call otherwise
 _BROKE = "Something went wrong here. It was logged; try again."
 _LATER = frozenset({"conversation_locked", "conversation_changed", "idempotency_key_in_use"})
 _DONE_AND_FORGOTTEN = "idempotency_answer_not_kept"
 _OURS = ("conversation", "input", "background", "store", "stream", "stream_options", "previous_response_id", "prompt")
+_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _decode_result = msgspec.json.Decoder(Result).decode
 
@@ -179,6 +187,8 @@ class Pushing:
                 return await self._say(presence, entry, entry.content, after, where)
             case AnswerEntry():
                 return await self._answer(presence, entry, raw, where)
+            case OutputsEntry():
+                return await self._return(presence, entry, where)
             case CancelEntry():
                 await self._responses.want_end(caller, entry.response)
                 return done
@@ -201,15 +211,50 @@ class Pushing:
         where: str,
     ) -> Result:
         """Put a message in and ask for an answer, where that was not done."""
-        owner, item_id = owner_of(presence.caller), _item_id(entry.id)
-        response = await self._store.brought_by(owner, entry.conversation, item_id)
-        if response is None:
+        item_id = _item_id(entry.id)
+
+        async def begin() -> str:
             item = {"type": "message", "role": "user", "id": item_id, "content": content}
             may_begin = isinstance(entry, MessageEntry) and self._terms.until_for(presence.caller) is not None
             or_new = may_begin and steps.is_devices_id(entry.conversation)
-            asked = _asked(entry, [item], after, where, or_new=or_new)
+            asked = _asked(entry, [item], after, where)._replace(or_new=or_new)
+            return await self._ask(presence, asked, where, {"input[0].": f"{where}."})
+
+        return await self._bring(presence, entry, item_id, begin)
+
+    async def _return(self, presence: Presence, entry: OutputsEntry, where: str) -> Result:
+        """Put in what a device's tools said and ask what comes of it, where that was not done."""
+        item_id = output_id(entry.id)
+
+        async def begin() -> str:
+            owner, named = owner_of(presence.caller), ConversationNamed(entry.conversation, entry.after)
+            version, before = await self._before(owner, named)
+            items = answering(entry.outputs, before, f"{where}.outputs")
+            items[0]["id"] = item_id
+            asked = _asked(entry, items, entry.after, where)._replace(version=version)
+            return await self._ask(presence, asked, where, {"input[": f"{where}.outputs["})
+
+        return await self._bring(presence, entry, item_id, begin)
+
+    async def _before(self, owner: Owner, named: ConversationNamed) -> tuple[int, list[Json]]:
+        """The version of a conversation, and the last items of what an output would come behind."""
+        seen = await self._conversations.see(owner, named.id)
+        if seen.row.response is not None:
+            raise locked(seen.row)  # the calls may be in what is being put in just now
+        path = await self._conversations.path_for(owner, seen, named)
+        until = path[-1].until if path else 0
+        told = await self._conversations.told(owner, seen, cut(path, until - _LOOKED_BACK, until))
+        return seen.row.version, [_decode(item.content) for item in told]
+
+    async def _bring(
+        self, presence: Presence, entry: Asking, item_id: str, begin: Callable[[], Awaitable[str]]
+    ) -> Result:
+        """Begin what puts an item in, where that is not there."""
+        owner = owner_of(presence.caller)
+        response = await self._store.brought_by(owner, entry.conversation, item_id)
+        if response is None:
             try:
-                response = await self._ask(presence, asked, where)
+                response = await begin()
             except FrontdeskError:
                 # It may be there all the same: by another request, at the same time or with other words around it.
                 response = await self._store.brought_by(owner, entry.conversation, item_id)
@@ -229,17 +274,20 @@ class Pushing:
             if known.fingerprint != fingerprint_of(_encode(raw)):
                 raise key_reused(entry.id)
             return _decode_result(known.answer)
-        response = await self._ask(presence, _asked(entry, [], entry.after, where), where)
+        response = await self._ask(presence, _asked(entry, [], entry.after, where), where, {})
         return await self._once(owner, raw, Result(id=entry.id, status="done", response=response or None), _nothing)
 
-    async def _ask(self, presence: Presence, asked: AskedInBackground, where: str) -> str:
-        """Ask, and return the id of the response; "" where there was one, of which nothing is kept."""
+    async def _ask(self, presence: Presence, asked: AskedInBackground, where: str, places: Mapping[str, str]) -> str:
+        """Ask, and return the id of the response; "" where there was one, of which nothing is kept.
+
+        `places` are where the entry has what the request says elsewhere.
+        """
         try:
             return await self._asker.ask(presence, asked)
         except FrontdeskError as error:
             if error.code == _DONE_AND_FORGOTTEN:
                 return ""
-            raise _placed(error, where) from None
+            raise _placed(error, where, places) from None
 
     # --- all else -------------------------------------------------------------------------------
 
@@ -372,9 +420,7 @@ def _item_id(entry_id: str) -> str:
     return "msg_" + entry_id.replace("-", "")
 
 
-def _asked(
-    entry: Asking, items: list[Json], after: str | UnsetType | None, where: str, *, or_new: bool = False
-) -> AskedInBackground:
+def _asked(entry: Asking, items: list[Json], after: str | UnsetType | None, where: str) -> AskedInBackground:
     """The request for a response that an entry stands for. Raises BadRequest for what it may not say of that."""
     request = entry.request or {}
     for name in _OURS:
@@ -383,16 +429,20 @@ def _asked(
     conversation: Json = {"id": entry.conversation}
     if after is not UNSET:
         conversation["after"] = after
-    body = {**request, "conversation": conversation, "input": items, "background": True, "store": True}
-    return AskedInBackground(entry.id, _encode(body), entry.feature, or_new)
+    # As a stream, for devices follow it: all else comes at once, at its end.
+    way = {"background": True, "store": True, "stream": True}
+    return AskedInBackground(
+        entry.id, _encode({**request, "conversation": conversation, "input": items, **way}), entry.feature
+    )
 
 
-def _placed(error: FrontdeskError, where: str) -> FrontdeskError:
+def _placed(error: FrontdeskError, where: str, places: Mapping[str, str]) -> FrontdeskError:
     """The error of a request, as one of the entry that it was made of."""
     param = error.param
     if param is not None:
-        if param.startswith(_ITEM):
-            told = f"{where}.{param.removeprefix(_ITEM)}"
+        place = next((place for place in places if param.startswith(place)), None)
+        if place is not None:
+            told = f"{places[place]}{param.removeprefix(place)}"
         elif param.partition(".")[0] == "conversation":
             told = f"{where}.{param.rpartition('.')[2]}"
         else:

@@ -14,9 +14,10 @@ from frontdesk.http.requests import Head, read_body
 from frontdesk.sync.packing import Sent, read_sent, wanted_by, write_answer
 from frontdesk.sync.pull import Pulling
 from frontdesk.sync.push import ROUTE, Pushing
-from frontdesk.sync.shapes import SyncAnswer, SyncBody
+from frontdesk.sync.shapes import Page, SyncAnswer, SyncBody
 from frontdesk.turn.turn import Caller
 from frontdesk.wire.reading import view
+from frontdesk.wire.refusing import wrong
 
 SYNCING = May("user")
 """Who syncs: people. What is a secret key's is on no device."""
@@ -45,11 +46,29 @@ class SyncRoutes:
         content_type = given.get("content-type", "")
         sent = Sent(body, content_type, given.get("content-encoding", ""))
         asked = view(await read_sent(sent, self._body_limit_bytes), SyncBody)
+        _check(asked)
         results = await self._pushing.push(Presence(caller, request.scope), asked.push) if asked.push else []
-        page = await self._pulling.pull(owner_of(caller), asked.cursor, asked.limit)
+        page = await self._page(caller, asked)
         answer = SyncAnswer(cursor=page.cursor, has_more=page.has_more, reset=page.is_reset, changes=page.changes)
         if results:
             answer.results = results
         wanted = wanted_by(given.get("accept", ""), given.get("accept-encoding", ""), content_type)
         written, headers = await write_answer(answer, wanted)
         return Response(written, headers={"cache-control": "no-store", **headers})
+
+    async def _page(self, caller: Caller, asked: SyncBody) -> Page:
+        """What is told of what has changed; nothing to who only brings something."""
+        if asked.limit == 0 and asked.cursor is not None:
+            return Page(cursor=asked.cursor)
+        return await self._pulling.pull(owner_of(caller), asked.cursor, asked.limit)
+
+
+def _check(asked: SyncBody) -> None:
+    """Raise BadRequest for who is to be told nothing, and does not say where they are."""
+    if asked.limit == 0 and asked.cursor is None:
+        raise wrong(
+            "cursor",
+            "With 'limit': 0 no changes are told, and the cursor comes back as it was sent. Send the one that you were "
+            "told last, or a limit from 1 on to begin.",
+            "missing_required_parameter",
+        )

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 MOST_ENTRIES = 100
 MOST_CHANGES = 1_000
 USUAL_CHANGES = 200
+MOST_OUTPUTS = 128
 MOST_TITLE_CHARS = 200
 
 # With their lengths, for a line break may stand behind what `$` matches.
@@ -72,6 +73,23 @@ class EditEntry(Asking, tag="edit", kw_only=True):
 
     item: StoredId
     content: str | list[Json]
+
+
+class DeviceOutput(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a tool of a device said to one call; it is of the call's own kind, where none is said."""
+
+    call_id: Annotated[str, Meta(min_length=1)]
+    output: str | list[Json]
+    type: Literal["function_call_output", "custom_tool_call_output"] | UnsetType = UNSET
+
+
+class OutputsEntry(Asking, tag="outputs", kw_only=True):
+    """Tools of a device said something, to calls of an answer: at the end, or behind the item `after`. What the model
+    makes of it is wanted.
+    """
+
+    outputs: Annotated[list[DeviceOutput], Meta(min_length=1, max_length=MOST_OUTPUTS)]
+    after: StoredId | UnsetType = UNSET
 
 
 class CancelEntry(Entry, tag="cancel", kw_only=True):
@@ -154,6 +172,7 @@ ENTRIES = Kinds(
         "message": MessageEntry,
         "answer": AnswerEntry,
         "edit": EditEntry,
+        "outputs": OutputsEntry,
         "cancel": CancelEntry,
         "rename": RenameEntry,
         "pin": PinEntry,
@@ -169,10 +188,13 @@ ENTRIES = Kinds(
 
 
 class SyncBody(Struct, forbid_unknown_fields=True):
-    """What a device sends: where it is, how much it takes, and what was done on it. `push` is read entry by entry."""
+    """What a device sends: where it is, how much it takes, and what was done on it. `push` is read entry by entry.
+
+    With a `limit` of 0 it is told no changes: its `cursor`, which it needs then, comes back as it was sent.
+    """
 
     cursor: Annotated[str, Meta(max_length=200)] | None = None
-    limit: Annotated[int, Meta(ge=1, le=MOST_CHANGES)] = USUAL_CHANGES
+    limit: Annotated[int, Meta(ge=0, le=MOST_CHANGES)] = USUAL_CHANGES
     push: Annotated[list[Json], Meta(max_length=MOST_ENTRIES), ENTRIES] = []
 
 

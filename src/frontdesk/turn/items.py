@@ -105,12 +105,14 @@ class Format(msgspec.Struct, frozen=True):
 class ConversationNamed(msgspec.Struct, frozen=True):
     """The conversation that a request goes on with: at its end, or behind the item `after`; None is its beginning.
 
-    With `or_new` it begins where there is none: its id is one that a person's device has made.
+    With `or_new` it begins where there is none: its id is one that a person's device has made. With a `version` it is
+    gone on with only while it has that one: what is to be added was checked against it.
     """
 
     id: str
     after: str | msgspec.UnsetType | None = msgspec.UNSET
     or_new: bool = False
+    version: int | None = None
 
 
 SUMMARY_OPENS = "This is a summary of what was said earlier in this conversation"
