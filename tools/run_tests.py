@@ -126,7 +126,7 @@ PARTS = (
         Part("faults", (*_PYTEST, "-m", _FAST, *_FAULTS)),
         Part("stored", (*_PYTEST, "-m", _FAST, *_STORED)),
     ),
-    (Part("journeys", (*_PYTEST, "-m", "journey and not slow"), may_skip=False),),
+    (Part("journeys", (*_PYTEST, "-m", "journey and not slow", "tests/journeys"), may_skip=False),),
 )
 """In their order; those of a group run beside each other."""
 

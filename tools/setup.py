@@ -210,6 +210,7 @@ def steps_to_test(machine: Machine) -> list[Step]:
         DEV_PACKAGES,
         PROJECT,
         *steps_to_build(machine),
+        WEB_CLIENT,
         *steps_for_models(machine, *_MODELS, ("whisper-tiny-en", "speech", 71)),
         PEERS,
         WEB_PEERS,
@@ -421,6 +422,10 @@ def _build_web_pages(machine: Machine) -> None:
     machine.call("npm", "run", "build", "--loglevel=error", folder="web")
 
 
+def _build_web_client(machine: Machine) -> None:
+    machine.call("npm", "run", "build:packages", "--loglevel=error", folder="web")
+
+
 VIRTUAL_ENVIRONMENT = Step(
     name="venv",
     says=f"Making the virtual environment .venv with Python {sys.version.split()[0]}",
@@ -483,6 +488,13 @@ WEB_PAGES = Step(
     reads=("web",),
     makes=("src/frontdesk/web/chat/index.html",),
     work=_build_web_pages,
+)
+WEB_CLIENT = Step(
+    name="web-client",
+    says="Building the packages for apps",
+    reads=("web/client", "web/react", "web/signals", "web/packaging", "web/package-lock.json"),
+    makes=tuple(f"web/{package}/dist/index.js" for package in ("client", "react", "signals")),
+    work=_build_web_client,
 )
 PEERS = Step(
     name="peers",

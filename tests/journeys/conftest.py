@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.journeys.desk import PAGE, Desk, chromium, launch, open_desk
 
@@ -15,16 +15,21 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    if not PAGE.is_file():
+        pytest.skip("The journeys need the built page: npm --prefix web run build")
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     path = chromium()
     if path is None:
         pytest.skip("The journeys need Chromium: apt-get install chromium")
-    if not PAGE.is_file():
-        pytest.skip("The journeys need the built page: npm --prefix web run build")
-    with sync_playwright() as playwright:
-        browser = launch(playwright, path)
-        yield browser
-        browser.close()
+    browser = launch(playwright, path)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ MODELS = {
     "silent": "silent",
 }
 
-_CHROMIUM_ARGUMENTS = (
+CHROMIUM_ARGUMENTS = (
     "--no-sandbox",  # as root it does not start otherwise; it only ever sees this server
     "--disable-gpu",
     "--disable-quic",
@@ -46,15 +47,19 @@ _CHROMIUM_ARGUMENTS = (
 class Desk:
     """One server in a folder of its own. It can be killed in the middle of a sentence and come back."""
 
-    def __init__(self, folder: Path, models: Mapping[str, str] = MODELS, *, anonymous: bool = True) -> None:
+    def __init__(
+        self, folder: Path, models: Mapping[str, str] = MODELS, *, anonymous: bool = True, **more: Any
+    ) -> None:
         self._config = folder / "frontdesk.yaml"
+        self._database = folder / "frontdesk.db"
         config = {
-            "database": f"sqlite:///{folder / 'frontdesk.db'}",
+            "database": f"sqlite:///{self._database}",
             "providers": {"scripted": {"kind": "scripted", **ASKED_ONCE}},
             "models": {name: {"route": [f"scripted/{script}"]} for name, script in models.items()},
             "default_model": next(iter(models)),
             "auth": {"anonymous": anonymous, "anonymous_sessions_per_hour": 1000},
             "shutdown_grace_s": 0.5,
+            **more,
         }
         self._config.write_text(json.dumps(config))  # JSON is YAML
         self._log = folder / "frontdesk.log"
@@ -85,6 +90,11 @@ class Desk:
                 self._port = int(line.rsplit(":", 1)[1])
                 return
         raise AssertionError(f"`{' '.join(command)}` did not start:\n{self._log.read_text()}")
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Read its database from beside."""
+        with closing(sqlite3.connect(self._database)) as connection:
+            return connection.execute(statement).fetchall()
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -122,4 +132,4 @@ def chromium() -> str | None:
 def launch(playwright: Playwright, path: str) -> Browser:
     """A browser that asks nothing of any network, and patience for a busy machine."""
     expect.set_options(timeout=20_000)
-    return playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_ARGUMENTS))
+    return playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))

@@ -1,0 +1,175 @@
+// @vitest-environment node
+import { expect, it } from "vitest";
+import { keyOf, MARK, OUTBOX, write } from "./core/keys.ts";
+import { put, withdraw } from "./core/outbox.ts";
+import { EPOCH, makeReplica, type Replica } from "./replica.ts";
+import { chanceOf } from "./simulation/chance.ts";
+import { type Tab, World } from "./simulation/world.ts";
+import type { Entry } from "./wire.ts";
+
+const conversation = `conv_${"0".repeat(32)}`;
+
+function entryOf(number: number): Entry {
+  const id = `01a30000-0000-7000-8000-${String(number).padStart(12, "0")}`;
+  return { type: "message", id, conversation, content: `words ${number}` };
+}
+
+const keyFor = (number: number) => keyOf(OUTBOX, entryOf(number).id);
+
+interface Process {
+  readonly tab: Tab;
+  readonly replica: Replica;
+  readonly log: string[];
+  /** What is in its outbox, as words. */
+  words(): unknown[];
+}
+
+function processOf(tab: Tab, id: string): Process {
+  const log: string[] = [];
+  const replica = makeReplica({
+    effects: tab.effects,
+    store: tab.store,
+    id,
+    changed: () => {},
+    heard: () => {},
+    demoted: () => log.push("demoted"),
+    ended: () => log.push("ended"),
+    makeRoom: async () => [],
+  });
+  const words = () =>
+    replica.held.outbox.map(({ entry }) => (entry.type === "message" ? entry.content : entry.type));
+  return { tab, replica, log, words };
+}
+
+async function twoProcesses(loss = 0) {
+  const world = new World(chanceOf(1));
+  const device = world.addDevice();
+  device.loss = loss;
+  const [one, other] = [processOf(device.open(), "one"), processOf(device.open(), "other")];
+  void one.replica.start();
+  await world.scheduler.runFor(100);
+  void other.replica.start();
+  await world.scheduler.runFor(100);
+  const say = async (process: Process, number: number) => {
+    const fate = process.replica.change(() => put(process.replica.held.outbox, entryOf(number), 1));
+    await world.scheduler.runFor(100);
+    return fate;
+  };
+  return { world, device, one, other, say };
+}
+
+it("has what one process stored in memory of the other", async () => {
+  const { one, other, say } = await twoProcesses();
+
+  const fate = await say(one, 1);
+
+  expect(fate).toBe("kept");
+  expect([one.words(), other.words()]).toEqual([["words 1"], ["words 1"]]);
+});
+
+it("reads all anew where a telling was lost", async () => {
+  const { device, other, one, say } = await twoProcesses();
+  device.loss = 1;
+  await say(one, 1);
+  device.loss = 0;
+
+  await say(one, 2);
+
+  expect(other.words()).toEqual(["words 1", "words 2"]);
+});
+
+it("decides again where another process was quicker", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  await say(one, 1);
+  device.loss = 1;
+  const [kept] = one.replica.held.outbox;
+  const first = one.replica.change(() => kept && withdraw(kept));
+  await world.scheduler.runFor(100);
+
+  const second = other.replica.change(() => {
+    const [now] = other.replica.held.outbox;
+    return now && withdraw(now);
+  });
+  await world.scheduler.runFor(100);
+
+  expect(await Promise.all([first, second])).toEqual(["kept", "moot"]);
+  expect(other.words()).toEqual([]);
+});
+
+it("lets only the one write as leader that began to lead last", async () => {
+  const { world, device, one, other } = await twoProcesses();
+  const mark = { cursor: "c", isWhole: true, generation: 1, at_ms: 1 };
+  const lead = (process: Process) => process.replica.lead();
+  const commit = (process: Process, cursor: string) =>
+    process.replica.change(() => ({ writes: [write(MARK, { ...mark, cursor })], guards: [] }), {
+      isLeading: true,
+    });
+  void lead(one);
+  await world.scheduler.runFor(100);
+  void lead(other);
+  await world.scheduler.runFor(100);
+
+  const fates = Promise.all([commit(one, "old"), commit(other, "new")]);
+  await world.scheduler.runFor(100);
+
+  expect(await fates).toEqual(["moot", "kept"]);
+  expect(one.log).toEqual(["demoted"]);
+  expect(device.disk.value(MARK)).toEqual({ ...mark, cursor: "new" });
+});
+
+it("writes nothing into a store that somebody signed out of, though they did not hear of it", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  await say(one, 1);
+  device.loss = 1;
+  void one.replica.wipe(async () => {});
+  await world.scheduler.runFor(100);
+
+  const fate = await say(other, 2);
+
+  expect(fate).toBe("moot");
+  expect(other.log).toEqual(["ended"]);
+  expect(device.disk.list("").map(([key]) => key)).toEqual([EPOCH]);
+});
+
+it("writes what is unsent again when the browser threw the store away", async () => {
+  const { device, one, other, say } = await twoProcesses();
+  await say(one, 1);
+  device.disk.clear();
+
+  await say(other, 2);
+
+  expect(device.disk.list(OUTBOX).map(([key]) => key)).toEqual([keyFor(1), keyFor(2)]);
+  expect([one.log, other.log]).toEqual([[], []]);
+});
+
+it("holds what a full store does not take, and stores it when it does", async () => {
+  const { world, device, one, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  const fate = await say(one, 1);
+  const during = [one.replica.trouble, one.words(), device.disk.list(OUTBOX).length];
+  device.disk.trouble = undefined;
+
+  await world.scheduler.runFor(60_000);
+
+  expect(fate).toBe("held");
+  expect(during).toEqual(["full", ["words 1"], 0]);
+  expect([one.replica.trouble, device.disk.list(OUTBOX).length]).toEqual([undefined, 1]);
+});
+
+it("takes nothing back in memory alone that is in the store", async () => {
+  const { world, device, one, say } = await twoProcesses();
+  await say(one, 1);
+  device.disk.trouble = "broken";
+
+  const fate = one.replica.change(
+    () => {
+      const [now] = one.replica.held.outbox;
+      return now && withdraw(now);
+    },
+    { isStrict: true },
+  );
+  await world.scheduler.runFor(100);
+
+  expect(await fate).toBe("moot");
+  expect(one.words()).toEqual(["words 1"]);
+});

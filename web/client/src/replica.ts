@@ -1,0 +1,903 @@
+// What the store says, in memory: all that is shown or decided upon is read from here. Whatever changes goes through the store first.
+//
+// Theory of operation. Several processes share a store. Who changes something decides by what is in memory, and commits
+// it guarded by what was seen; where that is not so any more, it reads anew and decides again. Then it tells the others which keys are
+// others: they read those from the store, so that what they hold is right whatever order tellings come in. Messages are numbered by
+// who tells; where one is missing, all is read anew.
+//
+//     decide ──► commit (guards: what was seen, `epoch`, of a leader `leader`) ──► memory ──► tell the keys
+//       ▲          │ not so any more          │ StoreError
+//       └─ read ◄──┘                          └──► held: in memory and for the next commit that succeeds
+//
+// `epoch` is a word that the store got when it began: how often somebody has signed out, a name, a number. A process writes only while
+// it is there. With another count, nothing is ever written again for the person who was. With the same count, or none at all, the
+// browser threw the store away: then what is in memory is written again.
+// `leader` names the process that leads. Who led before finds another name there, and can write nothing more.
+
+import {
+  ANSWER,
+  BOOTSTRAP,
+  CACHED,
+  CALL,
+  CONVERSATION,
+  type Commit,
+  FACT,
+  FEEDBACK,
+  ITEM,
+  keyOf,
+  MARK,
+  OUTBOX,
+  prefixOf,
+  TURN,
+  write,
+} from "./core/keys.ts";
+import { isUnsent } from "./core/outbox.ts";
+import { EMPTY, type Shelf, type Stored, shelve } from "./core/things.ts";
+import type { Effects } from "./effects.ts";
+import { openScope, type Scope } from "./scope.ts";
+import type { Answer, Call, Kept, Mark } from "./state.ts";
+import type { Guard, Json, Store, StoreTrouble, Write } from "./store.ts";
+import { memoryStore } from "./stores/memory.ts";
+import type { Bootstrap, ConversationTold, FactTold, FeedbackTold, TurnTold } from "./wire.ts";
+
+export const EPOCH = "epoch";
+export const LEADER = "leader";
+
+/** What is known of a conversation's place in the store. */
+export interface Cached {
+  /** When it was opened last. */
+  readonly at_ms: number;
+  readonly bytes: number;
+  /** Whether its older items had to leave. */
+  readonly isPartial: boolean;
+}
+
+/** All that is in memory. Each part is replaced, never changed. */
+export interface Held {
+  readonly mark: Mark | undefined;
+  readonly bootstrap: Bootstrap | undefined;
+  /** In the order in which it was said. */
+  readonly outbox: readonly Kept[];
+  readonly conversations: ReadonlyMap<string, ConversationTold>;
+  readonly facts: ReadonlyMap<string, FactTold>;
+  /** By response. */
+  readonly feedback: ReadonlyMap<string, FeedbackTold>;
+  readonly answers: ReadonlyMap<string, Answer>;
+  /** By their keys. */
+  readonly calls: ReadonlyMap<string, Call>;
+  readonly cached: ReadonlyMap<string, Cached>;
+  /** Responses that nobody has read, by conversation. */
+  readonly unread: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Those conversations that are open. */
+  readonly shelves: ReadonlyMap<string, Shelf>;
+}
+
+/**
+ * What became of a change: it is in the store; it is in memory only, for the store takes nothing; there was nothing to
+ * change, or no right to.
+ */
+export type Fate = "kept" | "held" | "moot";
+
+export interface Terms {
+  /** Only while this process leads. */
+  readonly isLeading?: boolean;
+  /** Not at all, rather than only in memory. */
+  readonly isStrict?: boolean;
+}
+
+/** What one process tells the others, beside the keys that it wrote. */
+export interface Word {
+  readonly [field: string]: unknown;
+}
+
+export interface ReplicaOptions {
+  readonly effects: Effects;
+  readonly store: Store;
+  /** Names this process. */
+  readonly id: string;
+  /** Something in memory is another. */
+  changed(): void;
+  /** Another process said something. `isOurs` is false where it is on another store. */
+  heard(word: Word, from: string, isOurs: boolean): void;
+  /** Another process leads. */
+  demoted(): void;
+  /** The person signed out, here or elsewhere. */
+  ended(): void;
+  /** Choose what may leave a store that is full; nothing where there is nothing. */
+  makeRoom(): Promise<readonly Write[]>;
+}
+
+export interface Replica {
+  readonly held: Held;
+  /** Why the store takes nothing, while it does not. */
+  readonly trouble: StoreTrouble | undefined;
+  readonly isEnded: boolean;
+  /** Where it is kept: in memory alone, while the device's own cannot be read, or nothing may be kept there. */
+  readonly store: Store;
+  /** Read all that is to be in memory. Never rejects: a store that cannot be read is in trouble. */
+  start(): Promise<void>;
+  stop(): void;
+  /** Read all of it anew. */
+  refresh(): Promise<void>;
+  /** Read what others have put into the outbox, whether or not they could tell. False where it cannot be read. */
+  readOutbox(): Promise<boolean>;
+  /** All that there is has been told: what is in memory and not in the store is gone. */
+  caughtUp(): Promise<void>;
+  /** Change what is stored as `decide` says, by what is in memory then. It may be asked again, where that was outrun. Never rejects. */
+  change(decide: () => Commit | undefined, terms?: Terms): Promise<Fate>;
+  /** Become the leader, for the store. False where that cannot be now. */
+  lead(): Promise<boolean>;
+  resign(): void;
+  /** All keys that begin with one of these: in the store, or yet to get there. Rejects with StoreError. */
+  keysUnder(prefixes: readonly string[]): Promise<string[]>;
+  /** Have a conversation's items in memory. */
+  open(conversation: string): Promise<void>;
+  shut(conversation: string): void;
+  tell(word: Word): void;
+  /**
+   * Remove all, so that no process of now can ever write again. `goodbye` is what else there is to be done before. Rejects with
+   * StoreError where the store does not let go of it.
+   */
+  wipe(goodbye: () => Promise<void>): Promise<void>;
+}
+
+interface Message extends Word {
+  readonly from: string;
+  readonly number: number;
+  readonly epoch: string;
+  readonly keys?: readonly string[];
+  /** In place of `keys`, where the store did not take them. */
+  readonly writes?: readonly Write[];
+}
+
+const ENDED = "ended";
+/** Where a store cannot be read for so many tries, one goes on without it until it can be. */
+const PATIENT_TRIES = 5;
+/** What goes when the server tells it as a thing: read before the things, it is nowhere in neither. */
+const FIRST: readonly string[] = [OUTBOX, ANSWER, CALL];
+const THEN: readonly string[] = [CONVERSATION, CACHED, FEEDBACK, FACT];
+const PIECE = 500;
+const MOST_TRIES = 10;
+const RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 60_000;
+
+const NOTHING: Held = {
+  mark: undefined,
+  bootstrap: undefined,
+  outbox: [],
+  conversations: new Map(),
+  facts: new Map(),
+  feedback: new Map(),
+  answers: new Map(),
+  calls: new Map(),
+  cached: new Map(),
+  unread: new Map(),
+  shelves: new Map(),
+};
+
+export function makeReplica(options: ReplicaOptions): Replica {
+  const { effects, id } = options;
+  /** The device's own, or one in memory while that cannot be had. */
+  let store = options.store;
+  const { clock, channel } = effects;
+  let held = NOTHING;
+  let epoch = "";
+  let trouble: StoreTrouble | undefined;
+  let isEnded = false;
+  let isLeader = false;
+  let scope: Scope | undefined;
+  let told = 0;
+  let retries = 0;
+  /** By key, what is in memory and not in the store. */
+  const unsaved = new Map<string, Json | undefined>();
+  /** By key, what is in memory as it is in the store: to know it again. */
+  const known = new Map<string, Json>();
+  /** Of each reading that is under way, the keys that were written since it began. */
+  const readings = new Set<Set<string>>();
+  const stale = new Set<string>();
+  /** Whether something was missed, so that all has to be read. */
+  let isBehind = false;
+  let catching: Promise<void> | undefined;
+  /** Whether more is in memory than in the store, which was lost, and is filled again. */
+  let isAhead = false;
+  /** Whether the store has been read. */
+  let isEntered = false;
+  let unread = 0;
+  const numbers = new Map<string, number>();
+  let waiting = () => {};
+  let last: Promise<unknown> = Promise.resolve();
+
+  // --- memory ---------------------------------------------------------------------------------
+
+  const isOpen = (key: string): boolean => held.shelves.has(key.split("/")[1] ?? "");
+  const isHeld = (key: string): boolean => !key.startsWith(ITEM) || isOpen(key);
+
+  const apply = (writes: Iterable<Write>): void => {
+    const ours: Write[] = [];
+    for (const each of writes) {
+      const [key, value] = each;
+      for (const reading of readings) reading.add(key);
+      if (!isHeld(key)) continue;
+      if (value === undefined) known.delete(key);
+      else if (!key.startsWith(TURN) || isOpen(key)) known.set(key, value);
+      ours.push(each);
+    }
+    if (ours.length === 0) return;
+    held = applied(held, ours);
+    options.changed();
+  };
+
+  /** Read keys, or prefixes, and have in memory what is found: unless it was written meanwhile. */
+  const take = async (read: () => Promise<Iterable<Write>>, prefixes: readonly string[] = []) => {
+    const reading = new Set<string>();
+    readings.add(reading);
+    let found: Map<string, Json | undefined>;
+    try {
+      found = new Map(await read());
+      // What is not there may be so because nothing is there any more.
+      const [word] = await store.get([EPOCH]);
+      if (word !== epoch && !unsaved.has(EPOCH)) {
+        void inTurn(() => see([]));
+        return;
+      }
+    } finally {
+      readings.delete(reading);
+    }
+    for (const key of known.keys()) {
+      if (found.has(key) || isAhead) continue;
+      if (prefixes.some((each) => key.startsWith(each))) found.set(key, undefined);
+    }
+    const others = [...found].filter(
+      ([key, value]) =>
+        !unsaved.has(key) && JSON.stringify(known.get(key)) !== JSON.stringify(value),
+    );
+    apply(others.filter(([key]) => !reading.has(key)));
+    // Which of both was later nobody knows.
+    for (const [key] of others) if (reading.has(key)) stale.add(key);
+    if (stale.size > 0) void catchUp();
+  };
+
+  /**
+   * Read keys. What is gone of what comes first has become things, whose keys nobody may have told yet: so its conversation is
+   * read behind it.
+   */
+  const takeKeys = (keys: readonly string[]) => {
+    const prefixes: string[] = [];
+    return take(async () => {
+      const values = await store.get(keys);
+      const gone = keys.filter(
+        (key, at) => values[at] === undefined && known.has(key) && isFirst(key),
+      );
+      const conversations = new Set(gone.map((key) => conversationOf(known.get(key))));
+      for (const each of conversations)
+        if (held.shelves.has(each)) prefixes.push(...shelfPrefixes(each));
+      const names = [...conversations].map((each) => keyOf(CONVERSATION, each));
+      const [told, ...lists] = await Promise.all([
+        store.get(gone.length > 0 ? names : []),
+        ...prefixes.map((prefix) => store.list(prefix)),
+      ]);
+      return [
+        ...keys.map((key, at) => [key, values[at]] as const),
+        ...told.map((value, at) => [names[at] ?? "", value] as const),
+        ...lists.flat(),
+      ];
+    }, prefixes);
+  };
+
+  const takeAll = async (prefix: string): Promise<void> => {
+    await take(() => store.list(prefix), [prefix]);
+  };
+
+  /** Who has read what: no first look needs it. */
+  const takeTurns = async (of: Scope): Promise<void> => {
+    for (let after: string | undefined = ""; after !== undefined && !of.isOver; ) {
+      let listed: [string, Json][] = [];
+      const listing = { limit: PIECE, ...(after && { after }) };
+      await take(async () => {
+        listed = await store.list(TURN, listing);
+        return listed;
+      });
+      after = listed.length === PIECE ? listed.at(-1)?.[0] : undefined;
+    }
+  };
+
+  const takeWhole = async (): Promise<void> => {
+    const prefixes = [...THEN, ...[...held.shelves.keys()].flatMap(shelfPrefixes)];
+    await take(async () => {
+      const first = await Promise.all(FIRST.map((prefix) => store.list(prefix)));
+      const keys = [MARK, BOOTSTRAP];
+      const [values, ...then] = await Promise.all([
+        store.get(keys),
+        ...prefixes.map((prefix) => store.list(prefix)),
+      ]);
+      return [
+        ...keys.map((key, at) => [key, values[at]] as const),
+        ...first.flat(),
+        ...then.flat(),
+      ];
+    }, [...FIRST, ...prefixes]);
+  };
+
+  // --- the store's life -----------------------------------------------------------------------
+
+  const enter = async (): Promise<void> => {
+    for (;;) {
+      const [found] = await store.get([EPOCH]);
+      const [count = "0", name] = typeof found === "string" ? found.split(".") : [];
+      if (name !== undefined && name !== ENDED) {
+        epoch = String(found);
+        break;
+      }
+      // Whoever signed out may not have come to the end of it.
+      if (name === ENDED) await store.wipe();
+      const word = `${count}.${id}.0`;
+      try {
+        if (!(await store.commit([[EPOCH, word]], [{ key: EPOCH, is: undefined }]))) continue;
+      } catch (error) {
+        if (troubleOf(error) !== "full") throw error;
+        unsaved.set(EPOCH, word);
+        mend("full");
+      }
+      epoch = word;
+      break;
+    }
+    await takeWhole();
+    isEntered = true;
+    unread = 0;
+  };
+
+  /** Enter a store that could not be read until now: of what was held without it only what is unsent gets there. */
+  const enterLate = async (): Promise<void> => {
+    await store.get([EPOCH]);
+    for (const key of unsaved.keys()) if (!key.startsWith(OUTBOX)) unsaved.delete(key);
+    isAhead = true;
+    await enter();
+    demote();
+  };
+
+  const finish = (): void => {
+    if (isEnded) return;
+    isEnded = true;
+    held = NOTHING;
+    known.clear();
+    unsaved.clear();
+    resign();
+    options.ended();
+    options.changed();
+  };
+
+  /** Another word is there than ours: the person signed out, or the store was lost and began anew. */
+  const meet = async (found: Json | undefined): Promise<void> => {
+    const [count, name, number] = epoch.split(".");
+    if (found === undefined) {
+      const word = `${count}.${name}.${Number(number) + 1}`;
+      // The mark that they go with is of the store that was lost.
+      for (const key of unsaved.keys()) if (!key.startsWith(OUTBOX)) unsaved.delete(key);
+      const ours = own();
+      if (
+        await store.commit([[EPOCH, word], ...ours, ...unsaved], [{ key: EPOCH, is: undefined }])
+      ) {
+        unsaved.clear();
+        epoch = word;
+        isAhead = true;
+        apply([[MARK, undefined]]);
+      }
+    } else if (
+      typeof found === "string" &&
+      found.split(".")[0] === count &&
+      found.split(".")[1] !== ENDED
+    ) {
+      epoch = found;
+      const unsent = held.outbox
+        .filter(isUnsent)
+        .map((kept) => write(keyOf(OUTBOX, kept.entry.id), kept));
+      for (const [key, value] of unsent)
+        await store.commit([[key, value]], [{ key, is: undefined }]);
+      isAhead = true;
+      await takeWhole();
+    } else {
+      finish();
+      return;
+    }
+    demote();
+  };
+
+  const own = (): Write[] => [
+    ...held.outbox.map((kept) => write(keyOf(OUTBOX, kept.entry.id), kept)),
+    ...[...held.answers.values()].map((answer) =>
+      write(keyOf(ANSWER, answer.conversation, answer.response), answer),
+    ),
+    ...[...held.calls].map(([key, call]) => write(key, call)),
+  ];
+
+  const resign = (): void => {
+    isLeader = false;
+    const lost = [...unsaved.keys()].filter((key) => !key.startsWith(OUTBOX) && key !== EPOCH);
+    for (const key of lost) unsaved.delete(key);
+    // Who leads next is told it again.
+    if (lost.length === 0 || isEnded || !isEntered) return;
+    isAhead = true;
+    void refresh();
+  };
+
+  const demote = (): void => {
+    if (!isLeader) return;
+    resign();
+    options.demoted();
+  };
+
+  // --- changes --------------------------------------------------------------------------------
+
+  /** One change at a time, so that each decides by what the one before left. */
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const next = last.then(act);
+    last = next.catch(() => {});
+    return next;
+  };
+
+  /** Commit with what is unsaved, while this is the process's own store, and, of a leader, while it leads. */
+  const commit = async (
+    writes: readonly Write[],
+    seen: readonly Guard[],
+    isLeading = false,
+  ): Promise<boolean | StoreTrouble> => {
+    if (!isEntered) {
+      try {
+        await enterLate();
+      } catch (error) {
+        return troubleOf(error);
+      }
+    }
+    const guards = [...fences(isLeading && isLeader), ...seen];
+    // What is full still lets go of things.
+    const isLess =
+      trouble === "full" && writes.length > 0 && writes.every(([, value]) => value === undefined);
+    try {
+      const all = isLess || unsaved.size === 0 ? writes : [...new Map([...unsaved, ...writes])];
+      const isDone = await store.commit(
+        all,
+        guards.filter(({ key }) => !unsaved.has(key)),
+      );
+      if (isDone) {
+        for (const [key] of all) unsaved.delete(key);
+        if (!isLess && store === options.store) mend(undefined);
+        tell({ keys: all.map(([key]) => key).filter((key) => key !== EPOCH && key !== LEADER) });
+      }
+      return isDone;
+    } catch (error) {
+      const found = troubleOf(error);
+      if (found === "denied") await goWithout(found);
+      return found;
+    }
+  };
+
+  /** Go on in memory alone: for good where nothing may be kept; else until the store can be read. */
+  const goWithout = async (found: StoreTrouble): Promise<void> => {
+    store = memoryStore();
+    epoch ||= `0.${id}.0`;
+    await store.commit([[EPOCH, epoch], ...own(), ...unsaved]);
+    unsaved.clear();
+    isEntered = true;
+    isAhead = true;
+    apply([[MARK, undefined]]);
+    mend(found);
+    demote();
+  };
+
+  const comeBack = async (): Promise<void> => {
+    await options.store.get([EPOCH]);
+    store = options.store;
+    isEntered = false;
+    for (const kept of held.outbox)
+      unsaved.set(keyOf(OUTBOX, kept.entry.id), kept as unknown as Json);
+    await enterLate();
+  };
+
+  const fences = (isLeading: boolean | undefined): Guard[] => [
+    { key: EPOCH, is: epoch },
+    ...(isLeading ? [{ key: LEADER, is: id }] : []),
+  ];
+
+  const attempt = async (
+    decide: () => Commit | undefined,
+    { isLeading, isStrict }: Terms,
+  ): Promise<Fate> => {
+    let hasMadeRoom = false;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      if (isEnded || (isLeading && !isLeader)) return "moot";
+      const decided = decide();
+      if (decided === undefined || decided.writes.length === 0) return "moot";
+      // What others were told of, and the store does not have, may be under way there.
+      const isElsewhere = !isLeader && numbers.size > 0;
+      if (isStrict && isElsewhere && decided.writes.some(([key]) => unsaved.has(key)))
+        return "moot";
+      const outcome = await commit(decided.writes, decided.guards, isLeading);
+      if (outcome === true) {
+        apply(decided.writes);
+        return "kept";
+      }
+      if (outcome === false) {
+        await see(decided.guards.map(({ key }) => key));
+        continue;
+      }
+      if (outcome === "full" && !hasMadeRoom) {
+        hasMadeRoom = true;
+        if (await clear()) continue;
+      }
+      if (outcome === "denied") continue;
+      mend(outcome);
+      if (isStrict && decided.writes.some(([key]) => !unsaved.has(key))) return "moot";
+      for (const [key, value] of decided.writes) unsaved.set(key, value);
+      apply(decided.writes);
+      tell({ writes: decided.writes });
+      return "held";
+    }
+    return "moot";
+  };
+
+  /** A guard did not hold: see what is there by now. */
+  const see = async (keys: readonly string[]): Promise<void> => {
+    try {
+      const [found, leader] = await store.get([EPOCH, LEADER]);
+      if (found !== epoch) await meet(found);
+      else if (leader !== id) demote();
+      await takeKeys(keys.filter((key) => key !== EPOCH && key !== LEADER));
+    } catch (error) {
+      mend(troubleOf(error));
+    }
+  };
+
+  const clear = async (): Promise<boolean> => {
+    try {
+      const writes = await options.makeRoom();
+      if (writes.length === 0 || !(await store.commit(writes, fences(false)))) return false;
+      apply(writes);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  const mend = (found: StoreTrouble | undefined): void => {
+    if (found === undefined) {
+      retries = 0;
+      if (isBehind) void catchUp();
+    } else if (found !== "denied" && scope !== undefined) {
+      const delay_ms = Math.min(RETRY_MS * 2 ** retries, LONGEST_RETRY_MS);
+      retries += 1;
+      waiting();
+      waiting = scope.later(delay_ms, () => void inTurn(retry));
+    }
+    if (trouble === found) return;
+    trouble = found;
+    options.changed();
+  };
+
+  const retry = async (): Promise<void> => {
+    if (isEnded || trouble === undefined) return;
+    if (store !== options.store) await comeBack().catch((error: unknown) => mend(troubleOf(error)));
+    const outcome = await commit([], [], isLeader);
+    if (outcome === true) return;
+    if (outcome === false) await see([]);
+    mend(outcome || "broken");
+  };
+
+  // --- other processes ------------------------------------------------------------------------
+
+  const tell = (word: Word): void => {
+    if (scope === undefined || isEnded || (Array.isArray(word.keys) && word.keys.length === 0))
+      return;
+    told += 1;
+    channel.tell({ ...word, from: id, number: told, epoch } satisfies Message);
+  };
+
+  const hear = (message: unknown): void => {
+    if (typeof message !== "object" || message === null || !("from" in message)) return;
+    const { from, number, epoch: theirs, keys, writes, ended, ...word } = message as Message;
+    if (from === id || isEnded) return;
+    const isOurs = isSameStore(theirs, epoch);
+    if (isOurs && ended) {
+      finish();
+      return;
+    }
+    if (isOurs) {
+      const isNext = numbers.get(from) === number - 1 || number === 1;
+      numbers.set(from, number);
+      if (!isNext) void refresh();
+      for (const [key, value] of writes ?? []) {
+        if ((isLeader && key.startsWith(OUTBOX)) || unsaved.has(key)) unsaved.set(key, value);
+      }
+      if (writes !== undefined) {
+        isAhead = true;
+        apply(writes);
+      }
+      for (const key of keys ?? []) {
+        unsaved.delete(key);
+        if (isHeld(key)) stale.add(key);
+      }
+      if (stale.size > 0) void catchUp();
+    }
+    if (Object.keys(word).length > 0) options.heard(word, from, isOurs);
+  };
+
+  const catchUp = (): Promise<void> => {
+    catching ??= catchUpNow().finally(() => {
+      catching = undefined;
+    });
+    return catching;
+  };
+
+  /** One reading at a time, so that what is shown never goes back. */
+  const catchUpNow = async (): Promise<void> => {
+    try {
+      while ((isBehind || stale.size > 0) && !isEnded && isEntered) {
+        if (isBehind) {
+          isBehind = false;
+          await takeWhole();
+          if (scope !== undefined) takeTurns(scope).catch(() => {});
+          continue;
+        }
+        const keys = [...stale];
+        stale.clear();
+        await takeKeys(keys);
+      }
+    } catch (error) {
+      isBehind = true;
+      mend(troubleOf(error));
+    }
+  };
+
+  const refresh = (): Promise<void> => {
+    isBehind = true;
+    return catchUp();
+  };
+
+  // --- outside --------------------------------------------------------------------------------
+
+  const start = async (): Promise<void> => {
+    const its = openScope(clock);
+    scope = its;
+    its.own(channel.hear(hear));
+    for (let tries = 0; tries < 3 && !its.isOver; tries++) {
+      try {
+        await enter();
+        if (trouble === "broken") mend(undefined);
+        takeTurns(its).catch(() => {});
+        return;
+      } catch (error) {
+        const found = troubleOf(error);
+        if (found === "denied") {
+          await goWithout(found);
+          return;
+        }
+        mend(found);
+        await new Promise<void>((resolve) => {
+          its.own(resolve);
+          its.later(100 * 4 ** tries, resolve);
+        });
+      }
+    }
+    epoch ||= `0.${id}.0`;
+  };
+
+  return {
+    get held() {
+      return held;
+    },
+    get trouble() {
+      return trouble;
+    },
+    get isEnded() {
+      return isEnded;
+    },
+    get store() {
+      return store;
+    },
+    start,
+    stop() {
+      resign();
+      scope?.end();
+      scope = undefined;
+    },
+    refresh,
+    async readOutbox() {
+      if (!isEntered) return false;
+      try {
+        // What is gone has become things, which others tell of.
+        await take(() => store.list(OUTBOX));
+        return true;
+      } catch (error) {
+        mend(troubleOf(error));
+        return false;
+      }
+    },
+    async caughtUp() {
+      if (!isAhead) return;
+      isAhead = false;
+      await refresh();
+    },
+    change: (decide, terms = {}) => inTurn(() => attempt(decide, terms)),
+    lead: () =>
+      inTurn(async () => {
+        if (isEnded) return false;
+        const outcome = await commit([[LEADER, id]], []);
+        if (outcome === "denied") return false;
+        if (!isEntered) {
+          unread += 1;
+          if (unread >= PATIENT_TRIES) await goWithout("broken");
+          else mend("broken");
+          return false;
+        }
+        if (outcome === false) await see([]);
+        if (outcome === false || isEnded) return false;
+        if (outcome !== true) {
+          mend(outcome);
+          unsaved.set(LEADER, id);
+        }
+        isLeader = true;
+        await refresh();
+        return isLeader;
+      }),
+    resign,
+    async keysUnder(prefixes) {
+      const lists = isEntered
+        ? await Promise.all(prefixes.map((prefix) => store.list(prefix)))
+        : [];
+      const ours = [...known.keys(), ...unsaved.keys()].filter((key) =>
+        prefixes.some((prefix) => key.startsWith(prefix)),
+      );
+      return [...new Set([...lists.flat().map(([key]) => key), ...ours])];
+    },
+    async open(conversation) {
+      if (held.shelves.has(conversation)) return;
+      const answers = [...held.answers.values()].filter(
+        (each) => each.conversation === conversation,
+      );
+      const shelf = shelve(
+        { ...EMPTY, conversation: held.conversations.get(conversation) },
+        conversation,
+        [
+          ...unsaved,
+          ...answers.map((each) => write(keyOf(ANSWER, conversation, each.response), each)),
+          ...[...held.calls].map(([key, call]) => write(key, call)),
+        ],
+      );
+      held = { ...held, shelves: new Map([...held.shelves, [conversation, shelf]]) };
+      for (const prefix of shelfPrefixes(conversation)) {
+        for (const key of known.keys()) if (key.startsWith(prefix)) known.delete(key);
+      }
+      if (!isEntered) return;
+      try {
+        await Promise.all(shelfPrefixes(conversation).map(takeAll));
+      } catch (error) {
+        mend(troubleOf(error));
+      }
+    },
+    shut(conversation) {
+      const shelves = new Map(held.shelves);
+      if (!shelves.delete(conversation)) return;
+      held = { ...held, shelves };
+      const prefix = prefixOf(ITEM, conversation);
+      for (const key of known.keys()) if (key.startsWith(prefix)) known.delete(key);
+    },
+    tell,
+    async wipe(goodbye) {
+      if (!isEnded)
+        channel.tell({ ended: true, from: id, number: told + 1, epoch } satisfies Message);
+      finish();
+      await inTurn(async () => {
+        // Who begins anew in between finds that it has ended, and removes the rest.
+        const word = `${Number(epoch.split(".")[0]) + 1}.${ENDED}`;
+        await store.commit([[EPOCH, word]]).catch(() => {});
+        await goodbye();
+        await options.store.wipe();
+        await options.store.commit([[EPOCH, word]]);
+      });
+    },
+  };
+}
+
+/** Whether two words are of one store, which may have been lost between them. */
+function isSameStore(one: string, other: string): boolean {
+  return one.slice(0, one.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
+}
+
+function isFirst(key: string): boolean {
+  return FIRST.some((prefix) => key.startsWith(prefix));
+}
+
+function conversationOf(value: Json | undefined): string {
+  const { conversation, entry } = value as unknown as Partial<Answer & Kept>;
+  return conversation ?? (entry !== undefined && "conversation" in entry ? entry.conversation : "");
+}
+
+function shelfPrefixes(conversation: string): string[] {
+  return [prefixOf(ITEM, conversation), prefixOf(TURN, conversation)];
+}
+
+function troubleOf(error: unknown): StoreTrouble {
+  return (error as { readonly trouble?: StoreTrouble } | undefined)?.trouble ?? "broken";
+}
+
+// --- writes into memory -----------------------------------------------------------------------
+
+type Parts = "conversations" | "facts" | "feedback" | "answers" | "calls" | "cached";
+
+function applied(held: Held, writes: readonly Write[]): Held {
+  const next: { -readonly [part in keyof Held]: Held[part] } = { ...held };
+  const copied = new Set<keyof Held>();
+  const change = (part: Parts, name: string, value: unknown) => {
+    if (!copied.has(part)) Object.assign(next, { [part]: new Map<string, unknown>(next[part]) });
+    copied.add(part);
+    const map = next[part] as Map<string, unknown>;
+    if (value === undefined) map.delete(name);
+    else map.set(name, value);
+  };
+  for (const [key, value] of writes) {
+    const [kind = "", one = "", other = ""] = key.split("/");
+    const told = (value as unknown as Stored | undefined)?.told;
+    switch (`${kind}/`) {
+      case OUTBOX:
+        next.outbox = queued(next.outbox, one, value as Kept | undefined);
+        break;
+      case CONVERSATION:
+        change("conversations", one, told);
+        break;
+      case FACT:
+        change("facts", one, told);
+        break;
+      case FEEDBACK:
+        change("feedback", one, told);
+        break;
+      case ANSWER:
+        change("answers", other, value);
+        break;
+      case CALL:
+        change("calls", key, value);
+        break;
+      case CACHED:
+        change("cached", one, value);
+        break;
+      case TURN:
+        next.unread = noted(
+          next.unread,
+          one,
+          other,
+          (told as TurnTold | undefined)?.state === "answered",
+        );
+        break;
+      default:
+        if (key === MARK) next.mark = value as Mark | undefined;
+        if (key === BOOTSTRAP) next.bootstrap = value as unknown as Bootstrap | undefined;
+    }
+  }
+  for (const [conversation, shelf] of held.shelves) {
+    const shelved = shelve(shelf, conversation, writes);
+    if (shelved !== shelf) next.shelves = new Map([...next.shelves, [conversation, shelved]]);
+  }
+  return next;
+}
+
+function queued(outbox: readonly Kept[], id: string, kept: Kept | undefined): readonly Kept[] {
+  const rest = outbox.filter(({ entry }) => entry.id !== id);
+  if (kept === undefined) return rest;
+  const behind = rest.findIndex(({ entry }) => entry.id > id);
+  return behind < 0 ? [...rest, kept] : [...rest.slice(0, behind), kept, ...rest.slice(behind)];
+}
+
+function noted(
+  unread: Held["unread"],
+  conversation: string,
+  response: string,
+  isUnread: boolean,
+): Held["unread"] {
+  const before = unread.get(conversation);
+  if ((before?.has(response) ?? false) === isUnread) return unread;
+  const responses = new Set(before);
+  if (isUnread) responses.add(response);
+  else responses.delete(response);
+  const next = new Map(unread);
+  if (responses.size > 0) next.set(conversation, responses);
+  else next.delete(conversation);
+  return next;
+}

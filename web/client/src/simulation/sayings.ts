@@ -1,0 +1,213 @@
+// What was said in a script, and what must have become of it: the books that the server's are compared with.
+
+import type { Running } from "./play.ts";
+import type { How } from "./scripts.ts";
+import { textOfItem } from "./server/answers.ts";
+import type { Person } from "./server/person.ts";
+import type { Device, Tab } from "./world.ts";
+
+/** Something that was said. Its text is said nowhere else. */
+export interface Said {
+  readonly text: string;
+  readonly texts: string[];
+  readonly tab: Tab;
+  readonly conversation: string;
+  readonly how: How;
+  /** Which was said before which: by when it was begun, and when it was saved. */
+  readonly begun: number;
+  saved: number | undefined;
+  id: string | undefined;
+  /** Whether it outlives its process. */
+  isDurable: boolean;
+  /**
+   * `open`: it must arrive, if it was saved. `maybe`: nobody can say, for what would decide it did not end.
+   * `withdrawn`: it must never arrive.
+   */
+  fate: "open" | "maybe" | "withdrawn";
+  /** Whether it is `maybe` whatever comes. */
+  isDoubtful: boolean;
+  mayBeLate: boolean;
+  mayBeRefused: boolean;
+}
+
+export class Sayings {
+  readonly all: Said[] = [];
+  private readonly deletedItems = new Set<string>();
+  private readonly branched = new Set<string>();
+  private readonly gone = new Set<string>();
+  private clock = 0;
+
+  say(tab: Tab, conversation: string, how: How, _at_ms: number): Said {
+    this.clock += 1;
+    const mark = how === "plain" || how === "expires" ? "" : ` ${how}`;
+    const text = `words ${this.all.length}${mark}`;
+    const said: Said = {
+      text,
+      texts: [],
+      tab,
+      conversation,
+      how,
+      begun: this.clock,
+      saved: undefined,
+      id: undefined,
+      isDurable: false,
+      fate: "open",
+      isDoubtful: false,
+      mayBeLate: false,
+      mayBeRefused: how === "(refused)" || how === "expires",
+    };
+    this.all.push(said);
+    return said;
+  }
+
+  saved(said: Said, id: string, isDurable: boolean): void {
+    this.clock += 1;
+    said.saved = this.clock;
+    said.id = id;
+    said.isDurable = isDurable;
+  }
+
+  /** What is said under an id now. */
+  of(id: string): Said | undefined {
+    return this.all.findLast((said) => said.id === id);
+  }
+
+  /** Somebody tries to take it back. The returned function says that it stays. */
+  mayGo(id: string): () => void {
+    const said = this.of(id);
+    if (said?.fate !== "open") return () => {};
+    said.fate = "maybe";
+    said.isDoubtful = false;
+    return () => {
+      // What became doubtful meanwhile, by the end of its process for instance, stays so.
+      if (said.fate === "maybe" && !said.isDoubtful) said.fate = "open";
+    };
+  }
+
+  withdrawn(id: string): void {
+    const said = this.of(id);
+    if (said !== undefined) said.fate = "withdrawn";
+  }
+
+  isLate(id: string): void {
+    const said = this.of(id);
+    if (said !== undefined) said.mayBeLate = true;
+  }
+
+  /** What was not sent yet in a conversation may be taken back. */
+  stopped(conversation: string): void {
+    for (const said of this.all) if (said.conversation === conversation) doubt(said);
+  }
+
+  removed(conversation: string): void {
+    this.gone.add(conversation);
+    this.branched.add(conversation);
+  }
+
+  deleted(item: string): void {
+    this.deletedItems.add(item);
+  }
+
+  /** Another branch may be chosen in it. */
+  branches(conversation: string): void {
+    this.branched.add(conversation);
+  }
+
+  /** Whether messages may go from its view because another branch is looked at, or because they were deleted. */
+  hasBranches(conversation: string): boolean {
+    return this.branched.has(conversation);
+  }
+
+  mayDisappear(id: string): boolean {
+    const said = this.of(id);
+    return this.deletedItems.has(id) || (said !== undefined && said.fate !== "open");
+  }
+
+  /** A process is gone, with all that only it knew. */
+  killed(tab: Tab): void {
+    for (const said of this.all) if (said.tab === tab && !said.isDurable) doubt(said);
+  }
+
+  /** A disk is empty: what its processes do not know any more is lost. */
+  evicted(device: Device): void {
+    for (const said of this.all) {
+      if (said.tab.device !== device) continue;
+      if (said.tab.isAlive) said.isDurable = false;
+      else doubt(said);
+    }
+  }
+
+  mustArrive(said: Said): boolean {
+    return (
+      said.fate === "open" &&
+      said.saved !== undefined &&
+      !said.mayBeRefused &&
+      !this.gone.has(said.conversation) &&
+      !this.isBehindDeleted(said)
+    );
+  }
+
+  mayArrive(said: Said): boolean {
+    return said.fate !== "withdrawn" && said.how !== "(refused)";
+  }
+
+  mustBeInOrder(said: Said): boolean {
+    return this.mustArrive(said) && !said.mayBeLate;
+  }
+
+  private isBehindDeleted(said: Said): boolean {
+    return said.id !== undefined && this.deletedItems.has(said.id);
+  }
+}
+
+/** Nobody can say any more whether it arrives. */
+function doubt(said: Said): void {
+  said.isDoubtful = true;
+  if (said.fate === "open") said.fate = "maybe";
+}
+
+/** Why what the server has is not what was said, if it is not. */
+export function whyNotSaid(sayings: Sayings, person: Person, living: readonly Running[]): string[] {
+  const wrongs: string[] = [];
+  const rows = [...person.conversations.values()].flatMap((row) =>
+    [...row.items.values()].map((item) => ({ ...item, conversation: row.id })),
+  );
+  const ofText = (text: string) =>
+    rows.filter(
+      ({ item }) => item?.type === "message" && item.role === "user" && textOfItem(item) === text,
+    );
+  for (const said of sayings.all) {
+    const there = ofText(said.text);
+    const name = `“${said.text}” of ${said.tab.name}, ${said.id ?? "not saved"}`;
+    if (there.length > 1) wrongs.push(`${name} is there ${there.length} times`);
+    if (there.length === 0 && sayings.mustArrive(said)) wrongs.push(`${name} is not there`);
+    if (there.length > 0 && !sayings.mayArrive(said)) wrongs.push(`${name} arrived all the same`);
+    if (there.some(({ conversation }) => conversation !== said.conversation))
+      wrongs.push(`${name} is in another conversation`);
+    if (there.length === 0 && said.id !== undefined && isLost(said, sayings, living))
+      wrongs.push(`${name} did not arrive, and is not shown as failed`);
+  }
+  for (const one of sayings.all) {
+    for (const other of sayings.all) {
+      if (one.conversation !== other.conversation || one.tab.device !== other.tab.device) continue;
+      if (one.saved === undefined || one.saved > other.begun) continue;
+      if (!sayings.mustBeInOrder(one) || !sayings.mustBeInOrder(other)) continue;
+      const [before] = ofText(one.text);
+      const [behind] = ofText(other.text);
+      if (before !== undefined && behind !== undefined && before.age > behind.age)
+        wrongs.push(`“${one.text}” came behind “${other.text}”`);
+    }
+  }
+  return wrongs;
+}
+
+/** Whether something is neither there nor shown as what failed, though its device has not forgotten it by right. */
+function isLost(said: Said, sayings: Sayings, living: readonly Running[]): boolean {
+  if (said.fate !== "open" || !said.isDurable || !said.mayBeRefused || said.mayBeLate) return false;
+  if (sayings.hasBranches(said.conversation)) return false;
+  return living.some(({ tab, client }) => {
+    if (tab.device !== said.tab.device) return false;
+    const { messages } = client.conversation(said.conversation).view.get();
+    return !messages.some(({ id, turn }) => id === said.id && turn?.state === "failed");
+  });
+}

@@ -1,0 +1,3 @@
+import { packageBuild } from "../packaging/package-build.ts";
+
+export default packageBuild(import.meta.url);
