@@ -7,23 +7,16 @@ import itertools
 from collections.abc import Coroutine
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import UNSET, UnsetType
 
 from frontdesk.conversations.service import Changes
 from frontdesk.core.errors import Conflict
-from frontdesk.storage.database import Database, open_database
+from frontdesk.storage.database import Database
 from tests.conversations.texts import OWNER, Desk, said
 from tests.fakes import HandClock
+from tests.machines import check_machine
 
 _LENGTHS = st.integers(0, 2)
 _ANY = st.integers(0, 10**6)
@@ -203,32 +196,9 @@ class Machine(RuleBasedStateMachine):
         return items[which % len(items)]
 
 
-def check(url: str, examples: int, steps: int) -> None:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        database = loop.run_until_complete(open_database(url))
-
-        def machine() -> Machine:
-            return Machine(loop, database)
-
-        begin: Any = machine  # hypothesis takes what makes one as well; its types say a class
-        try:
-            run_state_machine_as_test(
-                begin,
-                settings=settings(
-                    max_examples=examples,
-                    stateful_step_count=steps,
-                    deadline=None,
-                    suppress_health_check=[HealthCheck.too_slow],
-                ),
-            )
-        finally:
-            loop.run_until_complete(database.close())
-
-
 def test_on_sqlite(sqlite_url: str) -> None:
-    check(sqlite_url, examples=60, steps=25)
+    check_machine(Machine, sqlite_url, examples=60, steps=25)
 
 
 def test_on_postgresql(postgresql_url: str) -> None:
-    check(postgresql_url, examples=10, steps=20)
+    check_machine(Machine, postgresql_url, examples=10, steps=20)

@@ -6,18 +6,18 @@ import asyncio
 import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from frontdesk.core.errors import BadRequest
 from frontdesk.keeping.rows import Status
-from frontdesk.storage.database import Database, open_database
+from frontdesk.storage.database import Database
 from frontdesk.turn.turn import Caller
 from tests.keeping.said_before import ANN, BOB, KEY, NAMESAKE, OTHER_KEY, Shelf, message, words
+from tests.machines import check_machine
 
 CALLERS = [ANN, BOB, KEY, OTHER_KEY, NAMESAKE]
 _ANY = st.integers(0, 10**6)
@@ -142,27 +142,9 @@ class Machine(RuleBasedStateMachine):
         return ids[-1 - which % len(ids)]  # mostly the last ones, when it is made smaller
 
 
-def check(url: str, examples: int, steps: int) -> None:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        database = loop.run_until_complete(open_database(url))
-        try:
-            run_state_machine_as_test(
-                cast("Any", lambda: Machine(loop, database)),  # what makes one is as good as its type
-                settings=settings(
-                    max_examples=examples,
-                    stateful_step_count=steps,
-                    deadline=None,
-                    suppress_health_check=[HealthCheck.too_slow],
-                ),
-            )
-        finally:
-            loop.run_until_complete(database.close())
-
-
 def test_on_sqlite(sqlite_url: str) -> None:
-    check(sqlite_url, examples=40, steps=25)
+    check_machine(Machine, sqlite_url, examples=40, steps=25)
 
 
 def test_on_postgresql(postgresql_url: str) -> None:
-    check(postgresql_url, examples=10, steps=20)
+    check_machine(Machine, postgresql_url, examples=10, steps=20)

@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule
 from msgspec import UNSET
 
 from frontdesk.conversations.entering import Adding
@@ -24,10 +23,11 @@ from frontdesk.core.errors import BadRequest, NotFound
 from frontdesk.files.owner import Owner
 from frontdesk.keeping.recent_conversations import RecentConversations
 from frontdesk.policies.history import Recalled
-from frontdesk.storage.database import Database, open_database
+from frontdesk.storage.database import Database
 from frontdesk.turn.items import ConversationNamed
 from tests.conversations.texts import OTHER, OWNER, Desk, items_for, said
 from tests.fakes import HandClock
+from tests.machines import check_machine
 
 _ANY = st.integers(0, 10**6)
 T = TypeVar("T")
@@ -272,30 +272,12 @@ async def _tried(reading: Awaitable[T]) -> T | None:
         return None
 
 
-def check(url: str, examples: int, steps: int) -> None:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        database = loop.run_until_complete(open_database(url))
-        try:
-            run_state_machine_as_test(
-                cast("Any", lambda: Machine(loop, database)),  # what makes one is as good as its type
-                settings=settings(
-                    max_examples=examples,
-                    stateful_step_count=steps,
-                    deadline=None,
-                    suppress_health_check=[HealthCheck.too_slow],
-                ),
-            )
-        finally:
-            loop.run_until_complete(database.close())
-
-
 def test_on_sqlite(sqlite_url: str) -> None:
-    check(sqlite_url, examples=40, steps=30)
+    check_machine(Machine, sqlite_url, examples=40, steps=30)
 
 
 def test_on_postgresql(postgresql_url: str) -> None:
-    check(postgresql_url, examples=8, steps=20)
+    check_machine(Machine, postgresql_url, examples=8, steps=20)
 
 
 # --- what it costs, and what is kept ------------------------------------------------------------
