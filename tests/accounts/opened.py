@@ -92,6 +92,13 @@ def bearer(token: str) -> bytes:
     return f"Bearer {token}".encode()
 
 
+async def use(accounts: Accounts, session: Session) -> None:
+    """Ask with the session's token, and let the store learn of it."""
+    await accounts.identify(bearer(session.token))
+    await accounts.refresh()
+    await accounts._database.flush()
+
+
 async def code_of(accounts: Accounts, token: str) -> str | None:
     """None where the token is believed, else why not. What is known and what is not must agree."""
     known = accounts.known(bearer(token))

@@ -52,6 +52,7 @@ def a_session(session_id: str, **values: Any) -> SessionRow:
         "lifetime_s": 8,
         "refresh_number": None,
         "refreshed_at_ms": None,
+        "used_at_ms": None,
         "created_at_ms": 1_000,
         "expires_at_ms": 9_000,
         "not_after_ms": 90_000,

@@ -15,7 +15,7 @@ from frontdesk.accounts.service import Accounts, Session
 from frontdesk.accounts.store import AccountStore
 from frontdesk.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from frontdesk.storage.database import Database, open_beside, open_database
-from tests.accounts.opened import CountingDatabase, bearer, begun, code_of, opened, refusal_of
+from tests.accounts.opened import CountingDatabase, bearer, begun, code_of, opened, refusal_of, use
 from tests.accounts.rows import a_session
 from tests.fakes import HandClock
 
@@ -160,14 +160,123 @@ async def test_a_repeated_refresh_gets_the_same_pair_in_any_process(database: Da
     assert claims.features == tuple(sorted(str(number) for number in range(20)))
 
 
+@pytest.mark.parametrize("away_s", [61, 3600, 29 * DAY_S])
+async def test_a_reply_that_nobody_got_can_be_asked_for_again_whenever(
+    database: Database, clock: HandClock, away_s: int
+) -> None:
+    """And once more, for that reply may be lost as well. What is told counts from then."""
+    here, elsewhere = await opened(database, clock), await opened(database, clock)
+    first = await begun(here, None)
+    lost = await here.refresh_session(refresh_token_of(first))
+    clock.move(away_s)
+    await elsewhere.refresh_session(refresh_token_of(first))
+    clock.move(away_s)
+
+    told = await here.refresh_session(refresh_token_of(first))
+
+    assert (told.refresh_token, told.expires_at) == (lost.refresh_token, int(clock.now()) + 600)
+    assert told.refresh_expires_at == int(clock.now()) + 30 * DAY_S
+    assert await code_of(elsewhere, told.token) is None
+    await use(here, told)
+    assert (await here.refresh_session(refresh_token_of(told))).person == first.person
+
+
+@pytest.mark.parametrize("late_s", [60, 61])
+async def test_once_the_reply_is_used_what_asked_for_it_is_good_for_a_minute(
+    database: Database, clock: HandClock, late_s: int
+) -> None:
+    here, elsewhere = await opened(database, clock), await opened(database, clock)
+    first = await begun(here, None)
+    await here.refresh_session(refresh_token_of(first))
+    clock.move(3600)
+    told = await here.refresh_session(refresh_token_of(first))
+    clock.move(10)
+    await use(here, told)
+    clock.move(late_s)
+
+    late = elsewhere.refresh_session(refresh_token_of(first))
+
+    if late_s <= 60:
+        assert await late == told
+    else:
+        assert await refusal_of(late) == (401, "refresh_token_reused")
+
+
+async def test_second_tabs_have_their_minute_though_another_process_noted_the_use_by_a_slow_clock(
+    database: Database, clock: HandClock
+) -> None:
+    here, elsewhere = await opened(database, clock), await opened(database, HandClock(clock.now() - 120))
+    first = await begun(here, None)
+    told = await here.refresh_session(refresh_token_of(first))
+    await use(elsewhere, told)
+    clock.move(59)
+
+    assert await here.refresh_session(refresh_token_of(first)) == told
+    clock.move(2)
+    assert await refusal_of(here.refresh_session(refresh_token_of(first))) == (401, "refresh_token_reused")
+
+
+async def test_a_use_that_is_kept_after_the_pair_was_told_again_ends_no_session_at_once(
+    database: Database, clock: HandClock
+) -> None:
+    here, elsewhere = await opened(database, clock), await opened(database, clock)
+    first = await begun(here, None)
+    await here.identify(bearer((await here.refresh_session(refresh_token_of(first))).token))
+    clock.move(61)
+    told = await elsewhere.refresh_session(refresh_token_of(first))
+    await here.refresh()
+    await database.flush()
+
+    assert await elsewhere.refresh_session(refresh_token_of(first)) == told
+    clock.move(61)
+    assert await refusal_of(elsewhere.refresh_session(refresh_token_of(first))) == (401, "refresh_token_reused")
+
+
+async def test_of_two_who_have_one_refresh_token_neither_goes_on_for_long(database: Database, clock: HandClock) -> None:
+    """Whoever of them comes first: both ask with what they are told."""
+    accounts = await opened(database, clock)
+    stolen = await begun(accounts, None)
+    owners = await accounts.refresh_session(refresh_token_of(stolen))
+    await use(accounts, owners)
+    clock.move(61)
+
+    assert await refusal_of(accounts.refresh_session(refresh_token_of(stolen))) == (401, "refresh_token_reused")
+    assert await code_of(accounts, owners.token) == "token_revoked"
+
+
+async def test_the_first_use_of_each_token_is_written_once(database: Database, clock: HandClock) -> None:
+    class Noting(CountingDatabase):
+        noted: list[Any]
+
+        def enqueue_rows(self, query: Any, rows: Any, lane: Any) -> None:
+            self.noted += [(row["of_id"], row["of_number"]) for row in rows]
+            self._database.enqueue_rows(query, rows, lane)
+
+    noting = Noting(database)
+    noting.noted = []
+    accounts = await opened(noting, clock)
+    session = await begun(accounts, None)
+    expected = []
+    for number in range(3):
+        for _ in range(3):
+            await accounts.identify(bearer(session.token))
+            await accounts.refresh()
+            await accounts.end_all_sessions("other")  # then nothing is known any more
+        expected += [(session.id, number)] if number else []  # nothing comes before the first
+        session = await accounts.refresh_session(refresh_token_of(session))
+
+    assert noting.noted == expected
+
+
 @pytest.mark.parametrize("late_s", [0, 30, 61])
 async def test_reuse_ends_the_session(
     database: Database, clock: HandClock, late_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of the last one after a minute; of an older one at once."""
+    """Of the last one a minute after what it brought was used; of an older one at once."""
     accounts = await opened(database, clock)
     first = await begun(accounts, is_refreshable=True)
     second = await accounts.refresh_session(refresh_token_of(first))
+    await use(accounts, second)
     if late_s <= 60:
         second = await accounts.refresh_session(refresh_token_of(second))
     clock.move(late_s)
@@ -333,6 +442,40 @@ async def test_twenty_at_once_get_one_pair(several: list[Accounts], clock: HandC
     assert row.refresh_number == 1
 
 
+async def test_twenty_who_come_late_get_one_pair(several: list[Accounts], clock: HandClock) -> None:
+    session = await begun(several[0], is_refreshable=True)
+    lost = await several[0].refresh_session(refresh_token_of(session))
+    clock.move(3600)
+
+    pairs = await asyncio.gather(
+        *(several[number % 4].refresh_session(refresh_token_of(session)) for number in range(20))
+    )
+
+    assert pairs == pairs[:1] * 20
+    assert (pairs[0].refresh_token, pairs[0].expires_at) == (lost.refresh_token, int(clock.now()) + 600)
+
+
+async def test_late_ones_beside_the_next_refresh_leave_one_chain(several: list[Accounts], clock: HandClock) -> None:
+    """What they are told is what is current then, or they come too late and the session ends for all."""
+    for round_ in range(10):
+        first = await begun(several[0], is_refreshable=True)
+        second = await several[0].refresh_session(refresh_token_of(first))
+        clock.move(100)
+        late = [asyncio.ensure_future(several[n].refresh_session(refresh_token_of(first))) for n in range(3)]
+        for _ in range(round_):
+            await asyncio.sleep(0)
+        going_on = asyncio.ensure_future(several[3].refresh_session(refresh_token_of(second)))
+
+        told = await asyncio.gather(going_on, *late, return_exceptions=True)
+
+        row = await AccountStore(several[0]._database).find_session(first.id)
+        assert row is not None
+        codes = {each.code for each in told if isinstance(each, Unauthenticated)}
+        assert codes <= {"refresh_token_reused", "token_revoked"}
+        assert (row.revoked_at_ms is not None) == bool(codes)
+        assert {each.refresh_token for each in told[1:] if isinstance(each, Session)} <= {second.refresh_token}
+
+
 async def test_a_refresh_beside_an_end_never_brings_the_session_back(several: list[Accounts], clock: HandClock) -> None:
     for round_ in range(10):
         session = await begun(several[0], is_refreshable=True)
@@ -363,8 +506,14 @@ class Chain:
 
     def __init__(self) -> None:
         self.current = 0
-        self.refreshed_at: float | None = None
+        self.refreshed_at = 0.0
+        self.used_at: float | None = None
         self.has_ended = False
+
+    def use(self, now: float) -> None:
+        """Somebody asks with the newest session token."""
+        if self.used_at is None:
+            self.used_at = now
 
     def present(self, number: int, now: float) -> int | str:
         """The number that is told, or the code of the refusal."""
@@ -373,8 +522,11 @@ class Chain:
         if number == self.current:
             self.current += 1
             self.refreshed_at = now
+            self.used_at = None
             return self.current
-        if self.refreshed_at is not None and number == self.current - 1 and now - self.refreshed_at <= 60:
+        if number == self.current - 1 and (self.used_at is None or now - self.used_at <= 60):
+            if now - self.refreshed_at > 60 and self.used_at is None:
+                self.refreshed_at = now
             return self.current
         self.has_ended = True
         return "refresh_token_reused"
@@ -388,7 +540,9 @@ async def chained(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-PRESENTED = st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0, 1, 59, 60, 61, 4000])), max_size=14)
+PRESENTED = st.lists(
+    st.tuples(st.integers(0, 6) | st.just("use"), st.sampled_from([0, 1, 59, 60, 61, 599, 4000])), max_size=14
+)
 
 
 @settings(
@@ -396,20 +550,28 @@ PRESENTED = st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0, 1, 59, 60,
 )
 @given(presented=PRESENTED)
 async def test_whatever_is_presented_when_there_is_one_chain_at_most(
-    chained: Database, presented: list[tuple[int, int]]
+    chained: Database, presented: list[tuple[int | str, int]]
 ) -> None:
-    """`presented`: how many tokens back from the newest one, and how long after the last. In two processes by turns."""
+    """`presented`: how many tokens back from the newest one, and how long after the last. In two processes by turns.
+
+    "use": a request comes with the newest session token.
+    """
     clock = HandClock()
     processes = [await opened(chained, clock), await opened(chained, clock)]
     session = await begun(processes[0], is_refreshable=True)
     tokens = [refresh_token_of(session)]
     chain = Chain()
-    told: dict[int, Session] = {}
+    told: dict[tuple[int, float], Session] = {}
     for turn, (back, after_s) in enumerate(presented):
         clock.move(after_s)
+        accounts = processes[turn % 2]
+        if isinstance(back, str):
+            if await code_of(accounts, session.token) is None:
+                await use(accounts, session)
+                chain.use(clock.now())
+            continue
         number = max(0, len(tokens) - 1 - back)
         expected = chain.present(number, clock.now())
-        accounts = processes[turn % 2]
 
         if isinstance(expected, str):
             assert await refusal_of(accounts.refresh_session(tokens[number])) == (401, expected)
@@ -417,7 +579,7 @@ async def test_whatever_is_presented_when_there_is_one_chain_at_most(
 
         session = await accounts.refresh_session(tokens[number])
 
-        assert told.setdefault(expected, session) == session
+        assert told.setdefault((expected, chain.refreshed_at), session) == session
         if expected == len(tokens):
             tokens.append(refresh_token_of(session))
         assert refresh_token_of(session) == tokens[expected]

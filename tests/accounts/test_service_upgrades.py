@@ -21,7 +21,7 @@ from frontdesk.storage.tables import change, feedback, idempotency_key, metadata
 from frontdesk.turn.turn import Caller
 from frontdesk.usage.recorder import TurnRecorder
 from frontdesk.usage.store import TurnReader, TurnStore
-from tests.accounts.opened import CountingDatabase, begun, code_of, opened, refusal_of
+from tests.accounts.opened import CountingDatabase, begun, code_of, opened, refusal_of, use
 from tests.accounts.rows import a_session
 from tests.fakes import HandClock, make_turn
 
@@ -365,12 +365,24 @@ async def test_a_reused_refresh_token_upgrades_nobody_and_ends_its_session(
     accounts = await opened(database, clock)
     first = await begun(accounts, None)
     second = await accounts.refresh_session(token_of(first, "refresh token"))
+    await use(accounts, second)
     clock.move(61)
 
     refused = await refusal_of(accounts.upgrade(token_of(first, "refresh token"), "default", "u1"))
 
     assert refused == (400, "invalid_value")
     assert await code_of(accounts, second.token) == "token_revoked"
+
+
+async def test_who_lost_the_reply_of_a_refresh_upgrades_with_what_they_have(
+    database: Database, clock: HandClock
+) -> None:
+    accounts = await opened(database, clock)
+    first = await begun(accounts, None)
+    await accounts.refresh_session(token_of(first, "refresh token"))
+    clock.move(3600)
+
+    assert await accounts.upgrade(token_of(first, "refresh token"), "default", "u1") == first.person
 
 
 async def test_a_session_that_ends_while_it_is_looked_at_upgrades_nobody(

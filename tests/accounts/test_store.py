@@ -230,11 +230,40 @@ async def test_a_refresh_token_is_used_once(store: AccountStore):
     assert await store.find_session("sess_1") == used
 
 
+async def test_what_the_last_refresh_told_is_told_again_as_long_as_nobody_used_it(
+    store: AccountStore, database: Database
+):
+    await create_session(store, "sess_1", refresh_number=0)
+    used = await store.use_refresh_token("sess_1", 0, 2_000, 10_000)
+    assert used is not None
+
+    assert await store.tell_again("sess_1", 1, 1_999, 3_000, 11_000) is None
+    assert await store.tell_again("sess_1", 0, 2_000, 3_000, 11_000) is None
+    again = await store.tell_again("sess_1", 1, 2_000, 3_000, 11_000)
+    assert again is not None
+    assert again == replace(used, refreshed_at_ms=3_000, expires_at_ms=11_000)
+    assert await store.tell_again("sess_1", 1, 2_000, 4_000, 12_000) is None
+
+    AllTenants(database).note_session_uses([("default", "sess_1", 0, 4_000), ("default", "sess_1", 2, 4_000)])
+    await database.flush()
+    assert await store.find_session("sess_1") == again
+    AllTenants(database).note_session_uses([("default", "sess_1", 1, 4_000), ("other", "sess_1", 1, 3_000)])
+    AllTenants(database).note_session_uses([("default", "sess_1", 1, 5_000)])
+    await database.flush()
+    assert await store.find_session("sess_1") == replace(again, used_at_ms=4_000)
+    assert await store.tell_again("sess_1", 1, 3_000, 6_000, 12_000) is None
+    assert await store.use_refresh_token("sess_1", 1, 7_000, 13_000) == replace(
+        used, refresh_number=2, refreshed_at_ms=7_000, expires_at_ms=13_000
+    )
+
+
 async def test_no_refresh_token_of_an_ended_session_can_be_used(store: AccountStore):
     await create_session(store, "sess_1", refresh_number=0)
+    await store.use_refresh_token("sess_1", 0, 1_500, 11_000)
     await store.end_session("sess_1", None, 2_000)
 
-    assert await store.use_refresh_token("sess_1", 0, 3_000, 11_000) is None
+    assert await store.use_refresh_token("sess_1", 1, 3_000, 11_000) is None
+    assert await store.tell_again("sess_1", 1, 1_500, 3_000, 11_000) is None
 
 
 async def test_a_session_is_ended_once_and_only_by_its_own_person(store: AccountStore):
@@ -304,6 +333,7 @@ async def everything_of(store: AccountStore) -> list[object]:
     await ask("create_session", anonymous, 1_000)
     await ask("create_session", replace(anonymous, id="sess_5"), 1_000)
     await ask("use_refresh_token", "sess_1", 0, 2_000, 8_000)
+    await ask("tell_again", "sess_1", 1, 2_000, 3_000, 8_000)
     await ask("list_keys", "", 9)
     await ask("sessions_of", "u1", 0, 2_000, "sess_2", 9)
     await ask("sessions_of", "u1", 0, 2_000, "", 9)

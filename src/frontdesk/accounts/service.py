@@ -81,7 +81,7 @@ class Accounts:
         self._people = people = People(database, clock)
         self._revocations = revocations = Revocations(database, clock, people)
         self._keys = keys = Keys(database, clock, admin_key)
-        sessions = Sessions(database, clock, settings, signer, people, revocations)
+        self._sessions = sessions = Sessions(database, clock, settings, signer, people, revocations)
         upgrades = Upgrades(database, clock, signer, revocations, sessions)
         self.absent = Absent(database, clock, people, revocations, has_admin_key=admin_key is not None)
 
@@ -111,7 +111,7 @@ class Accounts:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Learn what other processes changed since the last look; keep when keys were used."""
+        """Learn what other processes changed since the last look; keep when keys and sessions were used."""
         now_ms = unix_ms(self._clock)
         since_ms = min(now_ms, self._looked_at_ms) - _LOOK_BACK_MS
         await self._people.learn(since_ms)
@@ -123,6 +123,7 @@ class Accounts:
             self._generation = self._generation_now()
             self._known.clear()
         self._keys.note_uses()
+        self._sessions.note_uses()
 
     async def end_all_sessions(self, tenant: str) -> None:
         """End all sessions of a tenant's people now, and what identity providers issued to them until now."""
@@ -178,6 +179,7 @@ class Accounts:
         person, standing = found
         if person.became is not None:
             raise _ended()
+        self._sessions.saw(claims)
         caller = Caller(
             "user",
             claims.session,

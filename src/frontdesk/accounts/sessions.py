@@ -5,10 +5,14 @@ but how many were used, so the current one can be made again for whoever lost th
 
     presented                                what happens
     the current one                          it is counted as used; the next one and a new session token are told
-    the one before it, soon after            the same pair is told again: replies get lost, two tabs ask at once
+    the one before it, soon after            the same pair is told again: two tabs ask at once
+    the one before it, whenever, as long     the pair is told again, counting from now: the reply was lost, or the
+    as nothing of that pair was used         phone was in a tunnel
     the one before it, later; any other      somebody else has it: the session ends
 
-Of several who present the current one at once, one counts it and the others come second.
+Of several who present one at once, one moves the row and the others find it moved. A pair is used with the
+first request that its session token comes with: `saw` is told of that, and `note_uses` keeps it. Until that
+is kept, in a second, who repeats is believed.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ Admit = Callable[[str | None], Awaitable[None]]
 _MAX_LIFE_S = 366 * 24 * 3600
 # Whatever clocks tell, no token of such a session holds anywhere.
 _KEPT_MS = 24 * 3_600_000
+_MAX_NOTED = 50_000
 _SWEPT_AT_ONCE = 500
 _SWEEP_EVERY_S = 3600.0
 
@@ -78,6 +83,7 @@ class Refreshing(enum.Enum):
 
     CURRENT = "it refreshes"
     REPEATED = "it was used just now, and the answer may be lost"
+    UNANSWERED = "it was used, but nothing that was answered: the answer was lost"
     REUSED = "it was used before: two parties have it"
     EXPIRED = "it was not used for too long"
     ENDED = "its session has ended"
@@ -103,6 +109,8 @@ class Sessions:
         self._refresh_life_ms = int(settings.refresh_ttl_s * 1000)
         self._grace_ms = int(settings.refresh_grace_s * 1000)
         self._sweep_at = 0.0
+        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+        self._noted: dict[tuple[str, str], int] = {}
 
     async def begin(self, new: NewSession) -> Session:
         """Begin a session; its person comes into being with it. Raises BadRequest for what cannot be."""
@@ -136,6 +144,10 @@ class Sessions:
                         return self._told(advanced)
                 case Refreshing.REPEATED:
                     return self._told(row)
+                case Refreshing.UNANSWERED:
+                    renewed = await self._tell_again(store, row)
+                    if renewed is not None:
+                        return self._told(renewed)
                 case Refreshing.REUSED:
                     await self.end_reused(claims)
                     raise Unauthenticated(
@@ -149,6 +161,25 @@ class Sessions:
                 case Refreshing.ENDED:
                     break
         raise Unauthenticated("This session was ended. Begin a new one.", code="token_revoked")
+
+    def saw(self, claims: Claims) -> None:
+        """Somebody came with this session's token: who has it has the refresh token that was told with it.
+
+        To be told once of each token, more often at will.
+        """
+        key = claims.tenant, claims.session
+        if claims.number > max(self._noted.get(key, 0), self._seen.get(key, (0, 0))[0]):
+            self._seen[key] = claims.number, unix_ms(self._clock)
+
+    def note_uses(self) -> None:
+        """Let the store keep which tokens were seen since the last call. Only enqueues."""
+        if not self._seen:
+            return
+        AllTenants(self._database).note_session_uses([(*key, *seen) for key, seen in self._seen.items()])
+        if len(self._noted) >= _MAX_NOTED:
+            self._noted.clear()
+        self._noted |= {key: number for key, (number, _) in self._seen.items()}
+        self._seen.clear()
 
     def session_of_refresh_token(self, refresh_token: str) -> str:
         """The session that a refresh token is of, whether or not it still refreshes. Raises Unauthenticated."""
@@ -210,8 +241,12 @@ class Sessions:
             return Refreshing.EXPIRED
         if number == row.refresh_number:
             return Refreshing.CURRENT
-        is_soon = row.refreshed_at_ms is not None and now_ms - row.refreshed_at_ms <= self._grace_ms
-        return Refreshing.REPEATED if is_soon and number == row.refresh_number - 1 else Refreshing.REUSED
+        if row.refreshed_at_ms is None or number != row.refresh_number - 1:
+            return Refreshing.REUSED
+        # The later of both: processes' clocks differ, and a use may be kept after the pair was told again.
+        if now_ms - max(row.refreshed_at_ms, row.used_at_ms or 0) <= self._grace_ms:
+            return Refreshing.REPEATED
+        return Refreshing.UNANSWERED if row.used_at_ms is None else Refreshing.REUSED
 
     async def end_reused(self, claims: RefreshClaims) -> None:
         """End a session of which two parties have a refresh token."""
@@ -246,6 +281,7 @@ class Sessions:
             lifetime_s=new.expires_in_s,
             refresh_number=0 if new.is_refreshable else None,
             refreshed_at_ms=None,
+            used_at_ms=None,
             created_at_ms=began_at_ms,
             expires_at_ms=min(expires_at_ms, not_after_ms),
             not_after_ms=not_after_ms,
@@ -254,11 +290,21 @@ class Sessions:
 
     async def _advance(self, store: AccountStore, row: SessionRow) -> SessionRow | None:
         assert row.refresh_number is not None
+        now_ms = unix_ms(self._clock)
+        return await store.use_refresh_token(row.id, row.refresh_number, now_ms, self._expiry_ms(row, now_ms))
+
+    async def _tell_again(self, store: AccountStore, row: SessionRow) -> SessionRow | None:
+        assert row.refresh_number is not None
+        assert row.refreshed_at_ms is not None
+        now_ms = unix_ms(self._clock)
+        return await store.tell_again(
+            row.id, row.refresh_number, row.refreshed_at_ms, now_ms, self._expiry_ms(row, now_ms)
+        )
+
+    def _expiry_ms(self, row: SessionRow, refreshed_at_ms: int) -> int:
         assert row.lifetime_s is not None
         assert row.not_after_ms is not None
-        now_ms = unix_ms(self._clock)
-        expires_at_ms = min(now_ms + max(row.lifetime_s * 1000, self._refresh_life_ms), row.not_after_ms)
-        return await store.use_refresh_token(row.id, row.refresh_number, now_ms, expires_at_ms)
+        return min(refreshed_at_ms + max(row.lifetime_s * 1000, self._refresh_life_ms), row.not_after_ms)
 
     def _told(self, row: SessionRow, claimed_tier: str | None = None) -> Session:
         """A session with its current tokens. The same row tells the same, in every process."""
@@ -278,6 +324,7 @@ class Sessions:
             app=row.app,
             is_anonymous=row.is_anonymous,
             claimed_tier=claimed_tier,
+            number=row.refresh_number or 0,
         )
         refresh_token = refresh_expires_at = None
         if row.refresh_number is not None:

@@ -38,7 +38,8 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
     """What a session token says. `expires_at` is in seconds since 1970; None features are all.
 
     `issued_at_ms` is when the session was: refreshing makes it no younger. Tokens of earlier versions end
-    after `tenant`, and their tier is not believed any more.
+    after `tenant`, and their tier is not believed any more. `number` counts the tokens of a session, from 0:
+    it is that of the refresh token that was told with it.
     """
 
     session: str
@@ -52,6 +53,7 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
     app: str | None = None
     is_anonymous: bool = False
     claimed_tier: str | None = None
+    number: int = 0
 
 
 class RefreshClaims(msgspec.Struct, frozen=True, array_like=True):

@@ -101,7 +101,7 @@ class Upgrades:
         verdict = self._sessions.judge(row, claims.number)
         if verdict is Refreshing.REUSED:
             await self._sessions.end_reused(claims)
-        return row, verdict in (Refreshing.CURRENT, Refreshing.REPEATED)
+        return row, verdict in (Refreshing.CURRENT, Refreshing.REPEATED, Refreshing.UNANSWERED)
 
     async def _became(self, store: AccountStore, person: str) -> str | None:
         found = await store.find_person(person)

@@ -125,8 +125,9 @@ app_key = Table(
 )
 
 # `groups` and `features` are JSON lists; null features are all. `lifetime_s` is that of each of its
-# tokens. `refresh_number` counts the refresh tokens that were used, null where it has none. It can
-# last until `expires_at_ms`, which each refresh moves, and whatever is refreshed until `not_after_ms`.
+# tokens. `refresh_number` counts the refresh tokens that were used, null where it has none; `used_at_ms`
+# is when what the last refresh told was used first, null where it was not. It can last until
+# `expires_at_ms`, which each refresh moves, and whatever is refreshed until `not_after_ms`.
 session = Table(
     "session",
     metadata,
@@ -141,6 +142,7 @@ session = Table(
     Column("lifetime_s", Integer),
     Column("refresh_number", Integer),
     _time_or_null("refreshed_at_ms"),
+    _time_or_null("used_at_ms"),
     _time("created_at_ms"),
     _time("expires_at_ms"),
     _time_or_null("not_after_ms"),

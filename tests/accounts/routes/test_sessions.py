@@ -340,6 +340,9 @@ async def test_a_lost_reply_is_given_again_and_a_stolen_token_ends_the_session(d
     refresh = {"refresh_token": first["refresh_token"]}
     answers = [await desk.ask("POST", "/api/sessions/refresh", refresh) for _ in range(3)]
     assert [answer.body for answer in answers] == [answers[0].body] * 3
+    assert (await desk.ask("GET", "/api/me", bearer=answers[0].body["token"])).status == 200
+    await desk.accounts.refresh()
+    await desk.database.flush()
     desk.clock.move(61)
 
     assert refused(await desk.ask("POST", "/api/sessions/refresh", refresh)) == (401, "refresh_token_reused")
@@ -347,6 +350,17 @@ async def test_a_lost_reply_is_given_again_and_a_stolen_token_ends_the_session(d
     newest = {"refresh_token": answers[0].body["refresh_token"]}
     assert refused(await desk.ask("POST", "/api/sessions/refresh", newest)) == (401, "token_revoked")
     assert refused(await desk.ask("GET", "/api/me", bearer=answers[0].body["token"])) == (401, "token_revoked")
+
+
+async def test_who_loses_the_reply_for_a_day_goes_on_as_the_same_person(desk: Desk) -> None:
+    first = (await desk.ask("POST", "/api/sessions", {})).body
+    refresh = {"refresh_token": first["refresh_token"]}
+    await desk.ask("POST", "/api/sessions/refresh", refresh)  # and the phone is in a tunnel
+    desk.clock.move(24 * 3600)
+
+    told = (await desk.ask("POST", "/api/sessions/refresh", refresh)).body
+
+    assert (await desk.ask("GET", "/api/me", bearer=told["token"])).body["user"] == first["user"]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,15 @@ class AllTenants:
         rows = [{"of_tenant": tenant, "of_id": key_id, "used_at_ms": ms} for tenant, key_id, ms in sorted(uses)]
         self._database.enqueue_rows(_NOTE_USE, rows, Lane.BULK)
 
+    def note_session_uses(self, uses: Sequence[tuple[str, str, int, int]]) -> None:
+        """Keep when what the last refresh of sessions told was used first: (tenant, id, number, ms). Only enqueues."""
+        rows = [
+            {"of_tenant": tenant, "of_id": session_id, "of_number": number, "used_at_ms": ms}
+            for tenant, session_id, number, ms in sorted(uses)
+        ]
+        # Not with what may be dropped: by these uses thieves are found.
+        self._database.enqueue_rows(_NOTE_SESSION_USE, rows, Lane.EVENTS)
+
     async def keys_revoked_since(self, since_ms: int) -> list[tuple[str, str]]:
         """Tenants and ids of the keys that were revoked at this time or later."""
         rows = await self._read_all(_KEYS_REVOKED, {}, (since_ms, "", ""), _place_by_time)
@@ -153,6 +162,16 @@ _NOTE_USE = Query(
         or_(app_key.c.last_used_at_ms.is_(None), app_key.c.last_used_at_ms < bindparam("used_at_ms")),
     )
     .values(last_used_at_ms=bindparam("used_at_ms"))
+)
+_NOTE_SESSION_USE = Query(
+    update(session)
+    .where(
+        session.c.tenant == bindparam("of_tenant"),
+        session.c.id == bindparam("of_id"),
+        session.c.refresh_number == bindparam("of_number"),
+        session.c.used_at_ms.is_(None),
+    )
+    .values(used_at_ms=bindparam("used_at_ms"))
 )
 _KEYS_REVOKED = Query(
     select(app_key.c.revoked_at_ms, app_key.c.tenant, app_key.c.id)

@@ -54,6 +54,7 @@ class SessionRow:
     `lifetime_s` is that of each of its tokens; sessions of earlier versions do not tell. `refresh_number`
     counts the refresh tokens that were used, and is None where it has none. `expires_at_ms` is when its
     last token ends, as far as it was refreshed; `not_after_ms` when it ends, whatever is refreshed.
+    `used_at_ms` is when the token that the last refresh told was seen first, None where it was not yet.
     """
 
     tenant: str
@@ -67,6 +68,7 @@ class SessionRow:
     lifetime_s: int | None
     refresh_number: int | None
     refreshed_at_ms: int | None
+    used_at_ms: int | None
     created_at_ms: int
     expires_at_ms: int
     not_after_ms: int | None

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Generator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Text, bindparam, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, Text, bindparam, exists, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert
 
 from frontdesk.accounts.store.moves import HAS_BECOME, move_all
@@ -150,7 +150,7 @@ class AccountStore:
     ) -> SessionRow | None:
         """Count the session's current refresh token as used; returns the session as it is then.
 
-        None where another use of it came first, or the session has ended.
+        None where another use of it came first, or the session has ended. What is told of that is not used yet.
         """
         (rows,) = await self._database.write(
             Step(
@@ -159,6 +159,29 @@ class AccountStore:
                     "of_tenant": self._tenant,
                     "of_id": session_id,
                     "of_number": number,
+                    "now_ms": now_ms,
+                    "until_ms": expires_at_ms,
+                },
+            )
+        )
+        return read_session(rows[0]) if rows else None
+
+    async def tell_again(
+        self, session_id: str, number: int, told_at_ms: int, now_ms: int, expires_at_ms: int
+    ) -> SessionRow | None:
+        """Let what the last refresh told, and nobody used, count from now; returns the session as it is then.
+
+        `number` and `told_at_ms` say which refresh that was. None where its tokens were used or told again
+        meanwhile, or the session has ended.
+        """
+        (rows,) = await self._database.write(
+            Step(
+                _TELL_AGAIN,
+                {
+                    "of_tenant": self._tenant,
+                    "of_id": session_id,
+                    "of_number": number,
+                    "told_at_ms": told_at_ms,
                     "now_ms": now_ms,
                     "until_ms": expires_at_ms,
                 },
@@ -344,8 +367,22 @@ _USE_REFRESH_TOKEN = Query(
     .values(
         refresh_number=session.c.refresh_number + 1,
         refreshed_at_ms=bindparam("now_ms"),
+        used_at_ms=null(),
         expires_at_ms=bindparam("until_ms"),
     )
+    .returning(*SESSION_COLUMNS)
+)
+_TELL_AGAIN = Query(
+    update(session)
+    .where(
+        session.c.tenant == bindparam("of_tenant"),
+        session.c.id == bindparam("of_id"),
+        session.c.refresh_number == bindparam("of_number"),
+        session.c.refreshed_at_ms == bindparam("told_at_ms"),
+        session.c.used_at_ms.is_(None),
+        session.c.revoked_at_ms.is_(None),
+    )
+    .values(refreshed_at_ms=bindparam("now_ms"), expires_at_ms=bindparam("until_ms"))
     .returning(*SESSION_COLUMNS)
 )
 _end = update(session).values(revoked_at_ms=bindparam("now_ms")).returning(*ENDED_COLUMNS)

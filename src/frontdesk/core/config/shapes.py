@@ -372,7 +372,7 @@ class Auth(msgspec.Struct, forbid_unknown_fields=True):
 
     `anonymous` lets anybody begin a session, so many an hour from one address and one device. `cookies` lets
     pages of the same site keep their session in a cookie. A refresh token holds for `refresh_ttl_s`; one that was
-    used answers again for `refresh_grace_s`, since replies get lost, and then ends its session.
+    used answers again for `refresh_grace_s` after its answer was used, and then ends its session.
     """
 
     anonymous: bool = False
