@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from frontdesk.storage.query import Query, Step
-from frontdesk.storage.tables import conversation_item, idempotency_key, response
+from frontdesk.storage.tables import conversation_item, idempotency_key, response, turn
 from tests.sync.desk import App, entry, new_conversation, new_id, opened
 from tests.sync.taker import Taker
 
 _REST = "0b0-0000-7000-8000-000000000000"  # of an entry's id
 FORGET_KEYS = Query(delete(idempotency_key))
 RESPONSES = Query(select(func.count()).select_from(response))
+TURNS = Query(select(turn.c.status))
 ITEMS = Query(select(func.count()).select_from(conversation_item).where(conversation_item.c.branch >= 0))
 
 
@@ -221,6 +222,26 @@ async def test_what_cannot_be_done_now_waits_with_all_behind_it_in_its_conversat
     results = await app.pushed(token, second, renamed)
     assert [result["status"] for result in results] == ["done", "done"]
     assert (await conversation_of(app, token, busy))["title"] == "x"
+
+
+async def test_what_waits_for_its_conversation_is_no_turn(app: App):
+    token, busy = await app.token(), new_conversation()
+    slow = entry("message", conversation=busy, content="slow", request={"model": "slow"})
+    second = entry("message", conversation=busy, content="two")
+
+    results = await app.pushed(token, slow, second) + await app.pushed(token, second)
+
+    assert [result["status"] for result in results] == ["done", "waiting", "waiting"]
+    await app.pushed(token, entry("cancel", response=results[0]["response"]))
+    await app.until_ended(token, results[0]["response"])
+    (done,) = await app.pushed(token, second)
+    assert await app.until_ended(token, done["response"]) == "completed"
+    statuses: list[str] = []
+    async with asyncio.timeout(30):
+        while "completed" not in statuses:  # a turn is written behind its response
+            await asyncio.sleep(0.01)
+            statuses = [status for (status,) in await app.frontdesk._database.read(TURNS)]
+    assert sorted(statuses) == ["cancelled", "completed"]
 
 
 async def test_a_limit_that_is_reached_is_waited_for(app: App):

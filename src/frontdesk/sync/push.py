@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -214,6 +215,7 @@ class Pushing:
         item_id = _item_id(entry.id)
 
         async def begin() -> str:
+            await self._check_free(presence, entry.conversation)
             item = {"type": "message", "role": "user", "id": item_id, "content": content}
             may_begin = isinstance(entry, MessageEntry) and self._terms.until_for(presence.caller) is not None
             or_new = may_begin and steps.is_devices_id(entry.conversation)
@@ -221,6 +223,16 @@ class Pushing:
             return await self._ask(presence, asked, where, {"input[0].": f"{where}."})
 
         return await self._bring(presence, entry, item_id, begin)
+
+    async def _check_free(self, presence: Presence, conversation_id: str) -> None:
+        """Raise Conflict while a response is being made in a conversation.
+
+        The door would find that too, at the price of a turn that is noted as refused each time that this is sent.
+        """
+        with suppress(NotFound):
+            row = await self._conversations.find(owner_of(presence.caller), conversation_id)
+            if row.response is not None:
+                raise locked(row)
 
     async def _return(self, presence: Presence, entry: OutputsEntry, where: str) -> Result:
         """Put in what a device's tools said and ask what comes of it, where that was not done."""
