@@ -7,7 +7,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.engines"]
+pytest_plugins = ["tests.engines", "tests.edges.sites"]
 
 # How long an example takes says more of the machine than of the code. `make test` draws the same examples every time,
 # so that it fails for what was changed; `make test-slow` sets this variable and looks for what nobody has seen yet.

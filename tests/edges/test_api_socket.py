@@ -18,11 +18,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.edges.kept_client import Told, text_of
-from tests.edges.kept_serving import Mortal, Site, alone, pair
-from tests.edges.raw import RawConnection, ask, post
-from tests.engines import PostgresqlServer, schema_of
+from tests.edges.kept_serving import Mortal, Site, alone
+from tests.edges.raw import ask, post
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("close_connections")]
 
 MODELS: dict[str, Any] = {
     "models": {
@@ -36,27 +35,9 @@ WORDS = " ".join(f"word{n}" for n in range(24))
 HEARD = ("heartbeat", "hello")
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def single(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> AsyncIterator[Site]:
-    async with alone(tmp_path_factory.mktemp("sockets"), sqlite_template, **MODELS) as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def double(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer) -> AsyncIterator[Site]:
-    async with pair(tmp_path_factory.mktemp("sockets"), await schema_of(postgresql_server), **MODELS) as site:
-        yield site
-
-
-@pytest.fixture(params=["single", "double"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.getfixturevalue(request.param)
-
-
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def close_connections() -> AsyncIterator[None]:
+async def close_devices() -> AsyncIterator[None]:
     yield
-    await RawConnection.close_all()
     while Device.opened:
         client = Device.opened.pop()
         client.transport.abort()
@@ -170,6 +151,40 @@ async def test_who_has_all_of_an_answer_is_told_that_there_is_no_more(site: Site
         if frame["id"] == "again":
             again.take(frame["event"])
     assert (again.text, again.end) == (told.text, told.end)
+
+
+async def test_who_unfollows_gives_the_places_back_and_the_answers_are_made_all_the_same(site: Site) -> None:
+    device = Device(await somebody(site))
+    await device.connect(site.served)
+    await device.send("create", id="c", request={"model": "crawling", "input": WORDS})
+    told = Told()
+    while not told.text:
+        told.take((await device.receive())["event"])
+    follows = [f"f{number}" for number in range(15)]  # with what was asked for: as many as there may be
+    for frame_id in follows:
+        await device.send("follow", id=frame_id, response=told.response)
+    for frame_id in [*follows, "c", "unheard of"]:  # the last two follow nothing
+        await device.send("unfollow", id=frame_id)
+    ended: list[str] = []
+    while len(ended) < len(follows):
+        frame = await device.receive()
+        if frame["type"] == "end":
+            ended.append(frame["id"])
+        else:
+            assert frame["id"] not in ended
+    assert sorted(ended) == sorted(follows)
+
+    await device.send("follow", id="f0", response=told.response)
+    while (frame := await device.receive())["id"] != "f0":
+        told.take(frame["event"])
+    assert frame["event"]["type"] == "response.created"
+    await device.send("unfollow", id="f0")
+    await device.send("cancel", id="k", response=told.response)
+    while told.end is None:
+        frame = await device.receive()
+        if frame["id"] == "c":
+            told.take(frame["event"])
+    assert told.end["status"] == "cancelled"
 
 
 async def test_a_request_whose_first_word_was_lost_is_asked_once(site: Site) -> None:

@@ -6,12 +6,10 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,11 +29,9 @@ from tests.edges.kept_client import (
     resume,
     text_of,
 )
-from tests.edges.kept_serving import Mortal, Site, alone, pair
-from tests.edges.raw import RawConnection
-from tests.engines import PostgresqlServer, schema_of
+from tests.edges.kept_serving import Mortal, Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("close_connections")]
 
 MODELS: dict[str, Any] = {
     "models": {
@@ -55,29 +51,6 @@ TOOL = {
 WORDS = " ".join(f"word{n}" for n in range(24))
 _numbers = itertools.count()
 _AT_ONCE = 200
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def single(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> AsyncIterator[Site]:
-    async with alone(tmp_path_factory.mktemp("cuts"), sqlite_template, **MODELS) as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def double(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer) -> AsyncIterator[Site]:
-    async with pair(tmp_path_factory.mktemp("cuts"), await schema_of(postgresql_server), **MODELS) as site:
-        yield site
-
-
-@pytest.fixture(params=["single", "double"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.getfixturevalue(request.param)
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def close_connections() -> AsyncIterator[None]:
-    yield
-    await RawConnection.close_all()
 
 
 async def begun(served: Mortal, model: str, text: str = WORDS, **fields: Any) -> str:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.edges.kept_client import (
     CHAT,
@@ -27,39 +24,14 @@ from tests.edges.kept_client import (
     request,
     text_of,
 )
-from tests.edges.kept_serving import Mortal, Site, alone, pair
-from tests.edges.raw import RawConnection
-from tests.engines import PostgresqlServer, schema_of
+from tests.edges.kept_serving import Mortal, Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("close_connections")]
 
 DOORS = (CHAT, RESPONSES)
 EMBEDDINGS = "/v1/embeddings"
 WORDS = "one two three four five six seven eight nine ten"
 _numbers = itertools.count()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def single(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> AsyncIterator[Site]:
-    async with alone(tmp_path_factory.mktemp("keys"), sqlite_template) as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def double(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer) -> AsyncIterator[Site]:
-    async with pair(tmp_path_factory.mktemp("keys"), await schema_of(postgresql_server)) as site:
-        yield site
-
-
-@pytest.fixture(params=["single", "double"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.getfixturevalue(request.param)
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def close_connections() -> AsyncIterator[None]:
-    yield
-    await RawConnection.close_all()
 
 
 class Asked:

@@ -5,46 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.edges.kept_client import Told, ask, attach, begin, get, read_frame, request, resume, text_of
-from tests.edges.kept_serving import Mortal, Site, alone, pair
-from tests.edges.raw import RawConnection
-from tests.engines import PostgresqlServer, schema_of
+from tests.edges.kept_serving import Mortal, Site, alone
 from tests.sync.desk import entry, new_conversation
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("close_connections")]
 
 WORDS = " ".join(f"word{number}" for number in range(30))
 _OPEN = ("queued", "in_progress")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def single(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> AsyncIterator[Site]:
-    async with alone(tmp_path_factory.mktemp("following"), sqlite_template) as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def double(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer) -> AsyncIterator[Site]:
-    async with pair(tmp_path_factory.mktemp("following"), await schema_of(postgresql_server)) as site:
-        yield site
-
-
-@pytest.fixture(params=["single", "double"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.getfixturevalue(request.param)
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def close_connections() -> AsyncIterator[None]:
-    yield
-    await RawConnection.close_all()
 
 
 async def somebody(site: Site, **fields: Any) -> str:

@@ -5,6 +5,7 @@
     create ┐
     follow ├────► a lane of the frame's id: side by side, unless ids are the same
     cancel ┘
+    unfollow  ──► what is followed under the frame's id ends
     ping      ──► at once
 
 Each frame is answered under its id, whatever else is told in between. When the server ends, the subscription ends with
@@ -21,12 +22,13 @@ from typing import Annotated, Any, Protocol
 
 from frontdesk.conversations.rows import ConversationRow
 from frontdesk.core.errors import FrontdeskError, RateLimited, Refused, Unavailable
+from frontdesk.core.taking import given_back
 from frontdesk.doors import socket_frames as frames
 from frontdesk.doors.kept.ending import Ending
 from frontdesk.doors.kept.turns import KeptTurns
 from frontdesk.doors.present import Presence
 from frontdesk.doors.socket_asking import SocketAsking
-from frontdesk.doors.socket_frames import Cancel, Create, Follow, Ping, Push, Subscribe
+from frontdesk.doors.socket_frames import Cancel, Create, Follow, Ping, Push, Subscribe, Unfollow
 from frontdesk.doors.socket_lanes import Lane, SocketLanes, Waiting
 from frontdesk.doors.socket_sink import Exchange, SocketSink
 from frontdesk.doors.socket_subscription import Subscription
@@ -111,6 +113,7 @@ class _Connection:
     __slots__ = (
         "_answers",
         "_asking",
+        "_followed",
         "_has_begun",
         "_has_said_bye",
         "_named",
@@ -131,6 +134,7 @@ class _Connection:
         self._answers = SocketLanes(self._work, limit_bytes, "id", self._emptied)
         self._others = SocketLanes(self._work, limit_bytes, "id", self._emptied)  # which need no place among answers
         self._named: dict[str, Lane] = {}
+        self._followed: set[Exchange] = set()
         self._pace = _Pace()
         self._asking: SocketAsking | None = None  # most sockets never ask
         self._subscription: Subscription | None = None
@@ -203,6 +207,8 @@ class _Connection:
                 self._put(self._answers, f"answer {frame.id}", asked)
             case Follow():
                 self._put_follow(frame, size_bytes)
+            case Unfollow():
+                self._unfollow(frame.id)
 
     def _exchange(self, frame_id: str | None) -> Exchange:
         return Exchange(self._socket, frames.tail(frame_id), frames.EVENT)
@@ -210,6 +216,15 @@ class _Connection:
     def _put_follow(self, frame: Follow, size_bytes: int) -> None:
         asked = Waiting(self._exchange(frame.id), partial(self._follow, frame), size_bytes)
         self._put(self._answers, f"answer {frame.id}", asked)
+        self._followed.add(asked.exchange)
+
+    def _unfollow(self, frame_id: str) -> None:
+        """End what is followed under an id, and what waits to be; not what was asked for under it."""
+        lane = self._named.get(f"answer {frame_id}")
+        for exchange in () if lane is None else (lane.exchange, *(asked.exchange for asked in lane.waiting)):
+            if exchange in self._followed:
+                self._followed.discard(exchange)
+                exchange.abort()
 
     def _put(self, lanes: SocketLanes, name: str, asked: Waiting) -> None:
         lane = self._named.get(name) or Lane(name)
@@ -228,11 +243,8 @@ class _Connection:
             await self._services.conversations.find(owner, frame.conversation)
         feeds = self._services.feeds
         subscription = Subscription(self._socket, feeds, owner, frame.conversation, frames.tail(frame.id))
-        try:
+        with given_back(subscription.close):
             await subscription.open(frame.cursor)
-        except BaseException:
-            subscription.close()
-            raise
         self._unsubscribe()
         if self._has_said_bye:
             subscription.close()
@@ -265,6 +277,16 @@ class _Connection:
         await self._asking.ask(None, creation, exchange)
 
     async def _follow(self, frame: Follow, exchange: Exchange) -> None:
+        try:
+            await self._read(frame, exchange)
+            if exchange in self._followed:
+                await exchange.end()
+            elif not exchange.is_complete:
+                await exchange.send([], is_last=True)
+        finally:
+            self._followed.discard(exchange)
+
+    async def _read(self, frame: Follow, exchange: Exchange) -> None:
         self._work.check_open()
         kept = self._services.kept
         row = await kept.response(self._socket.caller, frame.response)
@@ -280,7 +302,6 @@ class _Connection:
             await exchange.over.wait()
         finally:
             reader.leave()
-        await exchange.end()
 
     async def _cancel(self, frame: Cancel, exchange: Exchange) -> None:
         told = await self._services.ending.end(self._socket.caller, frame.response)

@@ -5,6 +5,7 @@
     push      ──► results; with `follow` then the events of each answer that was asked for, under its entry's id
     create    ──► event, as often as the answer has one, or error
     follow    ──► the same, from behind an event; end, where there is nothing behind it
+    unfollow  ──► end, under the id of what is not told any more
     cancel    ──► response
     ping      ──► pong
     (nothing) ──► hello at first, heartbeat, bye at last
@@ -75,6 +76,12 @@ class Follow(Struct, tag_field="type", tag="follow", forbid_unknown_fields=True)
     starting_after: Annotated[int, Meta(ge=0, le=999_999_999)] | None = None
 
 
+class Unfollow(Struct, tag_field="type", tag="unfollow", forbid_unknown_fields=True):
+    """Be told no more of what is followed under this id; the response is made all the same."""
+
+    id: FrameId
+
+
 class Cancel(Struct, tag_field="type", tag="cancel", forbid_unknown_fields=True):
     """End a response that is being made."""
 
@@ -88,12 +95,13 @@ class Ping(Struct, tag_field="type", tag="ping", forbid_unknown_fields=True):
     id: FrameId | None = None
 
 
-Frame = Subscribe | Push | Create | Follow | Cancel | Ping
+Frame = Subscribe | Push | Create | Follow | Unfollow | Cancel | Ping
 _SHAPES: dict[Any, type[Frame]] = {
     "subscribe": Subscribe,
     "push": Push,
     "create": Create,
     "follow": Follow,
+    "unfollow": Unfollow,
     "cancel": Cancel,
     "ping": Ping,
 }

@@ -20,6 +20,7 @@ from typing import Protocol
 
 import msgspec
 
+from frontdesk.core.taking import given_back
 from frontdesk.core.tasks import Tasks
 from frontdesk.files.owner import Owner
 from frontdesk.sharing.post import Post
@@ -158,15 +159,12 @@ class Hub:
         if known is None:
             known = self._known[person] = _Known()
         known.ears = (*known.ears, ear)
-        try:
+        with given_back(lambda: self.leave(owner, ear)):
             if not known.is_sure or (is_certain and not self._is_alone):
                 now = read_cursor(await self._places.now(owner))
                 assert now is not None  # it is the store's own
                 known.epoch = now.epoch or known.epoch or ""
                 self._move(person, now.seq)
-        except BaseException:
-            self.leave(owner, ear)
-            raise
         return known
 
     def leave(self, owner: Owner, ear: Ear) -> None:

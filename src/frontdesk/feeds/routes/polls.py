@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from frontdesk.core.errors import FrontdeskError, Unavailable
+from frontdesk.core.taking import given_back
 from frontdesk.feeds.service import Feeds
 from frontdesk.files.owner import Owner
 from frontdesk.http.requests import Head
@@ -59,12 +60,9 @@ class Poll(Response):
     async def open(self, cursor: str | None) -> None:
         """Take a place and begin to listen. Raises RateLimited, Unavailable, StorageError."""
         self._feeds.rounds.join(self, self._owner)
-        try:
+        with given_back(self._leave):
             # Thousands poll again and again: who waits is told the rest in a moment.
             await self._feed.open(cursor, may_be_late=self._wait_s > 0)
-        except BaseException:
-            self._leave()
-            raise
         if cursor is None:
             self._wait_s = 0.0  # the first time it is told where it is, and has all there is
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from frontdesk.core.errors import FrontdeskError
+from frontdesk.core.taking import given_back
 from frontdesk.feeds import frames
 from frontdesk.feeds.service import Feeds
 from frontdesk.files.owner import Owner
@@ -42,11 +43,8 @@ class EventStream(Response):
     async def open(self, cursor: str | None) -> None:
         """Take a place and begin to listen. Raises RateLimited, Unavailable, StorageError."""
         self._feeds.rounds.join(self, self._owner)
-        try:
+        with given_back(self._leave):
             await self._feed.open(cursor)
-        except BaseException:
-            self._leave()
-            raise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what comes; return when the stream has ended or its reader has gone."""
