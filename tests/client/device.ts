@@ -4,8 +4,8 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { type Client, createClient } from "../../web/client/src/client.ts";
 import type { Conversation } from "../../web/client/src/conversation.ts";
+import { type Client, createClient } from "../../web/client/src/index.ts";
 import { type NetInfoState, nativeEffects } from "../../web/client/src/platform/native.ts";
 import {
   anonymousSession,

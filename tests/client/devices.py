@@ -24,14 +24,14 @@ _PATIENCE_S = 60.0
 
 
 def build(folder: Path) -> Path:
-    """Make the program that devices run, of the client's own source."""
-    program = folder / "device.mjs"
+    """Make the program that devices run, of the client's own source; what that fetches later lies beside it."""
     source = ROOT / "tests" / "client" / "device.ts"
     bundler = _WEB / "node_modules" / "rolldown" / "bin" / "cli.mjs"
-    command = [_node(), str(bundler), str(source), "--file", str(program), "--platform", "node", "--format", "esm"]
+    command = [_node(), str(bundler), str(source), "--dir", str(folder), "--platform", "node", "--format", "esm"]
+    command += ["--entry-file-names", "[name].mjs", "--chunk-file-names", "[name].mjs"]
     done = subprocess.run(command, cwd=_WEB, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return program
+    return folder / "device.mjs"
 
 
 def _node() -> str:

@@ -67,8 +67,7 @@ class Person:
 
     def ask(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
         """Ask the server, beside all devices."""
-        headers = {"Authorization": f"Bearer {token or self.token}"}
-        answer = httpx2.request(method, self.site.desk.url + path, headers=headers, json=body, timeout=_LONGEST_S)
+        answer = self._answer(method, path, token or self.token, body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -78,9 +77,13 @@ class Person:
         return f"{self.site.address}/?{urlencode(said)}"
 
     def kept(self) -> list[tuple[str, str]]:
-        """What the server has of the conversation: who said what, in order."""
-        listed = self.ask("GET", f"/v1/conversations/{self.conversation}/items?order=asc&limit=100")["data"]
-        return [(item["role"], "".join(part["text"] for part in item["content"])) for item in listed]
+        """What the server has of the conversation: who said what, in order. Nothing, before the first word arrived."""
+        path = f"/v1/conversations/{self.conversation}/items?order=asc&limit=100"
+        answer = self._answer("GET", path, self.token)
+        if answer.status_code == 404:
+            return []
+        assert answer.status_code == 200, answer.text
+        return [(item["role"], "".join(part["text"] for part in item["content"])) for item in answer.json()["data"]]
 
     def was_answered(self, times: int) -> None:
         """Assert how many answers were asked of a provider. Rows of it are written behind the answer."""
@@ -89,6 +92,10 @@ class Person:
         while (made := self.site.desk.rows(asked)[0][0]) < times and time.monotonic() < ends_at:
             time.sleep(0.02)
         assert made == times
+
+    def _answer(self, method: str, path: str, token: str, body: Any = None) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx2.request(method, self.site.desk.url + path, headers=headers, json=body, timeout=_LONGEST_S)
 
 
 class Device:
@@ -176,10 +183,10 @@ def without_network(context: BrowserContext, site: Site) -> None:
     context.set_offline(True)
 
 
-def with_network(context: BrowserContext, site: Site) -> None:
+def with_network(context: BrowserContext) -> None:
     """Bring it back."""
+    context.unroute_all(behavior="wait")  # a file may be on its way out: what is fetched later comes when it likes
     context.set_offline(False)
-    context.unroute(f"{site.address}/**")
 
 
 class Machine:

@@ -15,6 +15,7 @@ from tests.journeys.devices import CLIENT, Device, Machine, Person, Site, device
 pytestmark = pytest.mark.journey
 
 SYNC = "**/api/sync"
+LATER = "**/client/shared/acting.js"
 WORDS = " ".join(f"word{place}" for place in range(20))
 # Without a screen all tabs are visible.
 SEEN = """(state) => {
@@ -175,10 +176,51 @@ def test_what_is_written_offline_is_there_after_a_crash_and_is_sent_once_in_its_
     person.was_answered(3)
 
 
+def test_what_is_said_before_the_part_that_sends_can_be_fetched_is_kept_and_sent_once(
+    context: BrowserContext, person: Person
+):
+    missed: list[Route] = []
+
+    def miss(route: Route) -> None:
+        missed.append(route)
+        route.abort()
+
+    context.route(LATER, miss)
+    device = Device(context.new_page(), person)
+    device.say("One")
+    _until(device.page, lambda: bool(missed))
+    device.say("Two")
+
+    device.is_so("all.connection === 'connecting' && all.storage === 'kept' && all.unsent === 2")
+    device.is_so("view.messages.length === 2 && view.messages.every(({ turn }) => turn.state === 'saved')")
+    assert device.shown() == [("user", "One"), ("user", "Two")]
+    assert device.requests == []
+
+    context.unroute_all(behavior="wait")
+    device.is_done(4)
+    assert [text for role, text in person.kept() if role == "user"] == ["One", "Two"]
+    assert sorted(person.kept()) == sorted(device.shown())
+    person.was_answered(2)
+
+
+def test_what_is_said_without_the_part_that_sends_survives_a_crash(context: BrowserContext, person: Person):
+    context.route(LATER, lambda route: route.abort())
+    device = Device(context.new_page(), person)
+    device.say("Only once")
+
+    device.crash()
+
+    device = Device(context.new_page(), person)
+    device.is_so("all.unsent === 1 && view.messages[0]?.turn.state === 'saved'")
+    context.unroute_all(behavior="wait")
+    device.is_done(2)
+    assert person.kept() == device.shown() == [("user", "Only once"), ("assistant", "Only once")]
+    person.was_answered(1)
+
+
 # --- several pages, several devices ---------------------------------------------------------------
 
 
-@pytest.mark.slow  # once in some 25 runs both asked, and it is not known yet why
 def test_of_two_tabs_one_asks_and_the_other_takes_over_when_it_is_closed(context: BrowserContext, person: Person):
     first, second = (Device(context.new_page(), person) for _ in range(2))
     for tab in (first, second):

@@ -33,22 +33,28 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield opened
 
 
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = device_context(browser)
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_lost_or_said_twice(browser: Browser, site: Site, seed: int):
-    _play(browser, site, seed)
+def test_nothing_is_lost_or_said_twice(context: BrowserContext, site: Site, seed: int):
+    _play(context, site, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(1_000, 1_200))
-def test_nor_in_many_scripts(browser: Browser, site: Site, seed: int):
-    _play(browser, site, seed)
+def test_nor_in_many_scripts(context: BrowserContext, site: Site, seed: int):
+    _play(context, site, seed)
 
 
-def _play(browser: Browser, site: Site, seed: int) -> None:
+def _play(context: BrowserContext, site: Site, seed: int) -> None:
     chance = random.Random(seed)
     person = site.person()
-    context = device_context(browser)
     tabs: list[Device] = []
     kept: list[str] = []  # on the device, for sure
     hoped: list[str] = []  # said at the last moment of a tab
@@ -77,13 +83,15 @@ def _play(browser: Browser, site: Site, seed: int) -> None:
                 tab.page.close()
             case "network":
                 is_online = not is_online
-                (with_network if is_online else without_network)(context, site)
+                if is_online:
+                    with_network(context)
+                else:
+                    without_network(context, site)
             case _:
                 tab.page.wait_for_timeout(chance.randrange(300))
     if not is_online:
-        with_network(context, site)
+        with_network(context)
     _check(context, person, tabs, kept, hoped)
-    context.close()
 
 
 def _check(context: BrowserContext, person: Person, tabs: list[Device], kept: list[str], hoped: list[str]) -> None:

@@ -1,12 +1,8 @@
 // `@frontdesk/client/browser`: the client with all that a page needs of a browser, and each part of it another where the app says so.
 
-import { type Client, type ClientOptions, createClient as create } from "./client.ts";
+import { type Client, type ClientOptions, makeClient } from "./client.ts";
 import { browserEffects } from "./platform/browser.ts";
-import { anonymousSession } from "./sessions/refreshing.ts";
 import { indexedDbStore } from "./stores/indexeddb.ts";
-import { pollTransport } from "./transports/poll.ts";
-import { socketTransport } from "./transports/socket.ts";
-import { streamTransport } from "./transports/stream.ts";
 
 export * from "./index.ts";
 export { browserEffects } from "./platform/browser.ts";
@@ -24,12 +20,19 @@ export function createClient(options: BrowserOptions = {}): Client {
   const { url = "", user = "" } = options;
   const name = `frontdesk:${user}@${url}`;
   const store = options.store ?? indexedDbStore(name);
-  return create({
-    ...options,
-    url,
-    store,
-    token: options.token ?? anonymousSession(),
-    effects: options.effects ?? browserEffects({ name, store }),
-    transports: options.transports ?? [streamTransport(), socketTransport(), pollTransport()],
-  });
+  const { token, transports } = options;
+  return makeClient(
+    {
+      ...options,
+      url,
+      store,
+      token: token ?? (() => undefined),
+      effects: options.effects ?? browserEffects({ name, store }),
+      transports: transports ?? [],
+    },
+    async () => {
+      const { makeActingIn } = await import("./browser-acting.ts");
+      return makeActingIn(token !== undefined, transports !== undefined);
+    },
+  );
 }

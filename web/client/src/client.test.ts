@@ -1,6 +1,7 @@
 // @vitest-environment node
 import { expect, it } from "vitest";
-import { type Client, type ClientOptions, createClient } from "./client.ts";
+import { type MakeActing, makeActing } from "./acting.ts";
+import { type Client, type ClientOptions, makeClient } from "./client.ts";
 import type { Conversation } from "./conversation.ts";
 import { chanceOf } from "./simulation/chance.ts";
 import { type Device, type Tab, World } from "./simulation/world.ts";
@@ -21,7 +22,7 @@ interface Process {
 interface Stage {
   readonly world: World;
   readonly device: Device;
-  open(device?: Device, more?: Partial<ClientOptions>): Process;
+  open(device?: Device, more?: Partial<ClientOptions>, acting?: () => Promise<MakeActing>): Process;
   run(duration_ms: number): Promise<void>;
   /** Let a promise come to its end. */
   done<T>(promise: Promise<T>): Promise<T>;
@@ -36,20 +37,23 @@ function stage(): Stage {
   return {
     world,
     device: first,
-    open(device = first, more = {}) {
+    open(device = first, more = {}, acting = async () => makeActing) {
       const tab = device.open();
-      const client = createClient({
-        url: "https://desk.example",
-        app: "web/1.0.0",
-        token: () => {
-          const { token, expires_at } = server.sessions.of("ada");
-          return { token: token ?? "", expires_at };
+      const client = makeClient(
+        {
+          url: "https://desk.example",
+          app: "web/1.0.0",
+          token: () => {
+            const { token, expires_at } = server.sessions.of("ada");
+            return { token: token ?? "", expires_at };
+          },
+          store: tab.store,
+          effects: tab.effects,
+          transports: [streamTransport(), pollTransport()],
+          ...more,
         },
-        store: tab.store,
-        effects: tab.effects,
-        transports: [streamTransport(), pollTransport()],
-        ...more,
-      });
+        acting,
+      );
       void client.start();
       const chat = client.conversation(id);
       chat.view.subscribe(() => {});
@@ -131,6 +135,61 @@ it("keeps what was said offline over the end of the process, and sends it once",
   expect(before).toEqual(["user: Hello (saved)"]);
   expect(second.said()).toEqual(answered("Hello"));
   expect(world.server.answers.size).toBe(1);
+});
+
+it("keeps what is said while what sends it cannot be loaded, and sends it once it can", async () => {
+  const { device, world, open, run, done } = stage();
+  let isThere = false;
+  const load = async () => {
+    if (!isThere) throw new TypeError("Failed to fetch dynamically imported module");
+    return makeActing;
+  };
+  const { client, chat, said } = open(device, {}, load);
+  await run(20_000);
+  await done(chat.send("Hello"));
+  await run(20_000);
+  const before = [said(), client.view.get().connection, await done(client.flush())];
+
+  isThere = true;
+  await run(30_000);
+
+  expect(before).toEqual([["user: Hello (saved)"], "connecting", false]);
+  expect(said()).toEqual(answered("Hello"));
+  expect(client.view.get().connection).toBe("live");
+  expect(world.server.answers.size).toBe(1);
+});
+
+it("signs out and wipes though what tells the server never comes", async () => {
+  const { device, open, done } = stage();
+  const { client, chat, tab } = open(device, {}, () => new Promise(() => {}));
+  await done(chat.send("Hello"));
+
+  await done(client.signOut());
+
+  expect(await done(tab.store.list("outbox/"))).toEqual([]);
+  expect(client.view.get().connection).toBe("signed_out");
+});
+
+it("goes on with another credential that was brought before what needs it was loaded", async () => {
+  const { device, world, open, run, done } = stage();
+  const other = world.server.sessions.of("ada").token ?? "";
+  let give = (_: MakeActing) => {};
+  const { client, chat, said } = open(
+    device,
+    { token: () => undefined },
+    () =>
+      new Promise((resolve) => {
+        give = resolve;
+      }),
+  );
+  await run(100);
+  client.resume(() => other);
+  await done(chat.send("Hello"));
+
+  give(makeActing);
+  await run(30_000);
+
+  expect(said()).toEqual(answered("Hello"));
 });
 
 it("sends once though the process ended between the request and its reply", async () => {
@@ -306,4 +365,25 @@ it("reports what a turn felt like, without a word of it", async () => {
   const times = [stored_ms, sent_ms, accepted_ms, firstText_ms, ended_ms];
   expect(times).toEqual([...times].sort((one, other) => one - other));
   expect(JSON.stringify(reported)).not.toContain("Hello");
+});
+
+it("tells that nobody knows a conversation, once all has been told, and shows it as soon as somebody does", async () => {
+  const { device, open, run, done, world } = stage();
+  device.setOnline(false);
+  const { chat } = open();
+  const stati: string[] = [];
+  chat.view.subscribe(() => {
+    const { status } = chat.view.get();
+    if (status !== stati.at(-1)) stati.push(status);
+  });
+  await run(5_000);
+  expect(chat.view.get().status).toBe("loading");
+  device.setOnline(true);
+  await run(70_000);
+  expect(chat.view.get().status).toBe("missing");
+
+  await done(open(world.addDevice()).chat.send("Hello."));
+  await run(30_000);
+
+  expect([stati.at(-1), chat.view.get().messages.length]).toEqual(["ready", 2]);
 });

@@ -1,12 +1,14 @@
 // The client, as an app sees it: made once for a person, asked for conversations, looked at by observables.
 
+import type { MakeActing } from "./acting.ts";
 import { type Conversation, makeConversation } from "./conversation.ts";
 import { conversationId, factId } from "./core/ids.ts";
 import { put } from "./core/outbox.ts";
+import { defined, type Loose } from "./core/values.ts";
 import type { Effects } from "./effects.ts";
 import { type Bounds, makeEngine } from "./engine.ts";
 import type { Observable } from "./observable.ts";
-import { createSession, type Supplier } from "./session.ts";
+import type { Supplier } from "./session.ts";
 import { type FactView, makeShown } from "./shown.ts";
 import type { ClientView, ConversationSummary } from "./state.ts";
 import { type Json, type Store, StoreError } from "./store.ts";
@@ -68,28 +70,31 @@ export interface Client {
   forget(fact: string): Promise<void>;
 }
 
-/** Make the client of a person. It does nothing before it is started, or something is done with it. */
-export function createClient(options: ClientOptions): Client {
+/**
+ * Make the client of a person. It does nothing before it is started, or something is done with it. `acting` loads what acts, once it
+ * has to lead.
+ */
+export function makeClient(options: ClientOptions, acting: () => Promise<MakeActing>): Client {
   const { effects, store } = options;
   const { clock } = effects;
   const conversations = new Map<string, Conversation>();
   const url = options.url.replace(/\/+$/, "");
-  const session = createSession({
-    effects,
-    store,
-    url,
-    supplier: options.token,
-    app: options.app,
-    feature: options.feature,
-    context: options.context,
-  });
   const shown = makeShown(() => engine);
   const engine = makeEngine({
     effects,
     store,
     isAlone: store.isForgetful === true,
-    session,
+    session: {
+      effects,
+      store,
+      url,
+      supplier: options.token,
+      app: options.app,
+      feature: options.feature,
+      context: options.context,
+    },
     transports: options.transports,
+    acting,
     bounds: options.bounds ?? {},
     tools: options.tools,
     request: options.request,
@@ -102,13 +107,13 @@ export function createClient(options: ClientOptions): Client {
   const { replica, ids } = engine;
   const vitals = options.vitals?.({ effects, engine });
 
-  const add = async (make: (id: string) => Entry, expires_ms?: number): Promise<string> => {
+  const add = async (make: (id: string) => Loose<Entry>, expires_ms?: number): Promise<string> => {
     const tapped_ms = clock.now_ms();
     await engine.start();
     let id = "";
     const fate = await replica.change(() => {
       id = ids.next(clock.now_ms());
-      return put(replica.held.outbox, make(id), tapped_ms, expires_ms);
+      return put(replica.held.outbox, defined<Entry>(make(id)), tapped_ms, expires_ms);
     });
     if (fate === "moot") throw new StoreError("broken", "It could not be stored.");
     vitals?.tapped(id, tapped_ms);
@@ -124,12 +129,9 @@ export function createClient(options: ClientOptions): Client {
     flush: engine.flush,
     async signOut() {
       await engine.start();
-      await replica.wipe(session.end);
+      await replica.wipe(engine.goodbye);
     },
-    resume(supplier) {
-      session.resume(supplier);
-      engine.resumed();
-    },
+    resume: engine.resume,
     conversation(id) {
       const name = id ?? conversationId(ids.next(clock.now_ms()));
       if (id === undefined) shown.made(name);

@@ -1,6 +1,5 @@
 // One conversation, as an app sees it. Whatever is said here is stored when its promise resolves, and sent when it can be.
 
-import { isOver } from "./core/answer.ts";
 import { messageId } from "./core/ids.ts";
 import type { Commit } from "./core/keys.ts";
 import {
@@ -12,6 +11,8 @@ import {
   withdraw as takeBack,
   stop as unwant,
 } from "./core/outbox.ts";
+import { isOver } from "./core/said.ts";
+import type { Loose } from "./core/values.ts";
 import type { Engine } from "./engine.ts";
 import type { Observable } from "./observable.ts";
 import type { CallView, ConversationView, Kept } from "./state.ts";
@@ -36,11 +37,9 @@ export interface Sending extends Asking {
   readonly expiresIn_s?: number;
 }
 
-export interface Rating {
-  readonly reason?: string;
-  readonly comment?: string;
-  readonly correction?: string;
-}
+export type Rating = Partial<
+  Pick<Extract<Entry, { type: "feedback" }>, "reason" | "comment" | "correction">
+>;
 
 export interface Conversation {
   readonly id: string;
@@ -93,7 +92,7 @@ export interface Surroundings {
   /** Work, if it does not yet. */
   start(): Promise<void>;
   /** Put an entry into the outbox; resolves with its id. */
-  put(make: (id: string) => Entry, expires_ms?: number): Promise<string>;
+  put(make: (id: string) => Loose<Entry>, expires_ms?: number): Promise<string>;
   now_ms(): number;
 }
 
@@ -104,13 +103,16 @@ export function makeConversation(id: string, around: Surroundings): Conversation
 
   const asking = ({ feature = around.feature, request: own }: Asking = {}) => {
     const wanted = around.request || own ? { ...around.request, ...own } : undefined;
-    const request = calling ? calling.requestOf(wanted) : wanted;
-    return { ...(feature !== undefined && { feature }), ...(request && { request }) };
+    return { feature, request: calling ? calling.requestOf(wanted) : wanted };
   };
 
   const change = async (decide: () => Commit | undefined, isStrict = false): Promise<boolean> => {
     await around.start();
     return (await replica.change(decide, { isStrict })) !== "moot";
+  };
+
+  const say = async (what: Said): Promise<void> => {
+    await add((its) => ({ ...what, id: its, ...said }));
   };
 
   /** The entry that a message is. */
@@ -134,13 +136,7 @@ export function makeConversation(id: string, around: Surroundings): Conversation
   const again = async (message: string | undefined, options?: Asking): Promise<void> => {
     if (message !== undefined) await engine.open(id);
     const after = message === undefined ? undefined : askedBy(message);
-    await add((entry) => ({
-      type: "answer",
-      id: entry,
-      ...said,
-      ...(after !== undefined && { after }),
-      ...asking(options),
-    }));
+    await say({ type: "answer", after, ...asking(options) });
   };
 
   return {
@@ -154,7 +150,7 @@ export function makeConversation(id: string, around: Surroundings): Conversation
           id: its,
           ...said,
           content: contentOf(parts),
-          ...(after !== undefined && { after }),
+          after,
           ...asking(options),
         }),
         expiresIn_s === undefined ? undefined : around.now_ms() + expiresIn_s * 1000,
@@ -222,39 +218,20 @@ export function makeConversation(id: string, around: Surroundings): Conversation
       await again(message);
       return true;
     },
-    async begin(beginning = {}) {
-      await add((its) => ({ type: "conversation", id: its, ...said, ...beginning }));
-    },
-    async rename(title) {
-      await add((its) => ({ type: "rename", id: its, ...said, title }));
-    },
-    async pin(pinned) {
-      await add((its) => ({ type: "pin", id: its, ...said, pinned }));
-    },
-    async describe(metadata) {
-      await add((its) => ({ type: "metadata", id: its, ...said, metadata }));
-    },
-    async remove(item) {
-      await add((its) => ({
-        type: "delete",
-        id: its,
-        ...said,
-        ...(item !== undefined && { item }),
-      }));
-    },
-    async choose(branch) {
-      await add((its) => ({ type: "choose", id: its, ...said, branch }));
-    },
+    begin: (beginning = {}) => say({ type: "conversation", ...beginning }),
+    rename: (title) => say({ type: "rename", title }),
+    pin: (pinned) => say({ type: "pin", pinned }),
+    describe: (metadata) => say({ type: "metadata", metadata }),
+    remove: (item) => say({ type: "delete", item }),
+    choose: (branch) => say({ type: "choose", branch }),
     async read(message) {
       await engine.open(id);
       const item = message ?? view.get().messages.at(-1)?.id;
-      if (item !== undefined) await add((its) => ({ type: "read", id: its, ...said, item }));
+      if (item !== undefined) await say({ type: "read", item });
     },
-    async pinItem(item, pinned) {
-      await add((its) => ({ type: "pin_item", id: its, ...said, item, pinned }));
-    },
+    pinItem: (item, pinned) => say({ type: "pin_item", item, pinned }),
     async rate(response, rating, why = {}) {
-      await add((its) => ({ type: "feedback", id: its, response, rating, ...(why as object) }));
+      await add((its) => ({ type: "feedback", id: its, response, rating, ...why }));
     },
     async approve(call) {
       await around.start();
@@ -266,6 +243,13 @@ export function makeConversation(id: string, around: Surroundings): Conversation
     },
   };
 }
+
+/** What an entry of this conversation says. */
+type Said = Entry extends infer E
+  ? E extends { readonly conversation: string }
+    ? Loose<Omit<E, "id" | "conversation">>
+    : never
+  : never;
 
 function nameOf(call: CallView | string): string {
   return typeof call === "string" ? call : call.call;

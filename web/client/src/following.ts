@@ -2,9 +2,10 @@
 // by less than half a second, and is had again where the process ends in between.
 
 import { ask } from "./asking.ts";
-import { begin, hear, isOver, look } from "./core/answer.ts";
-import type { Activity } from "./core/connection.ts";
+import type { Activity } from "./core/activity.ts";
+import { begin, hear, look, sizeOf } from "./core/answer.ts";
 import { ANSWER, keyOf, write } from "./core/keys.ts";
+import { isOver } from "./core/said.ts";
 import { type Lane, openLane } from "./lane.ts";
 import type { Lead } from "./lead.ts";
 import { openScope, type Scope } from "./scope.ts";
@@ -34,7 +35,10 @@ export interface Course {
 const KEEP_MS = 300;
 
 interface Followed {
+  /** What is shown and kept. */
   answer: Answer;
+  /** What was heard: less than is shown, where an answer that was looked at is told from its beginning. */
+  heard: Answer;
   readonly scope: Scope;
   readonly lane: Lane;
   isChanged: boolean;
@@ -74,8 +78,10 @@ export function makeFollowing(
   };
 
   const follow = (answer: Answer): void => {
+    const fresh = fresher.get(answer.response) ?? answer;
     const each: Followed = {
-      answer: fresher.get(answer.response) ?? answer,
+      answer: fresh,
+      heard: fresh,
       scope: openScope(clock, scope),
       lane: openLane(effects),
       isChanged: false,
@@ -107,7 +113,7 @@ export function makeFollowing(
     }
     const way = ways.choose();
     if (way === undefined) return;
-    const { response, after } = each.answer;
+    const { response, after } = each.heard;
     noted(response, { transport: way.name, resumes: resumes.get(response) ?? 0 });
     const wiring = session.wiring();
     let isOff = false;
@@ -136,20 +142,22 @@ export function makeFollowing(
     const { event } = told;
     const next =
       event.type === "frontdesk.snapshot"
-        ? look(each.answer, (event as Snapshot).response)
-        : hear(each.answer, event as AnswerEvent);
+        ? look(each.heard, (event as Snapshot).response)
+        : hear(each.heard, event as AnswerEvent);
     if (next === undefined) {
       // Something is missing between.
       again(each);
       return;
     }
-    if (next === each.answer) return;
+    if (next === each.heard) return;
     each.lane.went();
     each.isFirstLoss = true;
     took(each, next);
   };
 
   const took = (each: Followed, next: Answer): void => {
+    each.heard = next;
+    if (!isOver(next) && sizeOf(next.output) < sizeOf(each.answer.output)) return;
     each.answer = next;
     fresher.set(next.response, next);
     if (isOver(next)) {
@@ -248,8 +256,8 @@ export function makeFollowing(
       return;
     }
     if (reply.was === "answered") {
-      const next = look(each.answer, reply.body as Parameters<typeof look>[1]);
-      if (next !== each.answer) took(each, next);
+      const next = look(each.heard, reply.body as Parameters<typeof look>[1]);
+      if (next !== each.heard) took(each, next);
       if (isOver(next)) return;
     }
     again(each, reply.was === "answered" ? undefined : reply.retryAfter_s);

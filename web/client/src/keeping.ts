@@ -2,13 +2,13 @@
 // are asked for again when somebody does.
 
 import { ask } from "./asking.ts";
-import type { Activity } from "./core/connection.ts";
-import { CACHED, ITEM, keyOf, prefixOf, write } from "./core/keys.ts";
+import type { Activity } from "./core/activity.ts";
+import type { Cached, Held } from "./core/held.ts";
+import { CACHED, type Commit, guard, ITEM, keyOf, prefixOf, write } from "./core/keys.ts";
 import { isUnsent } from "./core/outbox.ts";
 import { fill, type Placed } from "./core/things.ts";
 import { type Lane, openLane } from "./lane.ts";
 import type { Bounds, Lead } from "./lead.ts";
-import type { Cached, Held } from "./replica.ts";
 import type { Store, Write } from "./store.ts";
 import type { Item } from "./wire.ts";
 
@@ -20,7 +20,8 @@ export interface Keeping {
 }
 
 const PAGE = 100;
-const DAY_MS = 24 * 3600 * 1000;
+const HOUR_MS = 3600 * 1000;
+const DAY_MS = 24 * HOUR_MS;
 
 export function makeKeeping(lead: Lead): Keeping {
   const { effects, replica, session, scope, bounds } = lead;
@@ -34,6 +35,7 @@ export function makeKeeping(lead: Lead): Keeping {
   const attend = (activity: Activity): void => {
     if (scope.isOver) return;
     if (isDue) void shrink();
+    note();
     if (activity !== "live" || filling.size > 0) return;
     const wanted = [...replica.held.cached].find(
       ([id, { isPartial }]) => isPartial && lead.isOpen(id) && !given.has(id),
@@ -46,6 +48,20 @@ export function makeKeeping(lead: Lead): Keeping {
     }
     if (wanted !== undefined) void fillAll(wanted[0]);
     else if (large !== undefined) void fetchItem(...large);
+  };
+
+  /** Note which conversations are looked at, now and then. */
+  const note = (): void => {
+    const now_ms = clock.now_ms();
+    const seen = [...replica.held.cached].filter(
+      ([id, { at_ms }]) => lead.isOpen(id) && Math.abs(now_ms - at_ms) > HOUR_MS,
+    );
+    if (seen.length === 0) return;
+    const commit: Commit = {
+      writes: seen.map(([id, cached]) => write(keyOf(CACHED, id), { ...cached, at_ms: now_ms })),
+      guards: seen.map(([id, cached]) => guard(keyOf(CACHED, id), cached)),
+    };
+    void replica.change(() => commit, { isLeading: true });
   };
 
   /** Ask for all items of a conversation. What changes tell meanwhile counts more. */

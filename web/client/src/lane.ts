@@ -1,6 +1,6 @@
 // When something may be tried again that failed: later each time, unless the server says when or something has changed.
 
-import { backoff_ms } from "./core/connection.ts";
+import { backoff_ms } from "./core/activity.ts";
 import type { Effects } from "./effects.ts";
 
 export interface Lane {

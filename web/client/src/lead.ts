@@ -44,8 +44,6 @@ export interface Lead {
   isOpen(conversation: string): boolean;
   /** What an answer that is over wants done by tools of this device, by the keys of the store. */
   callsOf(answer: Answer): readonly (readonly [key: string, call: Call])[];
-  /** Whether there are other processes. */
-  hasOthers(): boolean;
   /** Have all parts look at what there is to do. */
   look(): void;
   /** The server serves this app no more. */

@@ -1,6 +1,7 @@
 // `@frontdesk/client/native`: the client with what a React Native app hands in, so that this needs no package of it.
 
-import { type Client, type ClientOptions, createClient as create } from "./client.ts";
+import { makeActing } from "./acting.ts";
+import { type Client, type ClientOptions, makeClient } from "./client.ts";
 import { nativeEffects, type NativeOptions as Platform } from "./platform/native.ts";
 import { anonymousSession } from "./sessions/refreshing.ts";
 import { type AsyncStorageLike, asyncStorageStore } from "./stores/async-storage.ts";
@@ -32,11 +33,15 @@ export interface NativeOptions extends Partial<ClientOptions>, Omit<Platform, "n
 export function createClient(options: NativeOptions): Client {
   const { url, user = "", storage } = options;
   const name = `frontdesk:${user}@${url}`;
-  return create({
-    ...options,
-    store: options.store ?? (storage ? asyncStorageStore(storage, name) : memoryStore()),
-    token: options.token ?? anonymousSession(),
-    effects: options.effects ?? nativeEffects({ ...options, name }),
-    transports: options.transports ?? [xhrTransport(), pollTransport()],
-  });
+  // An app's bundle is on the device: there is nothing to be fetched later.
+  return makeClient(
+    {
+      ...options,
+      store: options.store ?? (storage ? asyncStorageStore(storage, name) : memoryStore()),
+      token: options.token ?? anonymousSession(),
+      effects: options.effects ?? nativeEffects({ ...options, name }),
+      transports: options.transports ?? [xhrTransport(), pollTransport()],
+    },
+    async () => makeActing,
+  );
 }

@@ -5,6 +5,7 @@ import { put, withdraw } from "./core/outbox.ts";
 import { EPOCH, makeReplica, type Replica } from "./replica.ts";
 import { chanceOf } from "./simulation/chance.ts";
 import { type Tab, World } from "./simulation/world.ts";
+import { memoryStore } from "./stores/memory.ts";
 import type { Entry } from "./wire.ts";
 
 const conversation = `conv_${"0".repeat(32)}`;
@@ -31,10 +32,11 @@ function processOf(tab: Tab, id: string): Process {
     store: tab.store,
     id,
     changed: () => {},
-    heard: () => {},
+    heard: (_word, from, isOurs) => log.push(isOurs ? `heard ${from}` : `a stranger, ${from}`),
     demoted: () => log.push("demoted"),
     ended: () => log.push("ended"),
     makeRoom: async () => [],
+    fallback: async () => memoryStore(),
   });
   const words = () =>
     replica.held.outbox.map(({ entry }) => (entry.type === "message" ? entry.content : entry.type));
@@ -94,6 +96,20 @@ it("decides again where another process was quicker", async () => {
 
   expect(await Promise.all([first, second])).toEqual(["kept", "moot"]);
   expect(other.words()).toEqual([]);
+});
+
+it("takes nobody for a stranger before it knows which store it has itself", async () => {
+  const { world, device, one } = await twoProcesses();
+  device.disk.slowness_ms = 50;
+  const third = processOf(device.open(), "third");
+  void third.replica.start();
+
+  for (let passed_ms = 0; passed_ms < 200; passed_ms += 1) {
+    one.replica.tell({ asks: true });
+    await world.scheduler.runFor(1);
+  }
+
+  expect([...new Set(third.log)]).toEqual(["heard one"]);
 });
 
 it("lets only the one write as leader that began to lead last", async () => {
@@ -172,4 +188,73 @@ it("takes nothing back in memory alone that is in the store", async () => {
 
   expect(await fate).toBe("moot");
   expect(one.words()).toEqual(["words 1"]);
+});
+
+it("tells who comes later what the store does not take", async () => {
+  const { world, device, one, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  await say(one, 1);
+  const third = processOf(device.open(), "third");
+  void third.replica.start();
+  await world.scheduler.runFor(100);
+
+  third.replica.tell({ asks: true });
+  await world.scheduler.runFor(100);
+
+  expect(third.words()).toEqual(["words 1"]);
+});
+
+it("begins no further on than the store is, where the one that led could store nothing", async () => {
+  const { world, device, one, other } = await twoProcesses();
+  const mark = { cursor: "1", isWhole: true, generation: 1, at_ms: 1 };
+  const commit = (cursor: string) =>
+    one.replica.change(() => ({ writes: [write(MARK, { ...mark, cursor })], guards: [] }));
+  const first = commit("1");
+  await world.scheduler.runFor(100);
+  device.disk.trouble = "broken";
+  const second = commit("2");
+  await world.scheduler.runFor(100);
+
+  expect(await Promise.all([first, second])).toEqual(["kept", "held"]);
+  expect([one.replica.held.mark?.cursor, other.replica.held.mark?.cursor]).toEqual(["2", "1"]);
+});
+
+it("tells what the store does not take in the order in which it was said, though a telling was lost", async () => {
+  const { device, one, other, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  device.loss = 1;
+  await say(one, 1);
+  device.loss = 0;
+
+  await say(one, 2);
+
+  expect(other.words()).toEqual(["words 1", "words 2"]);
+});
+
+it("brings nothing back that was taken back since the browser threw the store away", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  await say(one, 1);
+  device.loss = 1;
+  device.disk.clear();
+  const [kept] = one.replica.held.outbox;
+  const fate = one.replica.change(() => kept && withdraw(kept));
+  await world.scheduler.runFor(100);
+
+  await say(other, 2);
+
+  expect(await fate).toBe("kept");
+  expect(device.disk.list(OUTBOX).map(([key]) => key)).toEqual([keyFor(2)]);
+});
+
+it("loses nothing that gets into the store while that is read", async () => {
+  const { world, device, one, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  await say(one, 1);
+  device.disk.trouble = undefined;
+
+  void one.replica.refresh();
+  await say(one, 2);
+  await world.scheduler.runFor(1000);
+
+  expect(one.words()).toEqual(["words 1", "words 2"]);
 });

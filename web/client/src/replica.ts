@@ -14,6 +14,7 @@
 // browser threw the store away: then what is in memory is written again.
 // `leader` names the process that leads. Who led before finds another name there, and can write nothing more.
 
+import { applied, EMPTY, type Held, NOTHING } from "./core/held.ts";
 import {
   ANSWER,
   BOOTSTRAP,
@@ -32,45 +33,13 @@ import {
   write,
 } from "./core/keys.ts";
 import { isUnsent } from "./core/outbox.ts";
-import { EMPTY, type Shelf, type Stored, shelve } from "./core/things.ts";
 import type { Effects } from "./effects.ts";
 import { openScope, type Scope } from "./scope.ts";
-import type { Answer, Call, Kept, Mark } from "./state.ts";
+import type { Answer, Kept } from "./state.ts";
 import type { Guard, Json, Store, StoreTrouble, Write } from "./store.ts";
-import { memoryStore } from "./stores/memory.ts";
-import type { Bootstrap, ConversationTold, FactTold, FeedbackTold, TurnTold } from "./wire.ts";
 
 export const EPOCH = "epoch";
 export const LEADER = "leader";
-
-/** What is known of a conversation's place in the store. */
-export interface Cached {
-  /** When it was opened last. */
-  readonly at_ms: number;
-  readonly bytes: number;
-  /** Whether its older items had to leave. */
-  readonly isPartial: boolean;
-}
-
-/** All that is in memory. Each part is replaced, never changed. */
-export interface Held {
-  readonly mark: Mark | undefined;
-  readonly bootstrap: Bootstrap | undefined;
-  /** In the order in which it was said. */
-  readonly outbox: readonly Kept[];
-  readonly conversations: ReadonlyMap<string, ConversationTold>;
-  readonly facts: ReadonlyMap<string, FactTold>;
-  /** By response. */
-  readonly feedback: ReadonlyMap<string, FeedbackTold>;
-  readonly answers: ReadonlyMap<string, Answer>;
-  /** By their keys. */
-  readonly calls: ReadonlyMap<string, Call>;
-  readonly cached: ReadonlyMap<string, Cached>;
-  /** Responses that nobody has read, by conversation. */
-  readonly unread: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Those conversations that are open. */
-  readonly shelves: ReadonlyMap<string, Shelf>;
-}
 
 /**
  * What became of a change: it is in the store; it is in memory only, for the store takes nothing; there was nothing to
@@ -97,14 +66,16 @@ export interface ReplicaOptions {
   readonly id: string;
   /** Something in memory is another. */
   changed(): void;
-  /** Another process said something. `isOurs` is false where it is on another store. */
-  heard(word: Word, from: string, isOurs: boolean): void;
+  /** Another process said something. `isOurs` is false where it is on another store; `isOfNow` where one of us has missed a loss of it. */
+  heard(word: Word, from: string, isOurs: boolean, isOfNow: boolean): void;
   /** Another process leads. */
   demoted(): void;
   /** The person signed out, here or elsewhere. */
   ended(): void;
   /** Choose what may leave a store that is full; nothing where there is nothing. */
   makeRoom(): Promise<readonly Write[]>;
+  /** A store in memory, where it can be had now. */
+  fallback(): Promise<Store | undefined>;
 }
 
 export interface Replica {
@@ -148,9 +119,13 @@ interface Message extends Word {
   readonly keys?: readonly string[];
   /** In place of `keys`, where the store did not take them. */
   readonly writes?: readonly Write[];
+  /** Whether `writes` is all that its process has and the store has not. */
+  readonly isAll?: boolean;
 }
 
 const ENDED = "ended";
+/** The entries that processes have written again since the store was lost. */
+const BACK = "back";
 /** Where a store cannot be read for so many tries, one goes on without it until it can be. */
 const PATIENT_TRIES = 5;
 /** What goes when the server tells it as a thing: read before the things, it is nowhere in neither. */
@@ -160,20 +135,6 @@ const PIECE = 500;
 const MOST_TRIES = 10;
 const RETRY_MS = 5_000;
 const LONGEST_RETRY_MS = 60_000;
-
-const NOTHING: Held = {
-  mark: undefined,
-  bootstrap: undefined,
-  outbox: [],
-  conversations: new Map(),
-  facts: new Map(),
-  feedback: new Map(),
-  answers: new Map(),
-  calls: new Map(),
-  cached: new Map(),
-  unread: new Map(),
-  shelves: new Map(),
-};
 
 export function makeReplica(options: ReplicaOptions): Replica {
   const { effects, id } = options;
@@ -230,14 +191,16 @@ export function makeReplica(options: ReplicaOptions): Replica {
   /** Read keys, or prefixes, and have in memory what is found: unless it was written meanwhile. */
   const take = async (read: () => Promise<Iterable<Write>>, prefixes: readonly string[] = []) => {
     const reading = new Set<string>();
+    const ours = epoch;
     readings.add(reading);
     let found: Map<string, Json | undefined>;
     try {
       found = new Map(await read());
       // What is not there may be so because nothing is there any more.
       const [word] = await store.get([EPOCH]);
-      if (word !== epoch && !unsaved.has(EPOCH)) {
-        void inTurn(() => see([]));
+      if (word !== ours && !unsaved.has(EPOCH)) {
+        if (word === epoch) void refresh();
+        else void inTurn(() => see([]));
         return;
       }
     } finally {
@@ -373,11 +336,17 @@ export function makeReplica(options: ReplicaOptions): Replica {
       const word = `${count}.${name}.${Number(number) + 1}`;
       // The mark that they go with is of the store that was lost.
       for (const key of unsaved.keys()) if (!key.startsWith(OUTBOX)) unsaved.delete(key);
-      const ours = own();
+      const ours = [
+        ...own(),
+        write(
+          BACK,
+          held.outbox.map(({ entry }) => entry.id),
+        ),
+      ];
       if (
         await store.commit([[EPOCH, word], ...ours, ...unsaved], [{ key: EPOCH, is: undefined }])
       ) {
-        unsaved.clear();
+        saved(unsaved);
         epoch = word;
         isAhead = true;
         apply([[MARK, undefined]]);
@@ -388,11 +357,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
       found.split(".")[1] !== ENDED
     ) {
       epoch = found;
-      const unsent = held.outbox
-        .filter(isUnsent)
-        .map((kept) => write(keyOf(OUTBOX, kept.entry.id), kept));
-      for (const [key, value] of unsent)
-        await store.commit([[key, value]], [{ key, is: undefined }]);
+      for (const kept of held.outbox.filter(isUnsent)) await bringBack(kept);
       isAhead = true;
       await takeWhole();
     } else {
@@ -402,8 +367,33 @@ export function makeReplica(options: ReplicaOptions): Replica {
     demote();
   };
 
+  /** Write again what was lost with the store. What came back there before, and is gone, was taken back. */
+  const bringBack = async (kept: Kept): Promise<void> => {
+    const { id: name } = kept.entry;
+    const key = keyOf(OUTBOX, name);
+    for (let isBack = false; !isBack; ) {
+      const [there, back] = await store.get([key, BACK]);
+      const names = (back ?? []) as readonly string[];
+      isBack =
+        there !== undefined ||
+        names.includes(name) ||
+        (await store.commit(
+          [write(key, kept), write(BACK, [...names, name])],
+          [
+            { key, is: undefined },
+            { key: BACK, is: back },
+          ],
+        ));
+    }
+  };
+
   const own = (): Write[] => [
     ...held.outbox.map((kept) => write(keyOf(OUTBOX, kept.entry.id), kept)),
+    ...making(),
+  ];
+
+  /** What no change tells of. */
+  const making = (): Write[] => [
     ...[...held.answers.values()].map((answer) =>
       write(keyOf(ANSWER, answer.conversation, answer.response), answer),
     ),
@@ -417,6 +407,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     // Who leads next is told it again.
     if (lost.length === 0 || isEnded || !isEntered) return;
     isAhead = true;
+    apply([[MARK, undefined]]);
     void refresh();
   };
 
@@ -433,6 +424,14 @@ export function makeReplica(options: ReplicaOptions): Replica {
     const next = last.then(act);
     last = next.catch(() => {});
     return next;
+  };
+
+  /** What was in memory only is in the store: a reading that began before may have missed it. */
+  const saved = (writes: Iterable<Write>): void => {
+    for (const [key] of writes) {
+      unsaved.delete(key);
+      for (const reading of readings) reading.add(key);
+    }
   };
 
   /** Commit with what is unsaved, while this is the process's own store, and, of a leader, while it leads. */
@@ -459,7 +458,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
         guards.filter(({ key }) => !unsaved.has(key)),
       );
       if (isDone) {
-        for (const [key] of all) unsaved.delete(key);
+        saved(all);
         if (!isLess && store === options.store) mend(undefined);
         tell({ keys: all.map(([key]) => key).filter((key) => key !== EPOCH && key !== LEADER) });
       }
@@ -467,16 +466,21 @@ export function makeReplica(options: ReplicaOptions): Replica {
     } catch (error) {
       const found = troubleOf(error);
       if (found === "denied") await goWithout(found);
-      return found;
+      return store === options.store && found === "denied" ? "broken" : found;
     }
   };
 
   /** Go on in memory alone: for good where nothing may be kept; else until the store can be read. */
   const goWithout = async (found: StoreTrouble): Promise<void> => {
-    store = memoryStore();
     epoch ||= `0.${id}.0`;
+    const memory = await options.fallback();
+    if (memory === undefined) {
+      mend("broken");
+      return;
+    }
+    store = memory;
     await store.commit([[EPOCH, epoch], ...own(), ...unsaved]);
-    unsaved.clear();
+    saved(unsaved);
     isEntered = true;
     isAhead = true;
     apply([[MARK, undefined]]);
@@ -526,6 +530,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
       }
       if (outcome === "denied") continue;
       mend(outcome);
+      // What went with it was dropped.
+      if (isLeading && !isLeader) return "moot";
       if (isStrict && decided.writes.some(([key]) => !unsaved.has(key))) return "moot";
       for (const [key, value] of decided.writes) unsaved.set(key, value);
       apply(decided.writes);
@@ -593,8 +599,9 @@ export function makeReplica(options: ReplicaOptions): Replica {
 
   const hear = (message: unknown): void => {
     if (typeof message !== "object" || message === null || !("from" in message)) return;
-    const { from, number, epoch: theirs, keys, writes, ended, ...word } = message as Message;
-    if (from === id || isEnded) return;
+    const { from, number, epoch: theirs, keys, writes, isAll, ended, ...word } = message as Message;
+    // Whose they are is not known before it is known whose this is: then all is read anyway.
+    if (from === id || isEnded || epoch === "") return;
     const isOurs = isSameStore(theirs, epoch);
     if (isOurs && ended) {
       finish();
@@ -602,22 +609,30 @@ export function makeReplica(options: ReplicaOptions): Replica {
     }
     if (isOurs) {
       const isNext = numbers.get(from) === number - 1 || number === 1;
-      numbers.set(from, number);
       if (!isNext) void refresh();
+      // What was missed before may be nowhere else than there: it comes first.
+      if (!isNext && writes !== undefined && !isAll) {
+        tell({ asks: true });
+        return;
+      }
+      numbers.set(from, number);
       for (const [key, value] of writes ?? []) {
         if ((isLeader && key.startsWith(OUTBOX)) || unsaved.has(key)) unsaved.set(key, value);
       }
       if (writes !== undefined) {
         isAhead = true;
-        apply(writes);
+        // What is not open is not held here: who leads next is told it again, from where the store is.
+        apply(writes.filter(([key]) => key !== MARK));
       }
       for (const key of keys ?? []) {
         unsaved.delete(key);
         if (isHeld(key)) stale.add(key);
       }
       if (stale.size > 0) void catchUp();
+      // Who has just come has read only what the store took.
+      if (word.asks && unsaved.size > 0) tell({ writes: [...unsaved], isAll: true });
     }
-    if (Object.keys(word).length > 0) options.heard(word, from, isOurs);
+    if (Object.keys(word).length > 0) options.heard(word, from, isOurs, theirs === epoch);
   };
 
   const catchUp = (): Promise<void> => {
@@ -714,6 +729,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
     async caughtUp() {
       if (!isAhead) return;
       isAhead = false;
+      if (isLeader)
+        await inTurn(() => attempt(() => ({ writes: making(), guards: [] }), { isLeading: true }));
       await refresh();
     },
     change: (decide, terms = {}) => inTurn(() => attempt(decide, terms)),
@@ -733,6 +750,10 @@ export function makeReplica(options: ReplicaOptions): Replica {
         if (outcome !== true) {
           mend(outcome);
           unsaved.set(LEADER, id);
+          // What others told of, and the store does not have, is its to store now.
+          if (isAhead)
+            for (const kept of held.outbox)
+              unsaved.set(keyOf(OUTBOX, kept.entry.id), kept as unknown as Json);
         }
         isLeader = true;
         await refresh();
@@ -750,25 +771,17 @@ export function makeReplica(options: ReplicaOptions): Replica {
     },
     async open(conversation) {
       if (held.shelves.has(conversation)) return;
-      const answers = [...held.answers.values()].filter(
-        (each) => each.conversation === conversation,
+      const prefixes = shelfPrefixes(conversation);
+      const isIts = (key: string) => prefixes.some((prefix) => key.startsWith(prefix));
+      const shelves = new Map([...held.shelves, [conversation, EMPTY]]);
+      held = applied(
+        { ...held, shelves },
+        [...unsaved].filter(([key]) => isIts(key)),
       );
-      const shelf = shelve(
-        { ...EMPTY, conversation: held.conversations.get(conversation) },
-        conversation,
-        [
-          ...unsaved,
-          ...answers.map((each) => write(keyOf(ANSWER, conversation, each.response), each)),
-          ...[...held.calls].map(([key, call]) => write(key, call)),
-        ],
-      );
-      held = { ...held, shelves: new Map([...held.shelves, [conversation, shelf]]) };
-      for (const prefix of shelfPrefixes(conversation)) {
-        for (const key of known.keys()) if (key.startsWith(prefix)) known.delete(key);
-      }
+      for (const key of known.keys()) if (isIts(key)) known.delete(key);
       if (!isEntered) return;
       try {
-        await Promise.all(shelfPrefixes(conversation).map(takeAll));
+        await Promise.all(prefixes.map(takeAll));
       } catch (error) {
         mend(troubleOf(error));
       }
@@ -817,87 +830,4 @@ function shelfPrefixes(conversation: string): string[] {
 
 function troubleOf(error: unknown): StoreTrouble {
   return (error as { readonly trouble?: StoreTrouble } | undefined)?.trouble ?? "broken";
-}
-
-// --- writes into memory -----------------------------------------------------------------------
-
-type Parts = "conversations" | "facts" | "feedback" | "answers" | "calls" | "cached";
-
-function applied(held: Held, writes: readonly Write[]): Held {
-  const next: { -readonly [part in keyof Held]: Held[part] } = { ...held };
-  const copied = new Set<keyof Held>();
-  const change = (part: Parts, name: string, value: unknown) => {
-    if (!copied.has(part)) Object.assign(next, { [part]: new Map<string, unknown>(next[part]) });
-    copied.add(part);
-    const map = next[part] as Map<string, unknown>;
-    if (value === undefined) map.delete(name);
-    else map.set(name, value);
-  };
-  for (const [key, value] of writes) {
-    const [kind = "", one = "", other = ""] = key.split("/");
-    const told = (value as unknown as Stored | undefined)?.told;
-    switch (`${kind}/`) {
-      case OUTBOX:
-        next.outbox = queued(next.outbox, one, value as Kept | undefined);
-        break;
-      case CONVERSATION:
-        change("conversations", one, told);
-        break;
-      case FACT:
-        change("facts", one, told);
-        break;
-      case FEEDBACK:
-        change("feedback", one, told);
-        break;
-      case ANSWER:
-        change("answers", other, value);
-        break;
-      case CALL:
-        change("calls", key, value);
-        break;
-      case CACHED:
-        change("cached", one, value);
-        break;
-      case TURN:
-        next.unread = noted(
-          next.unread,
-          one,
-          other,
-          (told as TurnTold | undefined)?.state === "answered",
-        );
-        break;
-      default:
-        if (key === MARK) next.mark = value as Mark | undefined;
-        if (key === BOOTSTRAP) next.bootstrap = value as unknown as Bootstrap | undefined;
-    }
-  }
-  for (const [conversation, shelf] of held.shelves) {
-    const shelved = shelve(shelf, conversation, writes);
-    if (shelved !== shelf) next.shelves = new Map([...next.shelves, [conversation, shelved]]);
-  }
-  return next;
-}
-
-function queued(outbox: readonly Kept[], id: string, kept: Kept | undefined): readonly Kept[] {
-  const rest = outbox.filter(({ entry }) => entry.id !== id);
-  if (kept === undefined) return rest;
-  const behind = rest.findIndex(({ entry }) => entry.id > id);
-  return behind < 0 ? [...rest, kept] : [...rest.slice(0, behind), kept, ...rest.slice(behind)];
-}
-
-function noted(
-  unread: Held["unread"],
-  conversation: string,
-  response: string,
-  isUnread: boolean,
-): Held["unread"] {
-  const before = unread.get(conversation);
-  if ((before?.has(response) ?? false) === isUnread) return unread;
-  const responses = new Set(before);
-  if (isUnread) responses.add(response);
-  else responses.delete(response);
-  const next = new Map(unread);
-  if (responses.size > 0) next.set(conversation, responses);
-  else next.delete(conversation);
-  return next;
 }

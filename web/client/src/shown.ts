@@ -1,6 +1,6 @@
 // What is shown of all that the engine knows, as observables. They are told of nothing while nobody listens.
 
-import { isOver } from "./core/answer.ts";
+import { isOver } from "./core/said.ts";
 import { memo, shared } from "./core/values.ts";
 import { makeConversationView, makeSummaries } from "./core/view.ts";
 import type { Engine } from "./engine.ts";
@@ -31,6 +31,8 @@ export function makeShown(engine: () => Engine): Shown {
   const made = new Set<string>();
   /** Conversations that were there once. */
   const seen = new Set<string>();
+  /** Conversations that the server did not know when all was told. */
+  const missing = new Set<string>();
   const summarize = makeSummaries();
   const listed = memo<readonly ConversationSummary[]>();
 
@@ -60,15 +62,18 @@ export function makeShown(engine: () => Engine): Shown {
   }
 
   const statusOf = (id: string): ConversationView["status"] => {
-    const { replica, isLoaded } = engine();
-    const { conversations: told, outbox, cached } = replica.held;
+    const { replica, isLoaded, view } = engine();
+    const { conversations: told, outbox, cached, mark } = replica.held;
     if (told.has(id)) seen.add(id);
     const isThere =
       told.has(id) ||
       outbox.some(({ entry }) => "conversation" in entry && entry.conversation === id);
     if (!isThere && seen.has(id)) return "gone";
     if (!isLoaded(id)) return made.has(id) && !told.has(id) ? "ready" : "loading";
-    if (!isThere && !made.has(id)) return "loading";
+    if (!isThere && !made.has(id)) {
+      if (view.connection === "live" && mark?.isWhole) missing.add(id);
+      return missing.has(id) ? "missing" : "loading";
+    }
     return cached.get(id)?.isPartial ? "partial" : "ready";
   };
 

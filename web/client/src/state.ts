@@ -158,8 +158,11 @@ export interface ConversationSummary {
 }
 
 export interface ConversationView extends ConversationSummary {
-  /** `loading` until the store has told; `partial` while older messages are fetched from the server; `gone` once deleted. */
-  readonly status: "loading" | "partial" | "ready" | "gone";
+  /**
+   * `loading` until the store has told, or the server where the store does not know it; `partial` while older messages are fetched
+   * from the server; `missing` where the server does not know it either; `gone` once deleted.
+   */
+  readonly status: "loading" | "partial" | "ready" | "missing" | "gone";
   readonly messages: readonly MessageView[];
   readonly calls: readonly CallView[];
   /** How far the latest turn is. */

@@ -8,8 +8,9 @@
 // is; a reply that is not committed is as one that was lost; a page that is not committed is told again.
 
 import { ask, type Reply } from "./asking.ts";
-import { begin as beginAnswer, isOver, isTold } from "./core/answer.ts";
-import type { Activity } from "./core/connection.ts";
+import type { Activity } from "./core/activity.ts";
+import { begin as beginAnswer, isTold } from "./core/answer.ts";
+import type { Cached, Held, Stored } from "./core/held.ts";
 import {
   ANSWER,
   BOOTSTRAP,
@@ -22,12 +23,11 @@ import {
   TURN,
   write,
 } from "./core/keys.ts";
+import { isAsking, isUnsent, itemOf, thingOf } from "./core/outbox.ts";
+import { isOver } from "./core/said.ts";
 import {
   due,
   expire,
-  isAsking,
-  isUnsent,
-  itemOf,
   lost,
   refuse,
   sending,
@@ -35,20 +35,11 @@ import {
   settleAll,
   spared,
   took,
-} from "./core/outbox.ts";
-import {
-  type Page,
-  prefixesGone,
-  type Stored,
-  sweep,
-  THINGS,
-  takePage,
-  whole,
-} from "./core/things.ts";
+} from "./core/sending.ts";
+import { type Page, prefixesGone, sweep, THINGS, takePage, whole } from "./core/things.ts";
 import type { Stop } from "./effects.ts";
 import { openLane } from "./lane.ts";
 import { both, type Lead } from "./lead.ts";
-import type { Cached, Held } from "./replica.ts";
 import type { SessionWiring } from "./session.ts";
 import type { Answer, Kept } from "./state.ts";
 import type { Json, Write } from "./store.ts";
@@ -156,7 +147,7 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
   const exchangeOnce = async (isPull: boolean): Promise<void> => {
     let batch: readonly Kept[] = [];
     // What was said before in another process goes before.
-    if (lead.hasOthers() && !(await replica.readOutbox()) && untaken < PATIENT_TRIES) {
+    if (!(await replica.readOutbox()) && untaken < PATIENT_TRIES) {
       untaken += 1;
       pushes.failed();
       return;
@@ -312,7 +303,11 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
         ]);
         const tick = (turn as unknown as Stored<TurnTold> | undefined)?.told;
         const hasItem = (id: string) => found[items.indexOf(id)] !== undefined;
-        const isGone = isEnd && tick === undefined && !replica.held.conversations.has(conversation);
+        // A conversation that has just begun here may be yet to be told.
+        const { conversations, outbox } = replica.held;
+        const isAwaited = outbox.some(({ entry }) => thingOf(entry) === conversation);
+        const isGone =
+          isEnd && tick === undefined && !isAwaited && !conversations.has(conversation);
         if (!isGone && !isTold(answer, tick, hasItem, isEnd)) continue;
         // Its end was not heard: what it wants done here is in what was told.
         if (answer.isOurs && !isOver(answer) && tick?.state !== "failed")

@@ -1,7 +1,7 @@
 // What a turn felt like on the device, in figures. No text, and nobody's name.
 
-import { textOf } from "./core/answer.ts";
 import { isAsking, itemOf } from "./core/outbox.ts";
+import { textOf } from "./core/said.ts";
 import type { Effects } from "./effects.ts";
 import type { Engine } from "./engine.ts";
 

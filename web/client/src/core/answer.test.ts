@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Answer } from "../state.ts";
 import type { AnswerEvent, Item, TurnTold } from "../wire.ts";
-import { begin, hear, isOver, isTold, look, textOf, thoughtsOf } from "./answer.ts";
+import { begin, hear, isTold, look } from "./answer.ts";
+import { isOver, textOf, thoughtsOf } from "./said.ts";
 
 const numbered = (events: readonly { type: string; [field: string]: unknown }[]): AnswerEvent[] =>
   events.map((event, sequence_number) => ({ sequence_number, ...event }));

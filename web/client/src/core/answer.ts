@@ -3,8 +3,9 @@
 
 import type { components } from "../contract.ts";
 import type { Answer } from "../state.ts";
-import type { AnswerEvent, ErrorDetails, Item, TurnTold } from "../wire.ts";
-import { defined, joined } from "./values.ts";
+import type { AnswerEvent, ErrorDetails, TurnTold } from "../wire.ts";
+import { hasEnded, isOver, textOf, thoughtsOf } from "./said.ts";
+import { defined } from "./values.ts";
 
 /** A Response as `GET /v1/responses/{id}` and its events tell it; what is not read here is left out. */
 export type ResponseTold = Pick<
@@ -49,11 +50,6 @@ export function look(answer: Answer, told: ResponseTold): Answer {
   return { ...answer, after: -1, phase, output: told.output as Output };
 }
 
-/** Say whether nothing more will come. */
-export function isOver(answer: Answer): boolean {
-  return ["done", "failed", "cancelled"].includes(answer.phase);
-}
-
 /**
  * Say whether the changes tell all that an answer says, so that its record can go. `isEnd` says that all there is has been told
  * since the turn's end was: what is missing by then never comes.
@@ -66,28 +62,6 @@ export function isTold(
 ): boolean {
   if (!tick || !hasEnded(tick)) return false;
   return isEnd || (isOver(answer) && answer.output.every(({ id }) => hasItem(id)));
-}
-
-/** Say whether a turn has come to its end, well or not. */
-export function hasEnded(tick: TurnTold): boolean {
-  return tick.state !== "accepted" && tick.state !== "answering";
-}
-
-/** What an item says in words; a refusal is one. */
-export function textOf(item: Item): string {
-  if (item.type !== "message") return "";
-  const texts = (item.content as readonly Fields[]).map(({ text, refusal }) => text ?? refusal);
-  return joined(texts as readonly string[], item.role === "assistant" ? "" : "\n");
-}
-
-/** What a model thought: the summary, else the thoughts themselves, where it tells them. */
-export function thoughtsOf(item: Item): string {
-  if (item.type !== "reasoning") return "";
-  const texts = item.summary.length ? item.summary : (item.content ?? []);
-  return joined(
-    texts.map(({ text }) => text),
-    "\n\n",
-  );
 }
 
 // --- events -----------------------------------------------------------------------------------------------
@@ -157,6 +131,7 @@ function replaced<T>(list: readonly T[], at: number, value: unknown): T[] {
   return next;
 }
 
-function sizeOf(output: Output): number {
+/** Measure how much an answer says. */
+export function sizeOf(output: Output): number {
   return output.reduce((size, item) => size + textOf(item).length + thoughtsOf(item).length, 0);
 }

@@ -2,8 +2,8 @@
 
 import type { Answer, Call } from "../state.ts";
 import type { Entry, Item } from "../wire.ts";
+import { sizeOf_bytes } from "./bytes.ts";
 import { CALL, keyOf } from "./keys.ts";
-import { sizeOf_bytes } from "./outbox.ts";
 
 type OutputsEntry = Extract<Entry, { type: "outputs" }>;
 

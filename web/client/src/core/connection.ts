@@ -1,94 +1,30 @@
-// What is to be done now, and when again: decided from what is known of the world, done elsewhere.
+// How the connection is, in a word that an app can show; and for how long silence means nothing.
 
-import type { ClientView, Mark } from "../state.ts";
-import type { Transport } from "../transport.ts";
+import type { ClientView } from "../state.ts";
 
-/** What decides whether anything is asked of the server. */
-export interface Situation {
+/** What decides the word. */
+export interface Known {
   readonly isStarted: boolean;
   readonly isOnline: boolean;
   readonly isVisible: boolean;
-  readonly isSignedIn: boolean;
+  readonly isSignedOut: boolean;
   /** The server serves this app no more: 426. */
   readonly isTooOld: boolean;
-  /** Whether this process acts for all on the device. */
-  readonly isLeader: boolean;
-  readonly mark: Mark | undefined;
-  /** By the device's clock. */
-  readonly now_ms: number;
-  readonly hasUnsent: boolean;
+  /** Whether who leads hears of changes. */
+  readonly isLive: boolean;
 }
-
-/**
- * What one process does:
- *
- *     off            asks nothing
- *     pushing        sends what is unsent, while nobody looks
- *     catching_up    syncs page by page, with what is unsent
- *     live           listens to the changes, and pushes beside that
- */
-export type Activity = "off" | "pushing" | "catching_up" | "live";
-
-/** Until when, by elapsed time, a transport is left alone that did not work. */
-export type Shunned = { readonly [transport: string]: number };
 
 /** Nothing heard for so long, where a heartbeat comes every 10 s, and the connection is lost, whatever its socket says. */
 export const SILENCE_ms = 25_000;
 /** A feed of changes that has not said `ready` by then is held back by something between. */
 export const READY_ms = 8_000;
 
-const SHUN_ms = 600_000;
-const FRESH_ms = 24 * 3600 * 1000;
-const FIRST_BACKOFF_ms = 1_000;
-const MOST_BACKOFF_ms = 60_000;
-const ORDER: readonly Transport["name"][] = ["stream", "socket", "xhr", "poll"];
-
-/** Say what this process is to do, and `was` doing until now: who is live stays so, for its feed tells of a reset as well. */
-export function activityOf(situation: Situation, was: Activity): Activity {
-  const { isStarted, isOnline, isSignedIn, isTooOld, isLeader, isVisible, hasUnsent, mark } =
-    situation;
-  if (!isStarted || !isOnline || !isSignedIn || isTooOld || !isLeader) return "off";
-  if (!isVisible) return hasUnsent ? "pushing" : "off";
-  if (was === "live") return "live";
-  // A clock that was set back makes no mark too old.
-  const isFresh = mark?.isWhole && situation.now_ms - mark.at_ms < FRESH_ms;
-  return isFresh ? "live" : "catching_up";
-}
-
-/** Say in a word how the connection is; `isLive` of the process that leads. */
-export function wordOf(situation: Situation, isLive: boolean): ClientView["connection"] {
-  if (!situation.isStarted) return "stopped";
-  if (situation.isTooOld) return "too_old";
-  if (!situation.isSignedIn) return "signed_out";
-  if (!situation.isOnline) return "offline";
-  if (!situation.isVisible) return "hidden";
-  return isLive ? "live" : "connecting";
-}
-
-/**
- * Say how long to wait after so many failures in a row, from 1 on: anything up to a bound that doubles from 1 s to 60 s, so that all
- * devices of a server that went down do not come back at once. `random` is from 0 to 1. Who wants few bytes waits twice as long.
- */
-export function backoff_ms(failures: number, random: number, savesData: boolean): number {
-  const bound_ms = Math.min(FIRST_BACKOFF_ms * 2 ** Math.max(failures - 1, 0), MOST_BACKOFF_ms);
-  return Math.ceil(Math.max(bound_ms * random, FIRST_BACKOFF_ms / 10)) * (savesData ? 2 : 1);
-}
-
-/** Choose the best transport that works here, as far as is known; where all are shunned, the one whose time is up first. */
-export function chooseTransport(
-  transports: readonly Transport[],
-  shunned: Shunned,
-  elapsed_ms: number,
-): Transport | undefined {
-  const capable = transports
-    .filter(({ isCapable }) => isCapable)
-    .sort((one, other) => ORDER.indexOf(one.name) - ORDER.indexOf(other.name));
-  const until = ({ name }: Transport) => shunned[name] ?? 0;
-  const free = capable.find((transport) => until(transport) <= elapsed_ms);
-  return free ?? [...capable].sort((one, other) => until(one) - until(other))[0];
-}
-
-/** Leave a transport alone for 10 minutes: it is silent, or unfit. */
-export function shun(shunned: Shunned, name: Transport["name"], elapsed_ms: number): Shunned {
-  return { ...shunned, [name]: elapsed_ms + SHUN_ms };
+/** Say in a word how the connection is. */
+export function wordOf(known: Known): ClientView["connection"] {
+  if (!known.isStarted) return "stopped";
+  if (known.isTooOld) return "too_old";
+  if (known.isSignedOut) return "signed_out";
+  if (!known.isOnline) return "offline";
+  if (!known.isVisible) return "hidden";
+  return known.isLive ? "live" : "connecting";
 }

@@ -8,45 +8,28 @@ export interface Ids {
   seen(id: string): void;
 }
 
-const MOST_COUNT = 0xfff;
-
 /**
  * Make ids of so many random bytes each.
  *
- * Where the clock stands or goes back, the time of the last id is kept and its 12 bits behind that are counted up (RFC
- * 9562 §6.2, method 1); they begin in the lower half, so there is room for it.
+ * The 12 bits behind the time are a count that begins in its lower half (RFC 9562 §6.2, method 1): where the clock stands or goes
+ * back, the last id's time and count go on as one number.
  */
 export function makeIds(random: (count: number) => Uint8Array): Ids {
-  let last_ms = -1;
-  let count = 0;
+  let last = 0n;
   return {
     next(now_ms) {
-      const digits = Array.from(random(10), (byte) => hex(byte, 2)).join("");
-      count += 1;
-      if (now_ms > last_ms) {
-        last_ms = Math.floor(now_ms);
-        count = numberAt(digits, 16) & (MOST_COUNT >> 1);
-      } else if (count > MOST_COUNT) {
-        last_ms += 1;
-        count = 0;
-      }
-      const variant = hex((numberAt(digits, 0) & 0x3fff) | 0x8000, 4);
-      const all = `${hex(last_ms, 12)}7${hex(count, 3)}${variant}${digits.slice(4, 16)}`;
-      return all.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+      const digits = Array.from(random(10), (byte) => byte.toString(16).padStart(2, "0")).join("");
+      const first = (BigInt(Math.floor(now_ms)) << 12n) | (BigInt(`0x${digits.slice(0, 3)}`) >> 1n);
+      last = first > last ? first : last + 1n;
+      const all = last.toString(16).padStart(15, "0");
+      const variant = "89ab".charAt(Number.parseInt(digits.charAt(3), 16) & 3);
+      return `${all.slice(0, 8)}-${all.slice(8, 12)}-7${all.slice(12)}-${variant}${digits.slice(4, 7)}-${digits.slice(7, 19)}`;
     },
     seen(id) {
-      const its_ms = Number.parseInt(named("", id).slice(0, 12), 16);
-      const its = numberAt(id, 14) & MOST_COUNT;
-      if (its_ms > last_ms || (its_ms === last_ms && its > count)) {
-        last_ms = its_ms;
-        count = its;
-      }
+      const its = BigInt(`0x${id.slice(0, 8)}${id.slice(9, 13)}${id.slice(15, 18)}`);
+      if (its > last) last = its;
     },
   };
-}
-
-function numberAt(digits: string, at: number): number {
-  return Number.parseInt(digits.slice(at, at + 4), 16);
 }
 
 /** Name the item that the message of an entry becomes; it is an edit's as well. */
@@ -66,8 +49,4 @@ export function factId(uuid: string): string {
 
 function named(kind: string, uuid: string): string {
   return kind + uuid.replaceAll("-", "");
-}
-
-function hex(value: number, length: number): string {
-  return value.toString(16).padStart(length, "0");
 }

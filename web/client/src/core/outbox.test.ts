@@ -2,26 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Kept } from "../state.ts";
 import type { Change, Entry, SyncResult } from "../wire.ts";
+import { sizeOf_bytes } from "./bytes.ts";
 import { makeIds, messageId } from "./ids.ts";
 import { type Commit, keyOf, OUTBOX } from "./keys.ts";
-import {
-  again,
-  due,
-  expire,
-  isUnsent,
-  lost,
-  put,
-  refuse,
-  reword,
-  sending,
-  settle,
-  settleAll,
-  sizeOf_bytes,
-  spared,
-  stop,
-  took,
-  withdraw,
-} from "./outbox.ts";
+import { again, isUnsent, put, reword, stop, withdraw } from "./outbox.ts";
+import { due, expire, lost, refuse, sending, settle, settleAll, spared, took } from "./sending.ts";
 
 const BOUNDS = { entries: 100, bytes: 1_000_000 };
 
@@ -639,6 +624,31 @@ describe("settle", () => {
     expect(
       settle([kept(entry, { status: "saved", isUnwanted: true })], telling).writes.length,
     ).toBe(0);
+  });
+
+  test("what failed without a word stays until something else is asked for", () => {
+    const entry: Entry = { type: "answer", id, conversation: "conv_a", after: "msg_1" };
+    const failure: Change = {
+      type: "turn",
+      conversation: "conv_a",
+      id: "resp_1",
+      state: "failed",
+      code: "cancelled",
+    };
+    const key = keyOf(OUTBOX, id);
+    const later = kept({ ...say("conv_a"), id: id.replace(/.$/, "f") }, { status: "saved" });
+
+    expect(settle([kept(entry)], [failure]).writes).toEqual([
+      [key, { ...kept(entry), hasFailed: true }],
+    ]);
+    expect(settle([kept(entry), later], [failure]).writes).toEqual([[key, undefined]]);
+    const said = { type: "message", id: "msg_1", role: "user", content: [] };
+    const elsewhere = item({ item: said } as never);
+    for (const [entries, changes] of [
+      [[kept(entry)], [failure, elsewhere]],
+      [[kept(entry, { hasFailed: true })], [elsewhere]],
+    ] as const)
+      expect(settle(entries, changes).writes).toEqual([[key, undefined]]);
   });
 
   test("what is told of in other words goes when all has been told", () => {

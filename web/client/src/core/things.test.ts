@@ -3,20 +3,9 @@ import { expect, test } from "vitest";
 import type { Mark } from "../state.ts";
 import type { Json } from "../store.ts";
 import type { Change, ItemTold } from "../wire.ts";
+import { applied, EMPTY, type Held, NOTHING, type Stored } from "./held.ts";
 import { ITEM, keyOf, MARK } from "./keys.ts";
-import {
-  EMPTY,
-  fill,
-  type Page,
-  prefixesGone,
-  type Shelf,
-  type Stored,
-  shelve,
-  sweep,
-  THINGS,
-  takePage,
-  whole,
-} from "./things.ts";
+import { fill, type Page, prefixesGone, sweep, THINGS, takePage, whole } from "./things.ts";
 
 type Disk = Map<string, Json>;
 
@@ -196,42 +185,46 @@ test("a reset that was cut off and begins again comes to the same", () => {
   );
 });
 
+const opened: Held = { ...NOTHING, shelves: new Map(conversations.map((id) => [id, EMPTY])) };
+
 test("memory that takes the writes shows what the store has", () => {
   fc.assert(
     fc.property(log, cuts, (changes, sizes) => {
       const disk: Disk = new Map();
-      const shelves = new Map<string, Shelf>(conversations.map((id) => [id, EMPTY]));
+      let held = opened;
       for (const page of paged(changes, sizes)) {
         const mark = disk.get(MARK) as unknown as Mark | undefined;
         const keysGone = list(disk, prefixesGone(page.changes)).map(([key]) => key);
         const { writes } = takePage(mark, page, keysGone, 5);
         apply(disk, writes);
-        for (const [id, shelf] of shelves) shelves.set(id, shelve(shelf, id, writes));
+        held = applied(held, writes);
       }
 
-      for (const [id, shelf] of shelves) {
-        expect(shelf).toEqual(shelve(EMPTY, id, disk));
-        const told = things(disk);
-        expect(shelf.conversation).toEqual(told.get(`conversation/${id}`));
-        expect([...shelf.items.values()].length).toBe(list(disk, [`item/${id}/`]).length);
+      expect(held).toEqual(applied(opened, disk));
+      const told = things(disk);
+      for (const [id, { items }] of held.shelves) {
+        expect(held.conversations.get(id)).toEqual(told.get(`conversation/${id}`));
+        expect(items.size).toBe(list(disk, [`item/${id}/`]).length);
       }
     }),
   );
 });
 
-test("a shelf of which nothing was written is the same one, and its other parts stay the same", () => {
-  const turn = { type: "turn", conversation: "conv_1", id: "resp_1", state: "accepted" };
-  const shelf = shelve(EMPTY, "conv_1", [["turn/conv_1/resp_1", { generation: 1, told: turn }]]);
+test("what nothing was written of is the same as before", () => {
+  const turn = { type: "turn", conversation: "conv_1", id: "resp_1", state: "answered" };
+  const before = applied(opened, [["turn/conv_1/resp_1", { generation: 1, told: turn }]]);
+  const [shelf, other] = ["conv_1", "conv_2"].map((id) => before.shelves.get(id));
 
-  expect(shelve(shelf, "conv_1", [["item/conv_2/msg_1", { generation: 1, told: turn }]])).toBe(
-    shelf,
+  const after = applied(before, [["item/conv_2/msg_1", { generation: 1, told: turn }]]);
+  const same = Object.keys(after).filter(
+    (part) => after[part as keyof Held] === before[part as keyof Held],
   );
-  const next = shelve(shelf, "conv_1", [["answer/conv_1/resp_1", { response: "resp_1" }]]);
-  expect([next.turns === shelf.turns, next.items === shelf.items, next.answers.size]).toEqual([
-    true,
-    true,
-    1,
-  ]);
+
+  expect(same).toEqual(Object.keys(NOTHING).filter((part) => part !== "shelves"));
+  expect(after.shelves.get("conv_1")).toBe(shelf);
+  expect(after.shelves.get("conv_2")?.turns).toBe(other?.turns);
+  expect(after.shelves.get("conv_2")?.items).not.toBe(other?.items);
+  expect(before.unread).toEqual(new Map([["conv_1", new Set(["resp_1"])]]));
 });
 
 test("a feed's reset says no cursor, and the one before stays until the next does", () => {

@@ -1,9 +1,10 @@
 // Takes in what the server tells of: pages of changes become writes for the store, and writes become what is in memory.
 
 import type { components } from "../contract.ts";
-import type { Answer, Call, Mark } from "../state.ts";
+import type { Mark } from "../state.ts";
 import type { Json, Write } from "../store.ts";
-import type { Change, ConversationTold, Gone, ItemTold, TurnTold } from "../wire.ts";
+import type { Change, ItemTold } from "../wire.ts";
+import type { Stored } from "./held.ts";
 import {
   ANSWER,
   CACHED,
@@ -20,12 +21,6 @@ import {
   write,
 } from "./keys.ts";
 import { defined } from "./values.ts";
-
-/** A thing as the server told it, and in which generation: what a reset does not tell again is of an earlier one. */
-export interface Stored<T extends Change = Exclude<Change, Gone>> {
-  readonly generation: number;
-  readonly told: T;
-}
 
 /** Some changes, as a sync's answer or a feed tells them. */
 export interface Page {
@@ -134,62 +129,4 @@ export function fill(
     });
     return known.has(key) ? [] : [write(key, { generation, told })];
   });
-}
-
-// --- in memory --------------------------------------------------------------------------------------------
-
-/** All that is known of a conversation. It is replaced, never changed: what is the same object is the same. */
-export interface Shelf {
-  readonly conversation: ConversationTold | undefined;
-  readonly items: ReadonlyMap<string, ItemTold>;
-  /** By response, as `answers` are. */
-  readonly turns: ReadonlyMap<string, TurnTold>;
-  readonly answers: ReadonlyMap<string, Answer>;
-  /** By their keys. */
-  readonly calls: ReadonlyMap<string, Call>;
-}
-
-export const EMPTY: Shelf = {
-  conversation: undefined,
-  items: new Map(),
-  turns: new Map(),
-  answers: new Map(),
-  calls: new Map(),
-};
-
-// Where on a shelf the things of a kind are.
-const PARTS: { readonly [kind: string]: "items" | "turns" | "answers" | "calls" | undefined } = {
-  item: "items",
-  turn: "turns",
-  answer: "answers",
-  call: "calls",
-};
-
-/** Put what was written into what is known of a conversation. Where nothing is of it, that is the same shelf. */
-export function shelve(
-  shelf: Shelf,
-  id: string,
-  writes: Iterable<readonly [string, Json | undefined]>,
-): Shelf {
-  let next = shelf;
-  for (const [key, value] of writes) {
-    const [kind = "", conversation, name = ""] = key.split("/");
-    if (conversation !== id) continue;
-    const thing = value as unknown as Partial<Stored> | undefined;
-    const told = thing?.told ?? thing;
-    if (kind === "conversation")
-      next = { ...next, conversation: told as ConversationTold | undefined };
-    const part = PARTS[kind];
-    if (!part) continue;
-    const isCopied = next[part] !== shelf[part];
-    const map = (isCopied ? next[part] : new Map<string, unknown>(shelf[part])) as Map<
-      string,
-      unknown
-    >;
-    const place = kind === "call" ? key : name;
-    if (told === undefined) map.delete(place);
-    else map.set(place, told);
-    next = { ...next, [part]: map };
-  }
-  return next;
 }

@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import type { Answer } from "../state.ts";
 import { sseReader } from "../transports/sse.ts";
 import type { AnswerEvent } from "../wire.ts";
-import { begin, hear, textOf, thoughtsOf } from "./answer.ts";
+import { begin, hear } from "./answer.ts";
+import { textOf, thoughtsOf } from "./said.ts";
 
 interface Decoded {
   readonly event?: string;

@@ -3,8 +3,8 @@
 
 import type { Answer, Call, Kept, Remedy, TurnState, TurnView } from "../state.ts";
 import type { TurnTold } from "../wire.ts";
-import { hasEnded } from "./answer.ts";
 import { isUnsent } from "./outbox.ts";
+import { hasEnded } from "./said.ts";
 import { defined } from "./values.ts";
 
 /** All that may be known of a turn; the latest request for it is the one that counts. */

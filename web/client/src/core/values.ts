@@ -4,11 +4,14 @@ interface Fields {
   readonly [field: string]: unknown;
 }
 
+/** Something of which any field may be undefined, which means that it is not there. */
+export type Loose<T> = { readonly [K in keyof T]: T[K] | undefined };
+
 /** Leave out the fields that are undefined, so that what is kept is as it comes back from the store. */
-export function defined<T extends object>(
-  fields: { readonly [K in keyof T]: T[K] | undefined },
-): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+export function defined<T extends object>(fields: Loose<T>): T {
+  const all: { [field: string]: unknown } = {};
+  for (const [field, value] of Object.entries(fields)) if (value !== undefined) all[field] = value;
+  return all as T;
 }
 
 /** Put values together that have the same name, in their order. */
@@ -39,7 +42,9 @@ export function memo<T>(): Memo<T> {
   let last: readonly unknown[] | undefined;
   let made: T;
   return (of, make) => {
-    if (last?.length !== of.length || of.some((each, at) => each !== last?.[at])) made = make();
+    let isSame = last?.length === of.length;
+    for (let at = 0; isSame && at < of.length; at++) isSame = of[at] === last?.[at];
+    if (!isSame) made = make();
     last = of;
     return made;
   };

@@ -12,9 +12,10 @@ import type {
   TurnTold,
 } from "../wire.ts";
 import { begin, hear } from "./answer.ts";
+import { EMPTY, type Shelf } from "./held.ts";
 import { makeIds, messageId } from "./ids.ts";
-import { put, settle, settleAll } from "./outbox.ts";
-import { EMPTY, type Shelf } from "./things.ts";
+import { put } from "./outbox.ts";
+import { settle, settleAll } from "./sending.ts";
 import { type ConversationGiven, makeConversationView, makeSummaries } from "./view.ts";
 
 const CONVERSATION = "conv_1";
@@ -372,6 +373,132 @@ describe("what was done here", () => {
   const dependsOn = (entry: Entry, other: Entry) =>
     JSON.stringify(entry).includes(messageId(other.id)) ||
     JSON.stringify(entry).includes(`resp_${other.id}`);
+});
+
+// --- one change after another -----------------------------------------------------------------------------------
+
+const steps = fc.array(
+  fc.record({
+    step: fc.constantFrom(
+      "say",
+      "say",
+      "send",
+      "refuse",
+      "tell",
+      "word",
+      "word",
+      "tick",
+      "call",
+      "end",
+    ),
+    wish: wishes.map(([wish]) => wish ?? { what: "message", which: 0, flag: true }),
+    which: fc.nat(20),
+  }),
+  { maxLength: 30 },
+);
+
+/** What is given to a view, change by change: things are said here, sent and told, and answered word by word. */
+function givenIn(
+  changes: readonly { step: string; wish: Wish; which: number }[],
+): ConversationGiven[] {
+  const server = new Server();
+  let entries: Kept[] = [];
+  let answers = new Map<string, Answer>();
+  let calls = new Map<string, Call>();
+  const change = (at: number, more: Partial<Kept>) => {
+    entries = entries.map((each, place) => (place === at ? { ...each, ...more } : each));
+  };
+  return changes.map(({ step, wish, which }) => {
+    const at = which % Math.max(entries.length, 1);
+    const turns = [...server.turns.keys()];
+    const response = turns[Math.max(turns.length - 1 - (which % 3), 0)];
+    const entry = entryOf(server, server, wish);
+    const first = entries.find(({ status }) => status !== "refused");
+    if (step === "say" && entry) entries = [...entries, kept(entry)];
+    if (step === "say" && !entry && response)
+      entries = [
+        ...entries,
+        which % 2
+          ? kept({ type: "answer", id: nextId(), conversation: CONVERSATION })
+          : kept({ type: "cancel", id: nextId(), response }),
+      ];
+    if (step === "send" && entries[at]?.status === "saved") change(at, { status: "sending" });
+    else if (step === "send" && entries[at]?.status === "sending")
+      change(at, { status: "done", response: `resp_${entries[at].entry.id}` });
+    if (step === "refuse") change(at, { status: "refused" });
+    if (step === "tell" && first) {
+      server.do(first.entry);
+      entries = entries.filter((each) => each !== first);
+    }
+    if (step === "tick" && response) {
+      const state = (["accepted", "answering", "answered", "read", "failed"] as const)[which % 5];
+      server.turns.set(response, tick(response, state ?? "read"));
+    }
+    if (step === "call" && response) {
+      const status = (["asked", "running", "ran"] as const)[which % 3] ?? "ran";
+      const call = {
+        call: response,
+        response,
+        conversation: CONVERSATION,
+        name: "n",
+        arguments: "",
+      };
+      calls = new Map(calls).set(response, { ...call, status });
+    }
+    const asked = server.shown(server.chosen).at(-1);
+    const due = asked?.response ?? response;
+    if (step === "word" && due) {
+      const before =
+        answers.get(due) ?? begin(due, CONVERSATION, which % 2 ? asked?.id : undefined);
+      const thought = {
+        type: "reasoning",
+        id: `rs_${due}`,
+        summary: [{ type: "summary_text", text: "Hm." }],
+      };
+      const text = `word ${before.after}`;
+      const output = [thought as Item, message("assistant", `msg_${due}`, text)].slice(
+        0,
+        2 + before.after,
+      );
+      const phase = before.after < 0 ? "thinking" : "writing";
+      answers = new Map(answers).set(due, { ...before, after: before.after + 1, phase, output });
+    }
+    const ended = due === undefined ? undefined : answers.get(due);
+    if (step === "end" && ended) {
+      for (const item of ended.output)
+        if (!server.items.has(item.id ?? "")) server.say(item, undefined, ended.response);
+      server.turns.set(ended.response, tick(ended.response, "answered"));
+      answers = new Map(answers);
+      answers.delete(ended.response);
+    }
+    const all = server.given(entries);
+    const conversation = {
+      ...all.shelf.conversation,
+      ...(which % 2 && due && { response: due }),
+    } as ConversationTold;
+    return { ...all, shelf: { ...all.shelf, conversation, answers, calls } };
+  });
+}
+
+test("a view after any changes is the one that is made of all anew, by the objects of the one before", () => {
+  fc.assert(
+    fc.property(steps, (changes) => {
+      const show = makeConversationView();
+      let before: ConversationView | undefined;
+      for (const each of givenIn(changes)) {
+        const after = show(each);
+        expect(after).toEqual(makeConversationView()(each));
+        const same = new Map(before?.messages.map((one) => [one.id, one]));
+        for (const one of after.messages) {
+          const other = same.get(one.id);
+          expect(JSON.stringify(one) === JSON.stringify(other)).toBe(one === other);
+        }
+        expect(JSON.stringify(after) === JSON.stringify(before)).toBe(after === before);
+        before = after;
+      }
+    }),
+    { numRuns: 300 },
+  );
 });
 
 // --- one message on its way -----------------------------------------------------------------------------------

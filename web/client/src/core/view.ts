@@ -1,8 +1,9 @@
 // What a person sees of their conversations: what the server told, with what was done here and has not got there yet
 // laid over it. Optimism is nothing but that: when an entry goes, so does what it changed.
 //
-// A view is made in two steps. What stands is made of items, turns and the outbox, once for each state of those. What is being said
-// is laid over that with each word: only the exchange that it is said in is made anew, and of that the one message that is another.
+// A view is made in steps, of which each is remembered as long as what it is made of is the same: what one record says; the way
+// through the conversation, by its items and what was done here; what is seen of each of these, by turns and all else that is known
+// of it; and with each word of an answer, the exchange that it is said in.
 
 import type {
   Answer,
@@ -14,10 +15,11 @@ import type {
   TurnState,
 } from "../state.ts";
 import type { ConversationTold, FeedbackTold, Item, ItemTold } from "../wire.ts";
-import { textOf, thoughtsOf } from "./answer.ts";
-import { LOCAL_BRANCH, makeTree, type Sibling, type Tree } from "./branches.ts";
+
+import { LOCAL_BRANCH, makeTree, type Sibling } from "./branches.ts";
+import type { Shelf } from "./held.ts";
 import { isAsking, isUnsent, itemOf } from "./outbox.ts";
-import type { Shelf } from "./things.ts";
+import { textOf, thoughtsOf } from "./said.ts";
 import { turnView } from "./turn.ts";
 import { grouped, joined, type Memo, memo, shared } from "./values.ts";
 
@@ -42,47 +44,53 @@ export interface SummariesGiven {
   readonly busy: ReadonlySet<string>;
 }
 
-/** A place on the way through a conversation: what was told, was said here, or is being answered. */
-interface Slot {
-  readonly id: string;
-  /** Undefined of what is too large to be told with the others. */
-  readonly said: Item | undefined;
-  /** Whose message it is, or that it is a thought. */
+/** What one record says: read once, however often it is seen. */
+interface Row
+  extends Pick<
+    MessageView,
+    "id" | "text" | "content" | "thoughts" | "at_ms" | "response" | "isPinned" | "siblings"
+  > {
+  /** Whose message it is, or what else; undefined of what is too large to be told with the others. */
   readonly role: string | undefined;
-  readonly response: string | undefined;
-  readonly told: ItemTold | undefined;
+  readonly isTold: boolean;
   readonly kept: Kept | undefined;
-  /** What asks for an answer behind it, and is no message itself. */
-  asked: Kept | undefined;
+  readonly seen: Memo<MessageView>;
 }
 
-/** What a person said, and all that follows on it up to where they say something again; and what is seen of that. */
+/** What a person said, and all that follows on it up to where they say something again. */
 interface Exchange {
-  readonly slots: readonly Slot[];
+  readonly rows: readonly Row[];
+  /** What asks for an answer behind it, and is no message itself. */
+  readonly asked: Kept | undefined;
+  /** The response that is being made behind all that was told, where nothing else says which one that is. */
+  readonly making: string | undefined;
+  /** Whether an answer may go on here: where something is told behind it, something else was answered there. */
+  readonly isEnd: boolean;
+}
+
+interface Way {
+  readonly exchanges: readonly Exchange[];
+  /** Of what stands beside others. */
+  readonly siblings: ReadonlyMap<string, readonly Sibling[]>;
+  readonly isPartial: boolean;
+}
+
+/** An exchange, and what is seen of it. */
+interface Seen {
+  readonly rows: readonly Row[];
   readonly messages: readonly MessageView[];
+  readonly isBusy: boolean;
 }
 
 /** All but what is being said. */
-interface Standing {
-  /** Of all exchanges, and at which of them each begins. */
-  readonly messages: readonly MessageView[];
-  readonly firsts: readonly number[];
+interface Standing extends Way {
+  readonly seen: readonly Seen[];
   readonly summary: ConversationSummary & { readonly isGone: boolean };
-  readonly isPartial: boolean;
-  readonly exchanges: readonly Exchange[];
-  /** In which exchange an answer is made; -1 of one that is made elsewhere. */
-  placeOf(answer: Answer): number;
-  /** Say an exchange with what these answers have to add. */
-  say(at: number, answers: readonly Answer[]): Exchange;
+  /** See an exchange with what these answers have to add. */
+  see(exchange: Exchange, answers: readonly Answer[]): Seen;
 }
 
 const SETTLED: readonly TurnState[] = ["done", "failed", "cancelled", "asking"];
-
-interface Way {
-  readonly slots: Slot[];
-  /** Of messages that stand beside others only here. */
-  readonly siblings: ReadonlyMap<string, readonly Sibling[]>;
-}
 
 /**
  * Begin with the view of a conversation. The function that comes back is called with all that is known whenever any of it
@@ -93,48 +101,72 @@ interface Way {
  */
 export function makeConversationView(): (given: ConversationGiven) => ConversationView {
   let last: ConversationView | undefined;
-  const tree = memo<Tree>();
+  const way = memo<Way>();
   const standing = memo<Standing>();
-  let sayings: Sayings = new Map();
+  const callsBy = memo<ReadonlyMap<string, readonly Call[]>>();
+  const rows = new WeakMap<object, Row>();
+  const rowOf: RowOf = (record, response) => {
+    const row = rows.get(record) ?? rowFor(record, response);
+    rows.set(record, row);
+    return row;
+  };
   return (given) => {
     const { id, shelf, entries, feedback, status, titleOf } = given;
     const { conversation, items, turns, answers, calls } = shelf;
     const stood = standing([id, conversation, items, turns, calls, entries, feedback], () => {
-      const before = sayings;
-      sayings = new Map();
-      const ordered = tree([conversation, items], () => makeTree(conversation, items));
-      return stand(given, ordered, (message) => {
-        const saying = sayings.get(message) ?? before.get(message) ?? memo();
-        sayings.set(message, saying);
-        return saying;
-      });
+      const own = entries.filter((kept) => conversationOf(kept) === id);
+      const its = way([conversation, items, ...own], () => wayOf(shelf, own, rowOf));
+      const known: Known = {
+        ...overlaid(entries),
+        turns,
+        feedback,
+        calls: callsBy([calls], () => grouped(calls.values(), ({ response }) => response)),
+        siblings: its.siblings,
+      };
+      const see: Standing["see"] = (exchange, answers) => {
+        const end = { ...exchange, rows: exchange.rows.slice(-1) };
+        const added = answers
+          .filter((answer) => exchange.isEnd && isOf(end, answer))
+          .flatMap(({ output, response }) =>
+            output.filter((said) => !items.has(said.id)).map((said) => rowOf(said, response)),
+          );
+        const rows = added.length ? [...exchange.rows, ...added] : exchange.rows;
+        const messages = messagesOf(rows, exchange, answers, known);
+        const isBusy = messages.some(({ turn }) => turn && !SETTLED.includes(turn.state));
+        return { rows, messages, isBusy };
+      };
+      let isUnread = false;
+      for (const { state } of turns.values()) isUnread ||= state === "answered";
+      return {
+        ...its,
+        seen: its.exchanges.map((exchange) => see(exchange, [])),
+        summary: summaryOf(id, conversation, own, false, isUnread),
+        see,
+      };
     });
+    const { exchanges, isPartial, see } = stood;
     const { isGone, ...summary } = stood.summary;
-    const exchanges = [...stood.exchanges];
-    const messages = [...stood.messages];
-    const spoken = grouped(answers.values(), stood.placeOf);
-    // From the last to the first, so that none moves another's place.
-    for (const at of [...spoken.keys()].sort((one, other) => other - one)) {
-      const before = exchanges[at];
-      if (!before) continue;
-      const now = stood.say(at, spoken.get(at) ?? []);
-      exchanges[at] = now;
-      messages.splice(stood.firsts[at] ?? 0, before.messages.length, ...now.messages);
+    const seen = [...stood.seen];
+    const placeOf = (answer: Answer) => exchanges.findLastIndex((each) => isOf(each, answer));
+    for (const [at, its] of grouped(answers.values(), placeOf)) {
+      const exchange = exchanges[at];
+      if (exchange) seen[at] = see(exchange, its);
     }
+    const messages = ([] as MessageView[]).concat(...seen.map((each) => each.messages));
     const asked = conversation?.follow_ups;
-    const latest = exchanges.at(-1)?.slots.at(-1);
+    const isHere = (response: string) =>
+      seen.some((each) => each.rows.some((row) => row.response === response));
     last = shared<ConversationView>(last, {
       ...summary,
-      isBusy: summary.isBusy || messages.some(({ turn }) => turn && !SETTLED.includes(turn.state)),
-      status: isGone ? "gone" : status === "ready" && stood.isPartial ? "partial" : status,
+      isBusy: summary.isBusy || seen.some(({ isBusy }) => isBusy),
+      status: isGone ? "gone" : status === "ready" && isPartial ? "partial" : status,
       messages: isGone ? [] : messages,
-      calls: [...calls.values()].flatMap((call) => {
-        const isOf = ({ response }: Slot) => response === call.response;
-        const isHere = !isGone && exchanges.some(({ slots }) => slots.some(isOf));
-        return isHere ? { ...call, title: titleOf(call) } : [];
-      }),
+      calls: [...calls.values()]
+        .filter(({ response }) => !isGone && isHere(response))
+        .map((call) => ({ ...call, title: titleOf(call) })),
       turn: messages.findLast(({ turn }) => turn)?.turn,
-      followUps: asked && asked.response === latest?.response ? asked.questions : [],
+      followUps:
+        asked && asked.response === seen.at(-1)?.rows.at(-1)?.response ? asked.questions : [],
     });
     return last;
   };
@@ -211,271 +243,197 @@ function summaryOf(
   return summary;
 }
 
-/** The last words on messages and responses. */
-interface Overlay {
-  readonly pins: Map<string, boolean>;
-  readonly ratings: Map<string, "up" | "down" | undefined>;
-  readonly unwanted: Set<string>;
+// --- the way ----------------------------------------------------------------------------------------------
+
+type Record = ItemTold | Kept | Item;
+/** Give the row of a record; an item of an answer's is with its response. */
+type RowOf = (record: Record, response?: string) => Row;
+
+function rowFor(record: Record, ofAnswer: string | undefined): Row {
+  const kept = "entry" in record ? record : undefined;
+  const told = "position" in record ? record : undefined;
+  const said = kept ? saidBy(kept) : told ? told.item : (record as Item);
+  const id = told?.id ?? said?.id ?? "";
+  const isMessage = said?.type === "message";
+  return {
+    id,
+    role: isMessage ? said.role : said?.type,
+    text: said ? textOf(said) : "",
+    content: isMessage ? said.content : [],
+    thoughts: said ? thoughtsOf(said) : "",
+    at_ms: kept ? kept.at_ms : told && told.created_at * 1000,
+    response: (kept ?? told)?.response ?? ofAnswer,
+    isPinned: told?.pinned ?? false,
+    siblings: [{ item: id, branch: told?.branch ?? LOCAL_BRANCH }],
+    isTold: !!told,
+    kept,
+    seen: memo(),
+  };
 }
 
-function overlaid(entries: readonly Kept[]): Overlay {
-  const over: Overlay = { pins: new Map(), ratings: new Map(), unwanted: new Set() };
-  for (const { entry } of entries) {
-    if (entry.type === "pin_item") over.pins.set(entry.item, entry.pinned);
-    if (entry.type === "feedback") over.ratings.set(entry.response, entry.rating ?? undefined);
-    if (entry.type === "cancel") over.unwanted.add(entry.response);
-  }
-  return over;
+function saidBy({ entry }: Kept): Item {
+  const given = "content" in entry ? entry.content : [];
+  const content = typeof given === "string" ? [{ type: "input_text", text: given }] : given;
+  return { type: "message", id: itemOf(entry), role: "user", content } as unknown as Item;
 }
 
 /** Go the way that the server told, and on by what was done here. */
-function walked({ conversation, items }: Shelf, entries: readonly Kept[], tree: Tree): Way {
-  const hidden = new Set<string>();
-  const siblings = new Map<string, readonly Sibling[]>();
-  // By the branch at whose end each goes on; under a number below 0 of one that the server has yet to make.
-  const ways = new Map<number, Slot[]>();
-  const wayOf = (branch: number): Slot[] => {
-    const known = ways.get(branch);
-    if (known) return known;
-    const told = tree.path(branch).filter(({ id }) => !hidden.has(id));
-    const slots = told.map(slotOf);
-    ways.set(branch, slots);
-    return slots;
-  };
-  let way = wayOf(conversation?.branch ?? 0);
+function wayOf({ conversation, items }: Shelf, entries: readonly Kept[], rowOf: RowOf): Way {
+  const tree = makeTree(conversation, items);
+  const asked = new Map<string, Kept>();
   // What failed keeps its place, and nothing comes of it: behind which item each stands.
-  const failed: [slot: Slot, behind: string | undefined][] = [];
-
-  /** Go on behind an item, or in its place, on whichever way it is; where it is unknown, at the end. */
-  const goTo = (id: string | null, offset: 0 | 1, item: string | undefined) => {
-    const placeIn = (slots: Slot[]) => slots.findIndex((slot) => slot.id === id);
-    const chosen = way;
-    if (id !== null && placeIn(way) < 0) {
-      const branch = items.get(id)?.branch;
-      const other = [...ways.values()].find((slots) => placeIn(slots) >= 0);
-      way = other ?? (branch === undefined ? way : wayOf(branch));
-    }
-    const at = placeIn(way);
-    const was = way[at + offset];
-    if (!was || (id !== null && at < 0)) return;
-    const slots = way.slice(0, at + offset);
-    // As the server does: the chosen branch goes on, where it ends there.
-    way = slots.at(-1)?.id === chosen.at(-1)?.id ? chosen : slots;
-    if (way === chosen) return;
-    ways.set(-1 - ways.size, way);
-    if (item === undefined) return;
-    const stand = siblings.get(was.id) ?? tree.siblings(was.id);
-    const all = [...stand, { item, branch: LOCAL_BRANCH }];
-    for (const each of all) siblings.set(each.item, all);
-  };
-
+  const failed: [row: Row, behind: string | undefined][] = [];
+  let branch = conversation?.branch ?? 0;
   for (const kept of entries) {
     const { entry, response } = kept;
     const isOn = isLive(kept);
     if (isAsking(entry)) {
       const id = itemOf(entry);
-      if (
-        id
-          ? items.has(id)
-          : response && [...items.values()].some((item) => item.response === response)
-      )
-        continue;
-      if (isOn && entry.type === "edit") goTo(entry.item, 0, id);
-      else if (isOn && "after" in entry && entry.after !== undefined) goTo(entry.after, 1, id);
-      const end = way.at(-1);
-      if (id && isOn) way.push(slotSaid(id, kept));
-      else if (id) failed.push([slotSaid(id, kept), end?.id]);
-      else if (end) end.asked = kept;
-    } else if (isOn && entry.type === "choose") way = wayOf(entry.branch);
-    else if (isOn && entry.type === "delete" && entry.item) {
-      hidden.add(entry.item);
-      for (const slots of ways.values()) {
-        const at = slots.findIndex(({ id }) => id === entry.item);
-        if (at >= 0) slots.splice(at, 1);
-      }
-    }
+      const isIts = (told: ItemTold) => told.response === response;
+      if (id ? items.has(id) : response && [...items.values()].some(isIts)) continue;
+      if (isOn && entry.type === "edit") branch = tree.beside(entry.item, branch);
+      else if (isOn && "after" in entry) branch = tree.behind(entry.after, branch);
+      const behind = tree.path(branch).at(-1)?.id;
+      if (id && isOn) tree.say(id, branch, kept);
+      else if (id) failed.push([rowOf(kept), behind]);
+      else if (behind) asked.set(behind, kept);
+    } else if (isOn && entry.type === "choose") branch = entry.branch;
+    else if (isOn && entry.type === "delete" && entry.item) tree.remove(entry.item);
   }
-  for (const [slot, behind] of failed.reverse()) {
-    const at = way.findLastIndex(({ id }) => id === behind);
-    way.splice(behind === undefined || at >= 0 ? at + 1 : way.length, 0, slot);
+  const rows = tree.path(branch).map((place) => rowOf("kept" in place ? place.kept : place));
+  for (const [row, behind] of failed.reverse()) {
+    const at = rows.findLastIndex(({ id }) => id === behind);
+    rows.splice(behind === undefined || at >= 0 ? at + 1 : rows.length, 0, row);
   }
-  return { slots: way, siblings };
-}
-
-function slotOf(told: ItemTold): Slot {
-  return slotFor(told.id, told.item, told.response, told);
-}
-
-function slotSaid(id: string, kept: Kept): Slot {
-  const { entry, response } = kept;
-  const given = "content" in entry ? entry.content : [];
-  const content = typeof given === "string" ? [{ type: "input_text", text: given }] : given;
-  const said = { type: "message", role: "user", content } as unknown as Item;
-  return slotFor(id, said, response, undefined, kept);
-}
-
-function slotFor(
-  id: string,
-  said: Item | undefined,
-  response: string | undefined,
-  told?: ItemTold,
-  kept?: Kept,
-): Slot {
-  const role = said?.type === "message" ? said.role : said?.type;
-  return { id, said, role, response, told, kept, asked: undefined };
-}
-
-// --- exchanges ------------------------------------------------------------------------------------------
-
-/** Make what stands: all that is said, but for what is being answered now. */
-function stand(
-  { id, shelf, entries, feedback }: ConversationGiven,
-  tree: Tree,
-  sayingOf: Known["sayingOf"],
-): Standing {
-  const { conversation, items, turns, calls } = shelf;
-  const own = entries.filter((kept) => conversationOf(kept) === id);
-  const { slots, siblings } = walked(shelf, own, tree);
-  const stretches: Slot[][] = [];
-  for (const slot of slots) {
+  const stretches: Row[][] = [];
+  for (const row of rows) {
     const stretch = stretches.at(-1);
-    if (stretch && slot.role !== "user") stretch.push(slot);
-    else stretches.push([slot]);
+    if (stretch && row.role !== "user") stretch.push(row);
+    else stretches.push([row]);
   }
-  // The response that is being made behind all that was told, where no slot says which one that is.
+  const exchanges = stretches.map((stretch, at) => ({
+    rows: stretch,
+    asked: asked.get(stretch.at(-1)?.id ?? ""),
+    making: undefined as string | undefined,
+    isEnd: !stretches[at + 1]?.[0]?.isTold,
+  }));
+  const latest = exchanges.findLast((each) => each.rows.at(-1)?.isTold);
   const { response } = conversation ?? {};
-  const its = response === undefined ? undefined : { response };
-  const making = its && slots.some((slot) => isBehind(slot, its)) ? undefined : response;
-  const latest = stretches.findLastIndex((stretch) => stretch.at(-1)?.told);
-  const known: Known = {
-    turns,
-    feedback,
-    calls: grouped(calls.values(), (call) => call.response),
-    siblingsOf: (item) => siblings.get(item) ?? tree.siblings(item),
-    sayingOf,
-    ...overlaid(entries.filter(isLive)),
-  };
-  const say = (at: number, answers: readonly Answer[]): Exchange => {
-    const stretch = stretches[at] ?? [];
-    const current = at === latest ? making : undefined;
-    // Where something is told behind it, something else was answered there.
-    const isEnd = !stretches[at + 1]?.[0]?.told;
-    const added = answers.flatMap((answer) =>
-      isEnd && (answer.response === current || isBehind(stretch.at(-1), answer))
-        ? answer.output
-            .filter((said) => !items.has(said.id))
-            .map((said) => slotFor(said.id, said, answer.response))
-        : [],
-    );
-    const all = [...stretch, ...added];
-    return { slots: all, messages: messagesOf(all, current, answers, known) };
-  };
-  const messages: MessageView[] = [];
-  const firsts: number[] = [];
-  const exchanges = stretches.map((_, at) => {
-    const exchange = say(at, []);
-    firsts.push(messages.length);
-    messages.push(...exchange.messages);
-    return exchange;
-  });
-  const isUnread = [...turns.values()].some(({ state }) => state === "answered");
+  if (latest && response && !exchanges.some((each) => isOf(each, { response })))
+    latest.making = response;
   return {
-    messages,
-    firsts,
     exchanges,
-    summary: summaryOf(id, conversation, own, false, isUnread),
-    isPartial: slots.some(({ told }) => told && !told.item),
-    placeOf(answer) {
-      const isIts = (slot: Slot) => isBehind(slot, answer);
-      const at = stretches.findLastIndex((stretch) => stretch.some(isIts));
-      return at < 0 && answer.response === making ? latest : at;
-    },
-    say,
+    siblings: tree.siblings(),
+    isPartial: rows.some(({ isTold, role }) => isTold && !role),
   };
 }
 
-function isBehind(
-  slot: Slot | undefined,
+/** Say whether an answer is behind something of an exchange. */
+function isOf(
+  { rows, asked, making }: Exchange,
   { response, to }: Pick<Answer, "response" | "to">,
 ): boolean {
-  if (!slot) return false;
-  return slot.response === response || slot.asked?.response === response || slot.id === to;
+  return (
+    making === response ||
+    asked?.response === response ||
+    rows.some((row) => row.response === response || row.id === to)
+  );
 }
 
 // --- messages -----------------------------------------------------------------------------------------------
 
-/** Of each message what it was made of, by its id. */
-type Sayings = Map<string, Memo<MessageView>>;
+/** The last words that were said here on messages and responses. */
+interface Overlay {
+  readonly pins: Map<string, boolean>;
+  readonly ratings: Map<string, { readonly rating: "up" | "down" | null }>;
+  readonly unwanted: Set<string>;
+}
 
-interface Known extends Overlay, Pick<Shelf, "turns">, Pick<ConversationGiven, "feedback"> {
+function overlaid(entries: readonly Kept[]): Overlay {
+  const over: Overlay = { pins: new Map(), ratings: new Map(), unwanted: new Set() };
+  for (const { entry } of entries.filter(isLive)) {
+    if (entry.type === "pin_item") over.pins.set(entry.item, entry.pinned);
+    if (entry.type === "feedback") over.ratings.set(entry.response, entry);
+    if (entry.type === "cancel") over.unwanted.add(entry.response);
+  }
+  return over;
+}
+
+interface Known
+  extends Overlay,
+    Pick<Shelf, "turns">,
+    Pick<ConversationGiven, "feedback">,
+    Pick<Way, "siblings"> {
   /** By response. */
   readonly calls: ReadonlyMap<string, readonly Call[]>;
-  siblingsOf(item: string): readonly Sibling[];
-  sayingOf(message: string): Memo<MessageView>;
 }
 
 function messagesOf(
-  slots: readonly Slot[],
-  current: string | undefined,
+  rows: readonly Row[],
+  { asked, making }: Exchange,
   answers: readonly Answer[],
   known: Known,
 ): MessageView[] {
-  const { turns, feedback, siblingsOf, pins, ratings, unwanted } = known;
-  let thoughts: Item[] = [];
-  let thinking: string | undefined;
-  return slots.flatMap((slot, at) => {
-    const { id, said, role, told, kept } = slot;
-    if (role === "reasoning" && said) {
-      if (thinking !== slot.response) thoughts = [];
-      thinking = slot.response;
-      thoughts.push(said);
+  let thoughts: Row[] = [];
+  const messages: MessageView[] = [];
+  rows.forEach((row, at) => {
+    const { id, role, kept, text, content, at_ms } = row;
+    if (role === "reasoning") {
+      if (thoughts[0]?.response !== row.response) thoughts = [];
+      thoughts.push(row);
       // Of an answer that is being made the thoughts are seen before its first word.
-      if (told || slots[at + 1]?.response === slot.response) return [];
-    } else if (!said || (role !== "user" && role !== "assistant")) return [];
+      if (row.isTold || rows[at + 1]?.response === row.response) return;
+    } else if (role !== "user" && role !== "assistant") return;
     const isUser = role === "user";
-    const { response = "", asked = kept } = isUser ? askedIn(slots, current) : slot;
-    const asking = isUser ? asked : undefined;
-    const tick = turns.get(response);
+    // What answers a person is what follows. An answer that came since counts more than one that failed; where nothing
+    // follows yet, it is what is being made in the conversation, which may be another answer than the first.
+    const answered = isUser ? rows.findLast((each) => each !== row && each.response) : row;
+    const asks = isUser && !(asked?.hasFailed && answered) ? asked : undefined;
+    const asking = isUser ? (asks ?? kept) : undefined;
+    const response = asks?.response ?? answered?.response ?? making ?? row.response ?? "";
+    const tick = known.turns.get(response);
     const answer = answers.find((each) => each.response === response);
-    const calls = known.calls.get(response) ?? [];
-    const isUnwanted = unwanted.has(response);
-    const pinned = pins.get(id);
-    const siblings = siblingsOf(id);
-    const rated = ratings.has(response) ? ratings.get(response) : feedback.get(response)?.rating;
-    const thought = thinking === slot.response ? thoughts : [];
+    const calls = known.calls.get(response);
+    const isUnwanted = known.unwanted.has(response);
+    const isPinned = known.pins.get(id) ?? row.isPinned;
+    const siblings = known.siblings.get(id) ?? row.siblings;
+    const rated = isUser
+      ? undefined
+      : (known.ratings.get(response) ?? known.feedback.get(response));
+    const thought = thoughts[0]?.response === row.response ? thoughts : [];
     thoughts = [];
     // Of an answer only what is read of it: a word of it is none of its question's.
-    const turn: readonly unknown[] = [asking, tick, answer?.phase, answer?.error, isUnwanted];
-    const stands: readonly unknown[] = [said, told, response, pinned, siblings, rated];
-    const of = stands.concat(turn, calls, thought);
-    return known.sayingOf(id)(of, () => ({
+    const { phase, error } = answer ?? {};
+    const of: readonly unknown[] = [
+      asking,
+      tick,
+      phase,
+      error,
+      isUnwanted,
+      calls,
+      response,
+      isPinned,
+      siblings,
+      rated,
+    ];
+    const message = row.seen(thought.length ? [...of, ...thought] : of, () => ({
       id,
       role: isUser ? role : "assistant",
-      text: textOf(said),
-      content: said.type === "message" ? said.content : [],
-      thoughts: joined(thought.map(thoughtsOf), "\n\n"),
-      at_ms: kept ? kept.at_ms : told && told.created_at * 1000,
+      text,
+      content,
+      thoughts: joined(
+        thought.map((each) => each.thoughts),
+        "\n\n",
+      ),
+      at_ms,
       turn: turnView({ kept: asking, tick, answer, calls, isUnwanted }),
       response: response || undefined,
-      isPinned: pinned ?? told?.pinned ?? false,
+      isPinned,
       isLocal: !!kept,
       siblings,
-      rating: isUser ? undefined : rated,
+      rating: rated?.rating ?? undefined,
     }));
+    messages.push(message);
   });
-}
-
-/**
- * Which response answers what a person said: by what follows on it. Where nothing does yet, it is what is being made in the
- * conversation, which may be another answer than the first.
- */
-function askedIn(
-  slots: readonly Slot[],
-  current: string | undefined,
-): Pick<Slot, "response" | "asked"> {
-  const response = slots.findLast((slot, at) => at > 0 && slot.response)?.response;
-  const asked = slots.findLast((slot) => slot.asked)?.asked;
-  // An answer that came since counts more than one that failed.
-  if (response && asked?.hasFailed) return { response, asked: undefined };
-  return { response: asked?.response ?? response ?? current ?? slots[0]?.response, asked };
+  return messages;
 }

@@ -1,7 +1,8 @@
 // The session that a cookie of this site holds: the page never sees its token, and says a word of its own beside what it asks for.
 
 import type { Fetch } from "../effects.ts";
-import { type Credential, codeOf, type Need, SignedOut, type Supplier } from "../session.ts";
+import { codeOf, SignedOut } from "../refusals.ts";
+import type { Credential, Need, Supplier } from "../session.ts";
 import { begin, finalCode, given, makeRecord } from "./record.ts";
 
 export interface CookieOptions {

@@ -2,7 +2,8 @@
 // of which a process has in memory, for where nothing may be kept.
 
 import { SESSION } from "../core/keys.ts";
-import { type Credential, codeOf, isOurs, type Need, SignedOut, unavailable } from "../session.ts";
+import { codeOf, isOurs, SignedOut, unavailable } from "../refusals.ts";
+import type { Credential, Need } from "../session.ts";
 
 /** What the server answers to `POST /api/sessions`, or as much of it as the app has. */
 export interface Grant {

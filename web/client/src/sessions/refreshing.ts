@@ -3,7 +3,8 @@
 //     due, or refused ──► another process had a new one already ──► taken
 //                          └► refresh token ──► where the first one came from ──► signed out
 
-import { type Credential, type Need, SignedOut, type Supplier } from "../session.ts";
+import { SignedOut } from "../refusals.ts";
+import type { Credential, Need, Supplier } from "../session.ts";
 import {
   begin,
   type Found,

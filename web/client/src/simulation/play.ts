@@ -3,9 +3,10 @@
 //     acts, each behind its pause ──► calm: all is mended ──► quiet? ──► what must hold at the end ──► silence where
 //        watched all the while by `watching.ts`                                                        nothing is to do
 
-import { type Client, createClient } from "../client.ts";
+import { makeActing } from "../acting.ts";
+import { type Client, makeClient } from "../client.ts";
 import type { Conversation } from "../conversation.ts";
-import type { ConversationView, MessageView } from "../state.ts";
+import type { ConversationView, Kept, MessageView } from "../state.ts";
 import { deviceTools } from "../tools.ts";
 import { pollTransport } from "../transports/poll.ts";
 import { streamTransport } from "../transports/stream.ts";
@@ -204,13 +205,14 @@ class Stage {
       case "close":
         running.opened.get(id)?.();
         running.opened.delete(id);
+        running.watching.forget(id);
         return;
       case "edit":
         if (message?.role === "user") this.edit(running, conversation, message.id);
         return;
       case "withdraw":
         if (message === undefined) return;
-        ignore(this.withdraw(conversation, message.id));
+        ignore(this.withdraw(running, conversation, message.id));
         return;
       case "again":
         sayings.branches(id);
@@ -277,15 +279,20 @@ class Stage {
     const sending = how === "expires" ? { expiresIn_s: 20 } : {};
     ignore(
       conversation.send(said.text, sending).then((id) => {
-        this.sayings.saved(said, id, client.view.get().storage === "kept");
+        this.sayings.saved(said, id, client.view.get().storage);
         this.note(`saved: ${said.text} as ${id}`);
       }),
     );
   }
 
-  private async withdraw(conversation: Conversation, message: string): Promise<void> {
+  private async withdraw(
+    { tab, client }: Running,
+    conversation: Conversation,
+    message: string,
+  ): Promise<void> {
     const stays = this.sayings.mayGo(message);
-    if (await conversation.withdraw(message)) this.sayings.withdrawn(message);
+    if (await conversation.withdraw(message))
+      this.sayings.withdrawn(message, tab, client.view.get().storage === "kept");
     else stays();
   }
 
@@ -301,10 +308,12 @@ class Stage {
     said.mayBeRefused = true;
     ignore(
       conversation.edit(message, said.text).then((id) => {
-        sayings.saved(said, id, client.view.get().storage === "kept");
+        sayings.saved(said, id, client.view.get().storage);
         if (id === message) before?.texts.push(said.text);
-        if (id === message && before !== undefined) before.fate = "withdrawn";
-        else stays();
+        if (id === message && before !== undefined) {
+          before.fate = "withdrawn";
+          if (client.view.get().storage !== "kept") before.withdrawnBy = tab;
+        } else stays();
       }),
     );
   }
@@ -343,35 +352,38 @@ class Stage {
   private openTab(device: Device): Running {
     const { server, scheduler } = this.world;
     const tab = device.open();
-    const client = createClient({
-      url: "https://desk.example",
-      user: person,
-      app: "web/1.0.0",
-      store: tab.store,
-      effects: tab.effects,
-      transports: [streamTransport(), pollTransport()],
-      ...(this.script.isNarrow && { bounds: { openConversations: 1, storeBytes: 1000 } }),
-      token: () =>
-        scheduler.later(20, tab, () => {
-          if (!device.line.isUp) throw new Error("offline");
-          if (this.isBarred) return undefined;
-          const { token, expires_at } = server.sessions.of(person);
-          return { token: token ?? "", expires_at };
-        }),
-      tools: deviceTools([
-        {
-          name: "look",
-          description: "Look at something.",
-          parameters: { type: "object" },
-          needs: "approval",
-          run: (_given, { call }) => {
-            const key = `${this.world.devices.indexOf(device)} ${call}`;
-            this.runs.set(key, (this.runs.get(key) ?? 0) + 1);
-            return scheduler.later(2000, tab, () => "seen");
+    const client = makeClient(
+      {
+        url: "https://desk.example",
+        user: person,
+        app: "web/1.0.0",
+        store: tab.store,
+        effects: tab.effects,
+        transports: [streamTransport(), pollTransport()],
+        ...(this.script.isNarrow && { bounds: { openConversations: 1, storeBytes: 1000 } }),
+        token: () =>
+          scheduler.later(20, tab, () => {
+            if (!device.line.isUp) throw new Error("offline");
+            if (this.isBarred) return undefined;
+            const { token, expires_at } = server.sessions.of(person);
+            return { token: token ?? "", expires_at };
+          }),
+        tools: deviceTools([
+          {
+            name: "look",
+            description: "Look at something.",
+            parameters: { type: "object" },
+            needs: "approval",
+            run: (_given, { call }) => {
+              const key = `${this.world.devices.indexOf(device)} ${call}`;
+              this.runs.set(key, (this.runs.get(key) ?? 0) + 1);
+              return scheduler.later(2000, tab, () => "seen");
+            },
           },
-        },
-      ]),
-    });
+        ]),
+      },
+      async () => makeActing,
+    );
     if (this.isWordy)
       tab.asked = ({ method, path, query, body }) =>
         this.note(`${tab.name} asks ${method} ${path}?${query} ${body}`);
@@ -463,8 +475,7 @@ class Stage {
     const until_ms = scheduler.now_ms + most_ms;
     while (scheduler.now_ms < until_ms && this.wrongs.length === 0) {
       await scheduler.runFor(2000);
-      for (const { client } of this.living())
-        if (client.view.get().connection === "signed_out") client.resume();
+      this.replaceOutdated();
       if (this.unrest().length === 0) return true;
     }
     return false;
@@ -478,13 +489,18 @@ class Stage {
       if (answer.ended === undefined) found.push(`${answer.facts.id} is being made`);
     for (const device of devices) {
       for (const [key, kept] of device.disk.list("outbox/")) {
-        const { status } = kept as { readonly status?: string };
-        if (status !== "refused" && status !== "expired") found.push(`${key} is ${status}`);
+        const { status, hasFailed } = kept as unknown as Kept;
+        // What asked for an answer that failed is kept with it, until something else is asked for.
+        const isOver = status === "done" && hasFailed;
+        if (!isOver && status !== "refused" && status !== "expired")
+          found.push(`${key} is ${status}`);
       }
     }
     for (const { tab, client } of this.living()) {
-      const { connection } = client.view.get();
+      const { connection, storage } = client.view.get();
       if (connection !== "live") found.push(`${tab.name} is ${connection}`);
+      // A store that works again is taken back a while later, with what it takes to be up to date there.
+      if (storage !== "kept") found.push(`${tab.name} has its storage ${storage}`);
     }
     if (found.length > 0) return found;
     return this.living().flatMap(({ tab, client }) =>

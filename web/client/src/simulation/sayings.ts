@@ -1,5 +1,6 @@
 // What was said in a script, and what must have become of it: the books that the server's are compared with.
 
+import type { ClientView, Mark } from "../state.ts";
 import type { Running } from "./play.ts";
 import type { How } from "./scripts.ts";
 import { textOfItem } from "./server/answers.ts";
@@ -19,11 +20,15 @@ export interface Said {
   id: string | undefined;
   /** Whether it outlives its process. */
   isDurable: boolean;
+  /** Whether its process could not read the store. */
+  isBlind: boolean;
   /**
    * `open`: it must arrive, if it was saved. `maybe`: nobody can say, for what would decide it did not end.
    * `withdrawn`: it must never arrive.
    */
   fate: "open" | "maybe" | "withdrawn";
+  /** Who took it back while nothing could be stored: that is so for as long as its process lives. */
+  withdrawnBy: Tab | undefined;
   /** Whether it is `maybe` whatever comes. */
   isDoubtful: boolean;
   mayBeLate: boolean;
@@ -35,6 +40,7 @@ export class Sayings {
   private readonly deletedItems = new Set<string>();
   private readonly branched = new Set<string>();
   private readonly gone = new Set<string>();
+  private readonly emptied = new Set<Device>();
   private clock = 0;
 
   say(tab: Tab, conversation: string, how: How, _at_ms: number): Said {
@@ -51,8 +57,10 @@ export class Sayings {
       saved: undefined,
       id: undefined,
       isDurable: false,
+      isBlind: false,
       fate: "open",
       isDoubtful: false,
+      withdrawnBy: undefined,
       mayBeLate: false,
       mayBeRefused: how === "(refused)" || how === "expires",
     };
@@ -60,11 +68,12 @@ export class Sayings {
     return said;
   }
 
-  saved(said: Said, id: string, isDurable: boolean): void {
+  saved(said: Said, id: string, storage: ClientView["storage"]): void {
     this.clock += 1;
     said.saved = this.clock;
     said.id = id;
-    said.isDurable = isDurable;
+    said.isDurable = storage === "kept";
+    said.isBlind = storage === "broken";
   }
 
   /** What is said under an id now. */
@@ -75,6 +84,8 @@ export class Sayings {
   /** Somebody tries to take it back. The returned function says that it stays. */
   mayGo(id: string): () => void {
     const said = this.of(id);
+    // Saved by a process that ended before it could say so.
+    if (said === undefined) this.deletedItems.add(id);
     if (said?.fate !== "open") return () => {};
     said.fate = "maybe";
     said.isDoubtful = false;
@@ -84,9 +95,11 @@ export class Sayings {
     };
   }
 
-  withdrawn(id: string): void {
+  withdrawn(id: string, by: Tab, isDurable: boolean): void {
     const said = this.of(id);
-    if (said !== undefined) said.fate = "withdrawn";
+    if (said === undefined) return;
+    said.fate = "withdrawn";
+    if (!isDurable) said.withdrawnBy = by;
   }
 
   isLate(id: string): void {
@@ -123,13 +136,23 @@ export class Sayings {
     return this.deletedItems.has(id) || (said !== undefined && said.fate !== "open");
   }
 
+  /** Whether a device that lost all is yet to be told all again, the newest first. */
+  isRefilling(device: Device): boolean {
+    const mark = device.disk.value("mark") as unknown as Mark | undefined;
+    return this.emptied.has(device) && !mark?.isWhole;
+  }
+
   /** A process is gone, with all that only it knew. */
   killed(tab: Tab): void {
-    for (const said of this.all) if (said.tab === tab && !said.isDurable) doubt(said);
+    for (const said of this.all) {
+      if (said.tab === tab && !said.isDurable) doubt(said);
+      if (said.withdrawnBy === tab) said.fate = "maybe";
+    }
   }
 
   /** A disk is empty: what its processes do not know any more is lost. */
   evicted(device: Device): void {
+    this.emptied.add(device);
     for (const said of this.all) {
       if (said.tab.device !== device) continue;
       if (said.tab.isAlive) said.isDurable = false;
@@ -191,6 +214,9 @@ export function whyNotSaid(sayings: Sayings, person: Person, living: readonly Ru
     for (const other of sayings.all) {
       if (one.conversation !== other.conversation || one.tab.device !== other.tab.device) continue;
       if (one.saved === undefined || one.saved > other.begun) continue;
+      // Who could not read the store did not know what others had said; nor need one know what is in no store.
+      const isUnknown = other.isBlind || !(one.isDurable || other.isDurable);
+      if (one.tab !== other.tab && isUnknown) continue;
       if (!sayings.mustBeInOrder(one) || !sayings.mustBeInOrder(other)) continue;
       const [before] = ofText(one.text);
       const [behind] = ofText(other.text);

@@ -39,9 +39,16 @@ export class Watching {
     }
   }
 
+  /** Nobody looks at it any more. What was seen of it may have to leave the device, and be asked for again. */
+  forget(conversation: string): void {
+    this.seen.delete(conversation);
+  }
+
   private mayDisappear(conversation: string, id: string, role: string): boolean {
     if (this.sayings.hasBranches(conversation)) return true;
-    return role === "user" && this.sayings.mayDisappear(id);
+    // What was being told when the store was lost has its place only among what is told again.
+    if (role === "assistant") return this.sayings.isRefilling(this.tab.device);
+    return this.sayings.mayDisappear(id);
   }
 
   /** All that an answer will ever say. */

@@ -145,7 +145,8 @@ export class Device {
     this.leader = next;
     this.seekers.splice(this.seekers.indexOf(next), 1);
     this.world.scheduler.after(this.chance.fraction() * 20, next.tab, () => {
-      if (this.leader === next && !next.isOff) next.stop = next.lead();
+      // One that was frozen all the while may have lost it and have got it again.
+      if (this.leader === next && !next.isOff && next.stop === undefined) next.stop = next.lead();
     });
   }
 }

@@ -42,6 +42,15 @@ describeAtomicity("an encrypted store", () => {
 });
 
 describe("an encrypted store", () => {
+  test("is as forgetful as the one that it keeps things in", () => {
+    const inner = memoryStore();
+    const lasting: Store = { ...inner, isForgetful: false };
+
+    const stores = [inner, lasting].map((each) => encryptedStore(each, aesGcm(key)));
+
+    expect(stores.map(({ isForgetful }) => isForgetful)).toEqual([true, false]);
+  });
+
   test("nothing of a value is in what is kept", async () => {
     const inner = memoryStore();
     const store = encryptedStore(inner, aesGcm(key));

@@ -122,6 +122,8 @@ export function encryptedStore(inner: Store, cipher: Cipher): Store {
     close() {
       inner.close();
     },
+
+    isForgetful: inner.isForgetful === true,
   };
 }
 

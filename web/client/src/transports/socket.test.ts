@@ -235,8 +235,9 @@ test.each([
     const { peer } = await subscribed();
     for (let number = 1; number <= 11; number += 1) {
       const ears = listen({ ...answer, response: `resp_${number}` });
-      await peer.frame(number);
+      await peer.frame(2 * number - 1);
       ears.stop();
+      expect(await peer.frame(2 * number)).toEqual({ type: "unfollow", id: `${number + 1}` });
     }
     listen(answer);
     await stage.peer(1);
@@ -244,7 +245,7 @@ test.each([
     await settled();
     listen({ ...answer, response: "resp_last" });
 
-    expect((await peer.frame(12)).response).toBe("resp_last");
+    expect((await peer.frame(23)).response).toBe("resp_last");
   },
 );
 

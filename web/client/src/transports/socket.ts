@@ -186,8 +186,10 @@ function openLine(wiring: Wiring, name: string, connect: () => SocketLike, left:
       else settle(id, ending);
     } else if (type === "event" && frame.event !== undefined) {
       const { event } = frame;
+      // Before it is told, for its course ends with that: nothing is to be unfollowed.
+      if (isLast(event)) forget(id);
       if (typeof event.sequence_number === "number") course?.told({ type, event });
-      if (isLast(event)) settle(id, { why: "complete" });
+      if (isLast(event)) course?.end({ why: "complete" });
     } else if (type === "end") settle(id, { why: "complete" });
     else if (id === changesId) {
       hasPlace = true;
@@ -198,8 +200,9 @@ function openLine(wiring: Wiring, name: string, connect: () => SocketLike, left:
     }
   };
   const settle = (id: string, ending: Ending) => {
-    courses.get(id)?.end(ending);
+    const course = courses.get(id);
     forget(id);
+    course?.end(ending);
   };
 
   return {
@@ -226,9 +229,10 @@ function openLine(wiring: Wiring, name: string, connect: () => SocketLike, left:
       };
       signal.addEventListener("abort", () => {
         if (!courses.has(id)) return;
-        // The server goes on telling an answer that it was asked for, and counts it.
+        // It counts at the server until that has ended it.
         courses.set(id, undefined);
         if (!isAnswer || !isGreeted || ![...courses.values()].some(Boolean)) forget(id);
+        else if (!gone.signal.aborted) socket.send(JSON.stringify({ type: "unfollow", id }));
       });
       if (isGreeted) ask();
       else waiting.push(ask);

@@ -39,7 +39,9 @@ export function ConversationScreen(props: {
         .map((call) => (
           <Approval key={call.call} call={call} conversation={conversation} />
         ))}
-      {view.status !== "gone" && <Composer conversation={conversation} isBusy={view.isBusy} />}
+      {view.status !== "gone" && view.status !== "missing" && (
+        <Composer conversation={conversation} isBusy={view.isBusy} />
+      )}
     </KeyboardAvoidingView>
   );
 }

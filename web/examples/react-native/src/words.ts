@@ -88,6 +88,8 @@ export function emptyInWords(status: ConversationView["status"]): string {
       return "Loading …";
     case "gone":
       return "This conversation was deleted.";
+    case "missing":
+      return "There is no such conversation, or it is somebody else's.";
     case "ready":
       return "Ask something.";
   }

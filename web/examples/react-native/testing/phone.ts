@@ -1,5 +1,5 @@
-// A phone without a phone: its storage, its network and its XMLHttpRequest, in the virtual time of the client's simulation, with the model
-// of a server at the other end.
+// A phone without a phone: its storage, its network, its XMLHttpRequest and its screen, in the virtual time of the client's simulation,
+// with the model of a server at the other end.
 
 import type { Client, Tool } from "@frontdesk/client";
 import { type AsyncStorageLike, type NativeOptions, nativeEffects } from "@frontdesk/client/native";
@@ -9,11 +9,12 @@ import { type Device, type Tab, World } from "../../../client/src/simulation/wor
 import { makeClient } from "../src/client.ts";
 
 const person = "ada";
+const frame_ms = 16;
 const appState = { currentState: "active", addEventListener: () => ({ remove() {} }) };
 
 export interface Phone {
   readonly device: Device;
-  /** Start the app: another process each time, with what the phone has kept. The platform's XMLHttpRequest is its own. */
+  /** Start the app: another process each time, with what the phone has kept. The platform's XMLHttpRequest and frames are its own. */
   launch(tools?: readonly Tool[]): Client;
   /** End the app's process, as the system does: at once, and without a word to it. */
   kill(): void;
@@ -32,7 +33,8 @@ export function makePhone(seed: number): Phone {
     launch(tools = []) {
       const process = device.open();
       tab = process;
-      Object.assign(globalThis, { XMLHttpRequest: xhrOf(process) });
+      Object.assign(globalThis, { XMLHttpRequest: xhrOf(process), ...screenOf(process) });
+      performance.now = process.effects.clock.elapsed_ms;
       return makeClient({
         url: "https://desk.example",
         token: async () => {
@@ -67,6 +69,31 @@ function netInfoOf({ effects }: Tab): NonNullable<NativeOptions["netInfo"]> {
       const tell = () => changed({ isConnected: surroundings.isOnline });
       tell();
       return surroundings.watch(tell);
+    },
+  };
+}
+
+/** Its frames come with the world's time: a text that is paced by them would else be as far as the machine is fast. */
+function screenOf({
+  effects,
+}: Tab): Pick<Window, "requestAnimationFrame" | "cancelAnimationFrame"> {
+  const { clock } = effects;
+  const asked = new Map<number, () => void>();
+  let last = 0;
+  return {
+    requestAnimationFrame(draw) {
+      last += 1;
+      const frame = last;
+      const stop = clock.later(frame_ms, () => {
+        asked.delete(frame);
+        draw(clock.elapsed_ms());
+      });
+      asked.set(frame, stop);
+      return frame;
+    },
+    cancelAnimationFrame(frame) {
+      asked.get(frame)?.();
+      asked.delete(frame);
     },
   };
 }
