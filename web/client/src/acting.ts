@@ -245,6 +245,7 @@ export function makeActing(around: ActingOptions): Acting {
       isOpen: isWatched,
       callsOf: (answer) => calling?.callsOf(answer) ?? [],
       look,
+      noticeClock,
       tooOld: () => {
         isTooOld = true;
       },
@@ -280,7 +281,11 @@ export function makeActing(around: ActingOptions): Acting {
 
   const tick = (): void => {
     said = "";
-    if (elsewhere.size > 0) sign();
+    if (elsewhere.size > 0) {
+      sign();
+      // Who leads may have come, or missed it.
+      around.tellOpen();
+    }
     // Of others nothing may ever have been heard.
     if (leading !== undefined) void replica.readOutbox();
     const isLed =

@@ -207,6 +207,23 @@ it("sends once though the process ended between the request and its reply", asyn
   expect(world.server.answers.size).toBe(1);
 });
 
+it.each([1, -1])(
+  "waits no longer because the device's clock was set while it asked (%i days)",
+  async (days) => {
+    const { world, device, open, run, done } = stage();
+    const { chat, said } = open();
+    await run(1000);
+    world.server.terms.waits = 1;
+    await done(chat.send("Hello"));
+    await world.scheduler.runUntil(() => chat.view.get().turn?.state === "sending", 1000);
+
+    device.offset_ms += days * 86_400_000;
+    await run(60_000);
+
+    expect(said()).toEqual(answered("Hello"));
+  },
+);
+
 it("shows in every process what one of them does", async () => {
   const { open, run, done } = stage();
   const [one, other] = [open(), open()];

@@ -46,6 +46,8 @@ export interface Lead {
   callsOf(answer: Answer): readonly (readonly [key: string, call: Call])[];
   /** Have all parts look at what there is to do. */
   look(): void;
+  /** Before times are noted: what was noted by another setting of the clock is moved to this one. */
+  noticeClock(): void;
   /** The server serves this app no more. */
   tooOld(): void;
 }

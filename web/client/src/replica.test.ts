@@ -231,6 +231,20 @@ it("tells what the store does not take in the order in which it was said, though
   expect(other.words()).toEqual(["words 1", "words 2"]);
 });
 
+it("misses nothing that the store does not take, though what is heard next is of something else", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  await say(other, 3);
+  device.loss = 1;
+  await say(one, 1);
+  device.loss = 0;
+
+  one.replica.tell({ opens: [] });
+  await world.scheduler.runFor(100);
+
+  expect(other.words()).toEqual(["words 1", "words 3"]);
+});
+
 it("brings nothing back that was taken back since the browser threw the store away", async () => {
   const { world, device, one, other, say } = await twoProcesses();
   await say(one, 1);

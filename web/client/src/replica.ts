@@ -611,11 +611,12 @@ export function makeReplica(options: ReplicaOptions): Replica {
       const isNext = numbers.get(from) === number - 1 || number === 1;
       if (!isNext) void refresh();
       // What was missed before may be nowhere else than there: it comes first.
-      if (!isNext && writes !== undefined && !isAll) {
-        tell({ asks: true });
-        return;
+      if (isNext || isAll || (writes === undefined && trouble === undefined))
+        numbers.set(from, number);
+      else {
+        tell({ asks: true, misses: true });
+        if (writes !== undefined) return;
       }
-      numbers.set(from, number);
       for (const [key, value] of writes ?? []) {
         if ((isLeader && key.startsWith(OUTBOX)) || unsaved.has(key)) unsaved.set(key, value);
       }
@@ -630,7 +631,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
       }
       if (stale.size > 0) void catchUp();
       // Who has just come has read only what the store took.
-      if (word.asks && unsaved.size > 0) tell({ writes: [...unsaved], isAll: true });
+      if (word.misses || (word.asks && unsaved.size > 0))
+        tell({ writes: [...unsaved], isAll: true });
     }
     if (Object.keys(word).length > 0) options.heard(word, from, isOurs, theirs === epoch);
   };

@@ -89,8 +89,10 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
   let before = new Set<string>();
 
   const now = () => clock.now_ms();
-  const change = (decide: () => Commit | undefined, isStrict = false) =>
-    replica.change(decide, { isLeading: true, isStrict });
+  const change = (decide: () => Commit | undefined, isStrict = false) => {
+    lead.noticeClock();
+    return replica.change(decide, { isLeading: true, isStrict });
+  };
   const bounds = () => {
     const terms = replica.held.bootstrap?.sync;
     return {

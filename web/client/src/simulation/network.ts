@@ -179,8 +179,8 @@ export class Network {
       exchange.break(chance.happens(weather.silent));
       return;
     }
-    const deliver = (connection: Connection) => {
-      if (server.isUp) server.take(request, connection);
+    const deliver = (connection: Connection, asked = request) => {
+      if (server.isUp) server.take(asked, connection);
       else connection.lose();
     };
     const isDoubled = chance.happens(weather.double);
@@ -189,7 +189,9 @@ export class Network {
       if (!isDoubled)
         return deliver(isReplyLost ? unheard(exchange, chance.happens(weather.silent)) : first);
       deliver(unheard(undefined, true));
-      scheduler.after(delay_ms() + chance.fraction() * 2000, this.wire, () => deliver(first));
+      scheduler.after(delay_ms() + chance.fraction() * 2000, this.wire, () =>
+        deliver(first, { ...request, isRepeated: true }),
+      );
     });
   }
 

@@ -387,7 +387,13 @@ class Stage {
     if (this.isWordy)
       tab.asked = ({ method, path, query, body }) =>
         this.note(`${tab.name} asks ${method} ${path}?${query} ${body}`);
-    const watching = new Watching(tab, server, this.sayings, (wrong) => this.wrong(wrong));
+    const watching = new Watching(
+      tab,
+      server,
+      this.sayings,
+      (wrong) => this.wrong(wrong),
+      this.script.isNarrow && this.script.loss > 0,
+    );
     const running: Running = { tab, client, watching, opened: new Map() };
     this.running.push(running);
     ignore(client.start());

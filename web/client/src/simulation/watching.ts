@@ -13,6 +13,8 @@ export class Watching {
     private readonly server: Server,
     private readonly sayings: Sayings,
     private readonly wrong: (words: string) => void,
+    /** Whether who leads may not know what is looked at elsewhere, and has little room. */
+    private readonly isForgotten: boolean,
   ) {}
 
   look(conversation: string, view: ConversationView): void {
@@ -46,6 +48,8 @@ export class Watching {
 
   private mayDisappear(conversation: string, id: string, role: string): boolean {
     if (this.sayings.hasBranches(conversation)) return true;
+    // What leaves the device though somebody looks at it is asked for again.
+    if (this.isForgotten) return true;
     // What was being told when the store was lost has its place only among what is told again.
     if (role === "assistant") return this.sayings.isRefilling(this.tab.device);
     return this.sayings.mayDisappear(id);

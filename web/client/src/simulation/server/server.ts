@@ -31,6 +31,8 @@ export interface Request {
   /** By names in small letters. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** Something between sends it once more. */
+  readonly isRepeated?: boolean;
 }
 
 /** Where an answer goes. */
@@ -228,7 +230,9 @@ export class Server {
     }
     if (this.isTooOld(headers["frontdesk-client"]) && /^\/api\/(sync|events)/.test(path))
       throw new Refused(426, "client_too_old");
-    if (this.terms.overloads > 0) {
+    // Who is refused believes that nothing was done: that what repeats requests between is refused behind one that was
+    // done, nobody on a device can know.
+    if (this.terms.overloads > 0 && !request.isRepeated) {
       this.terms.overloads -= 1;
       const isLimit = this.chance.happens(0.5);
       throw new Refused(
