@@ -159,6 +159,27 @@ it("keeps what is said while what sends it cannot be loaded, and sends it once i
   expect(world.server.answers.size).toBe(1);
 });
 
+it("shows what it has, whenever the browser throws the store away", async () => {
+  for (let between_ms = 2300; between_ms < 2800; between_ms += 10) {
+    const { device, open, run, done } = stage();
+    const { client, chat, said } = open();
+    await done(chat.send("Hello"));
+    await run(10_000);
+    device.disk.slowness_ms = 50;
+    const shown = new Set(said().slice(0, 1));
+    chat.view.subscribe(() => shown.add(said()[0] ?? "nothing"));
+
+    device.disk.clear();
+    void client.conversation().rename("One");
+    await run(between_ms);
+    void client.conversation().rename("Other");
+    device.disk.clear();
+    await run(60_000);
+
+    expect([between_ms, ...shown]).toEqual([between_ms, "user: Hello (done)"]);
+  }
+});
+
 it("signs out and wipes though what tells the server never comes", async () => {
   const { device, open, done } = stage();
   const { client, chat, tab } = open(device, {}, () => new Promise(() => {}));

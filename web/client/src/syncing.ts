@@ -265,7 +265,8 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
     if (page === undefined) return;
     toldKeys(written.map(([key]) => key));
     if (mustSweep) await sweepAll();
-    if (page.isEnd) await replica.caughtUp();
+    // Where the store was lost since, not all that it had is told again.
+    if (page.isEnd && replica.held.mark !== undefined) await replica.caughtUp();
     await tidy(page.isEnd);
   };
 
