@@ -245,6 +245,34 @@ it("misses nothing that the store does not take, though what is heard next is of
   expect(other.words()).toEqual(["words 1", "words 3"]);
 });
 
+it("knows better, while it leads, than one that led before and slept", async () => {
+  const { world, device, one, other } = await twoProcesses();
+  const told = (cursor: string) => ({ cursor, isWhole: true, generation: 1, at_ms: 1 });
+  const lead = async ({ replica }: Process) => {
+    void replica.lead();
+    await world.scheduler.runFor(100);
+  };
+  const take = async ({ replica }: Process, cursor: string) => {
+    void replica.change(() => ({ writes: [write(MARK, told(cursor))], guards: [] }), {
+      isLeading: true,
+    });
+    await world.scheduler.runFor(100);
+  };
+  await lead(one);
+  device.disk.trouble = "full";
+  await take(one, "1");
+  device.freeze(one.tab);
+  await lead(other);
+  await take(other, "2");
+  await world.scheduler.runFor(10_000);
+  device.disk.trouble = undefined;
+  device.thaw(one.tab);
+
+  await world.scheduler.runFor(60_000);
+
+  expect([other.replica.held.mark, device.disk.value(MARK)]).toEqual([told("2"), told("2")]);
+});
+
 it("brings nothing back that was taken back since the browser threw the store away", async () => {
   const { world, device, one, other, say } = await twoProcesses();
   await say(one, 1);

@@ -357,8 +357,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
       found.split(".")[1] !== ENDED
     ) {
       epoch = found;
-      for (const kept of held.outbox.filter(isUnsent)) await bringBack(kept);
       isAhead = true;
+      for (const kept of held.outbox.filter(isUnsent)) await bringBack(kept);
       await takeWhole();
     } else {
       finish();
@@ -622,10 +622,13 @@ export function makeReplica(options: ReplicaOptions): Replica {
       }
       if (writes !== undefined) {
         isAhead = true;
-        // What is not open is not held here: who leads next is told it again, from where the store is.
-        apply(writes.filter(([key]) => key !== MARK));
+        // What is not open is not held here: who leads next is told it again, from where the store is. Who leads knows best
+        // what the server told, and hears late what one told that led before.
+        apply(writes.filter(([key]) => (isLeader ? isOfAll(key) : key !== MARK)));
       }
       for (const key of keys ?? []) {
+        // One that led before, and slept, may have stored what it was told then.
+        if (isLeader && unsaved.has(key) && !isOfAll(key)) continue;
         unsaved.delete(key);
         if (isHeld(key)) stale.add(key);
       }
@@ -815,6 +818,11 @@ export function makeReplica(options: ReplicaOptions): Replica {
 /** Whether two words are of one store, which may have been lost between them. */
 function isSameStore(one: string, other: string): boolean {
   return one.slice(0, one.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
+}
+
+/** Whether others write it than who leads. */
+function isOfAll(key: string): boolean {
+  return key.startsWith(OUTBOX) || key.startsWith(CALL);
 }
 
 function isFirst(key: string): boolean {
