@@ -49,6 +49,8 @@ export interface Acting {
   readonly isLive: boolean;
   readonly transport: Transport["name"] | undefined;
   readonly isSignedOut: boolean;
+  /** Why it is not live, in the words of what failed. */
+  readonly reason: string | undefined;
   /** The server serves this app no more. */
   readonly isTooOld: boolean;
   /** What is noted of how an answer came. */
@@ -83,6 +85,7 @@ interface Leads {
   readonly transport: Transport["name"] | undefined;
   readonly isVisible: boolean;
   readonly isTooOld: boolean;
+  readonly reason: string | undefined;
   /** Whether its store takes what it writes. */
   readonly isKept: boolean;
 }
@@ -110,6 +113,7 @@ export function makeActing(around: ActingOptions): Acting {
     | {
         readonly isLive: boolean;
         readonly transport: Transport["name"] | undefined;
+        readonly reason: string | undefined;
         readonly at_ms: number;
       }
     | undefined;
@@ -271,6 +275,7 @@ export function makeActing(around: ActingOptions): Acting {
       transport,
       isVisible: surroundings.isVisible,
       isTooOld,
+      reason: session.reason,
       isKept: replica.trouble === undefined,
     };
     const text = JSON.stringify(leads);
@@ -318,11 +323,12 @@ export function makeActing(around: ActingOptions): Acting {
         isAlone = false;
         stepBack();
       }
-      const { isLive, transport, isVisible, isKept } = leads as Leads;
+      const { isLive, transport, isVisible, isKept, reason } = leads as Leads;
       ({ isTooOld } = leads as Leads);
       theirs = {
         isLive,
         transport,
+        reason,
         at_ms: isVisible ? clock.elapsed_ms() : Number.NEGATIVE_INFINITY,
       };
       if (isLive && isKept && isOfNow) void replica.caughtUp();
@@ -350,6 +356,9 @@ export function makeActing(around: ActingOptions): Acting {
     },
     get isSignedOut() {
       return session.isSignedOut;
+    },
+    get reason() {
+      return leading === undefined ? (session.reason ?? theirs?.reason) : session.reason;
     },
     get isTooOld() {
       return isTooOld;

@@ -213,6 +213,33 @@ it("goes on with another credential that was brought before what needs it was lo
   expect(said()).toEqual(answered("Hello"));
 });
 
+it("says why it does not come to be live, until it does", async () => {
+  const { open, run, world } = stage();
+  const token = world.server.sessions.of("ada").token ?? "";
+  let supply = (): string => {
+    throw new Error("Nobody is at the door.");
+  };
+  const { client } = open(undefined, { token: () => supply() });
+  const reasons: unknown[] = [];
+  const look = async () => {
+    await run(20_000);
+    const { connection, reason } = client.view.get();
+    reasons.push([connection, reason]);
+  };
+
+  await look();
+  supply = () => "nonsense";
+  await look();
+  client.resume(() => token);
+  await look();
+
+  expect(reasons).toEqual([
+    ["connecting", "Nobody is at the door."],
+    ["signed_out", expect.stringMatching(/token/)],
+    ["live", undefined],
+  ]);
+});
+
 it("sends once though the process ended between the request and its reply", async () => {
   const { device, world, open, run, done } = stage();
   const first = open();

@@ -323,12 +323,13 @@ export function makeEngine(options: EngineOptions): Engine {
     calling,
     get view(): ClientView {
       const { isOnline, isVisible } = surroundings;
-      const { isLive, transport, isSignedOut, isTooOld } = acting ?? NOBODY;
+      const { isLive, transport, reason, isSignedOut, isTooOld } = acting ?? NOBODY;
       const isStarted = scope !== undefined;
       const situation = { isStarted, isOnline, isVisible, isSignedOut, isTooOld, isLive };
       return {
         connection: replica.isEnded ? "signed_out" : wordOf(situation),
         transport,
+        reason: isLive ? undefined : reason,
         unsent: unsent(),
         storage: replica.trouble ?? (options.isAlone ? "memory" : "kept"),
         switches: replica.held.bootstrap?.switches ?? NO_SWITCHES,
@@ -356,5 +357,11 @@ export function makeEngine(options: EngineOptions): Engine {
 }
 
 /** What is known of the connection before anybody acts. */
-const NOBODY = { isLive: false, transport: undefined, isSignedOut: false, isTooOld: false };
+const NOBODY = {
+  isLive: false,
+  transport: undefined,
+  reason: undefined,
+  isSignedOut: false,
+  isTooOld: false,
+};
 const NO_SWITCHES: ClientView["switches"] = {};

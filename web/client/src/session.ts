@@ -87,6 +87,8 @@ export interface SessionWiring extends Wiring {
 
 export interface Session {
   readonly isSignedOut: boolean;
+  /** Why the server cannot be asked, in the words of what failed; undefined once it could. */
+  readonly reason: string | undefined;
   /**
    * Ask the server. A 401 gets another credential and is repeated once; every other answer is returned. Rejects as `fetch` does; with
    * SignedOut where there is no credential to be had; with SessionUnavailable, or what the supplier rejects with, where it may be had later.
@@ -124,10 +126,24 @@ export function createSession(options: SessionOptions): Session {
   /** In elapsed time, when a refused one was replaced by a new one. */
   let replaced_ms = AT_ONCE;
   let isResumed = false;
+  let reason: string | undefined;
 
   const now_ms = () => clock.now_ms() + ahead_ms;
 
-  const send: Fetch = (address, init) => (held.fetch ?? fetch)(address, init);
+  const fails = (error: unknown): void => {
+    reason = String((error as Partial<Error> | undefined)?.message ?? error);
+  };
+
+  const send: Fetch = async (address, init) => {
+    try {
+      const response = await (held.fetch ?? fetch)(address, init);
+      reason = undefined;
+      return response;
+    } catch (error) {
+      if (!init.signal?.aborted) fails(error);
+      throw error;
+    }
+  };
 
   const within = <T>(limit_ms: number, work: Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
@@ -164,7 +180,7 @@ export function createSession(options: SessionOptions): Session {
     const settle = () => {
       if (renewing === mine) renewing = undefined;
     };
-    mine.then(settle, settle);
+    mine.catch(fails).finally(settle);
   };
 
   const renew = async (): Promise<void> => {
@@ -261,6 +277,9 @@ export function createSession(options: SessionOptions): Session {
   return {
     get isSignedOut() {
       return over !== undefined;
+    },
+    get reason() {
+      return over ?? reason;
     },
     ask,
     wiring() {

@@ -181,6 +181,11 @@ export interface ClientView {
     | "signed_out"
     | "too_old";
   readonly transport: "stream" | "socket" | "xhr" | "poll" | undefined;
+  /**
+   * Why it is not live: the server's code, or what `fetch` or the app's own source of credentials failed with. For who looks for
+   * the cause, not for people.
+   */
+  readonly reason?: string | undefined;
   /** How many entries have not arrived. */
   readonly unsent: number;
   /** Why what is written is not safe on this device, where it is not. */

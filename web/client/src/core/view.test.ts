@@ -307,6 +307,26 @@ describe("what was done here", () => {
     );
   });
 
+  test("is shown though it was said behind the deletion of its conversation, which has been told", () => {
+    const deletion = kept(
+      { type: "delete", id: nextId(), conversation: CONVERSATION },
+      { status: "done" },
+    );
+    const error = { code: "conversation_not_found", message: "", type: "", param: null };
+    const said = kept(
+      { type: "message", id: nextId(), conversation: CONVERSATION, content: "Are you there?" },
+      { status: "refused", error },
+    );
+
+    const [before, after] = [viewOf(EMPTY, [deletion]), viewOf(EMPTY, [deletion, said])];
+
+    expect([before.status, before.messages]).toEqual(["gone", []]);
+    expect(after.messages.map(({ text, turn }) => [text, turn?.state])).toEqual([
+      ["Are you there?", "failed"],
+    ]);
+    expect([before.turn, after.turn?.state]).toEqual([undefined, "failed"]);
+  });
+
   test("makes no difference once it is told", () => {
     fc.assert(
       fc.property(wishes, wishes, (before, between) => {

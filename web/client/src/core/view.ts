@@ -152,7 +152,9 @@ export function makeConversationView(): (given: ConversationGiven) => Conversati
       const exchange = exchanges[at];
       if (exchange) seen[at] = see(exchange, its);
     }
-    const messages = ([] as MessageView[]).concat(...seen.map((each) => each.messages));
+    const messages = ([] as MessageView[]).concat(
+      ...(isGone ? [] : seen.map((each) => each.messages)),
+    );
     const asked = conversation?.follow_ups;
     const isHere = (response: string) =>
       seen.some((each) => each.rows.some((row) => row.response === response));
@@ -160,7 +162,7 @@ export function makeConversationView(): (given: ConversationGiven) => Conversati
       ...summary,
       isBusy: summary.isBusy || seen.some(({ isBusy }) => isBusy),
       status: isGone ? "gone" : status === "ready" && isPartial ? "partial" : status,
-      messages: isGone ? [] : messages,
+      messages,
       calls: [...calls.values()]
         .filter(({ response }) => !isGone && isHere(response))
         .map((call) => ({ ...call, title: titleOf(call) })),
@@ -230,8 +232,11 @@ function summaryOf(
     isLocal: !told,
     isGone: false,
   };
-  for (const kept of entries.filter(isLive)) {
+  for (const kept of entries) {
     const { entry } = kept;
+    // What is said behind its deletion is somebody's words all the same.
+    if (!told && isBeginning(kept)) summary.isGone = false;
+    if (!isLive(kept)) continue;
     if (isAsking(entry) || !told) summary.changedAt_ms = Math.max(summary.changedAt_ms, kept.at_ms);
     if (isAsking(entry) && isUnsent(kept)) summary.isBusy = true;
     if (entry.type === "rename") summary.title = entry.title ?? undefined;
