@@ -5,6 +5,7 @@ import { put, withdraw } from "./core/outbox.ts";
 import { EPOCH, makeReplica, type Replica } from "./replica.ts";
 import { chanceOf } from "./simulation/chance.ts";
 import { type Tab, World } from "./simulation/world.ts";
+import type { Kept } from "./state.ts";
 import { memoryStore } from "./stores/memory.ts";
 import type { Entry } from "./wire.ts";
 
@@ -188,6 +189,19 @@ it("takes nothing back in memory alone that is in the store", async () => {
 
   expect(await fate).toBe("moot");
   expect(one.words()).toEqual(["words 1"]);
+});
+
+it("keeps what only another process has, though the store knows nothing of it", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  await say(one, 1);
+
+  const fate = other.replica.change(() => withdraw(other.replica.held.outbox[0] as Kept), {
+    isStrict: true,
+  });
+  await world.scheduler.runFor(100);
+
+  expect([await fate, other.words(), one.words()]).toEqual(["moot", ["words 1"], ["words 1"]]);
 });
 
 it("tells who comes later what the store does not take", async () => {

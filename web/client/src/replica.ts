@@ -151,6 +151,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
   let retries = 0;
   /** By key, what is in memory and not in the store. */
   const unsaved = new Map<string, Json | undefined>();
+  /** Keys of what another process has in memory, and not in the store. */
+  const elsewhere = new Set<string>();
   /** By key, what is in memory as it is in the store: to know it again. */
   const known = new Map<string, Json>();
   /** Of each reading that is under way, the keys that were written since it began. */
@@ -240,7 +242,9 @@ export function makeReplica(options: ReplicaOptions): Replica {
         ...prefixes.map((prefix) => store.list(prefix)),
       ]);
       return [
-        ...keys.map((key, at) => [key, values[at]] as const),
+        ...keys
+          .map((key, at) => [key, values[at]] as const)
+          .filter(([key, value]) => value !== undefined || !elsewhere.has(key)),
         ...told.map((value, at) => [names[at] ?? "", value] as const),
         ...lists.flat(),
       ];
@@ -618,6 +622,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
         if (writes !== undefined) return;
       }
       for (const [key, value] of writes ?? []) {
+        elsewhere.add(key);
         if ((isLeader && key.startsWith(OUTBOX)) || unsaved.has(key)) unsaved.set(key, value);
       }
       if (writes !== undefined) {
@@ -627,6 +632,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
         apply(writes.filter(([key]) => (isLeader ? isOfAll(key) : key !== MARK)));
       }
       for (const key of keys ?? []) {
+        elsewhere.delete(key);
         // One that led before, and slept, may have stored what it was told then.
         if (isLeader && unsaved.has(key) && !isOfAll(key)) continue;
         unsaved.delete(key);
@@ -734,6 +740,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
     async caughtUp() {
       if (!isAhead) return;
       isAhead = false;
+      elsewhere.clear();
       if (isLeader)
         await inTurn(() => attempt(() => ({ writes: making(), guards: [] }), { isLeading: true }));
       await refresh();
