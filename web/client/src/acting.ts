@@ -114,6 +114,7 @@ export function makeActing(around: ActingOptions): Acting {
         readonly isLive: boolean;
         readonly transport: Transport["name"] | undefined;
         readonly reason: string | undefined;
+        readonly from: string;
         readonly at_ms: number;
       }
     | undefined;
@@ -325,10 +326,13 @@ export function makeActing(around: ActingOptions): Acting {
       }
       const { isLive, transport, isVisible, isKept, reason } = leads as Leads;
       ({ isTooOld } = leads as Leads);
+      // Who led before may have died between what it stored and the telling of it.
+      if (theirs?.from !== from) void replica.refresh();
       theirs = {
         isLive,
         transport,
         reason,
+        from,
         at_ms: isVisible ? clock.elapsed_ms() : Number.NEGATIVE_INFINITY,
       };
       if (isLive && isKept && isOfNow) void replica.caughtUp();
