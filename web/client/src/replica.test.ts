@@ -204,6 +204,20 @@ it("keeps what only another process has, though the store knows nothing of it", 
   expect([await fate, other.words(), one.words()]).toEqual(["moot", ["words 1"], ["words 1"]]);
 });
 
+it("stores, once it leads, what one told that could not store it and has died", async () => {
+  const { world, device, one, other, say } = await twoProcesses();
+  device.disk.trouble = "full";
+  await say(one, 1);
+  device.kill(one.tab);
+  device.disk.trouble = undefined;
+
+  void other.replica.lead();
+  await world.scheduler.runFor(100);
+  await say(other, 2);
+
+  expect(device.disk.list(OUTBOX).map(([key]) => key)).toEqual([keyFor(1), keyFor(2)]);
+});
+
 it("tells who comes later what the store does not take", async () => {
   const { world, device, one, say } = await twoProcesses();
   device.disk.trouble = "full";

@@ -762,11 +762,14 @@ export function makeReplica(options: ReplicaOptions): Replica {
         if (outcome !== true) {
           mend(outcome);
           unsaved.set(LEADER, id);
-          // What others told of, and the store does not have, is its to store now.
-          if (isAhead)
-            for (const kept of held.outbox)
-              unsaved.set(keyOf(OUTBOX, kept.entry.id), kept as unknown as Json);
         }
+        // What others told of, and the store does not have, is its to store now.
+        for (const kept of held.outbox) {
+          const key = keyOf(OUTBOX, kept.entry.id);
+          if (elsewhere.has(key) || (isAhead && outcome !== true))
+            unsaved.set(key, kept as unknown as Json);
+        }
+        elsewhere.clear();
         isLeader = true;
         await refresh();
         return isLeader;

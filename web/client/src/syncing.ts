@@ -261,8 +261,9 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
       written = [...new Map([...written, ...commit.writes])];
       return { ...commit, writes: written };
     });
-    if (fate === "moot" || scope.isOver) return;
-    if (page === undefined) return;
+    if (page === undefined || scope.isOver) return;
+    // What comes behind it must not be taken in its place.
+    if (fate === "moot") throw new Error("The page could not be taken.");
     toldKeys(written.map(([key]) => key));
     if (mustSweep) await sweepAll();
     // Where the store was lost since, not all that it had is told again.
