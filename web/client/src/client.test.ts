@@ -213,6 +213,21 @@ it("goes on with another credential that was brought before what needs it was lo
   expect(said()).toEqual(answered("Hello"));
 });
 
+it.each(["", " ", []])("says nothing that says nothing: %j", async (content) => {
+  const { open, run, done } = stage();
+  const { client, chat } = open();
+  await run(1000);
+
+  const both = await done(Promise.allSettled([chat.send(content), chat.edit("msg_1", content)]));
+
+  const reason = new TypeError(`A message needs a text or parts, not ${JSON.stringify(content)}.`);
+  expect(both).toEqual([
+    { status: "rejected", reason },
+    { status: "rejected", reason },
+  ]);
+  expect(client.view.get().unsent).toBe(0);
+});
+
 it("says why it does not come to be live, until it does", async () => {
   const { open, run, world } = stage();
   const token = world.server.sessions.of("ada").token ?? "";

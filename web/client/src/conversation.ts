@@ -143,13 +143,15 @@ export function makeConversation(id: string, around: Surroundings): Conversation
     id,
     view,
     async send(content, { after, attachments, expiresIn_s, ...options } = {}) {
-      const parts = attachments?.length ? [...partsOf(content), ...attachments] : content;
+      const parts = contentOf(
+        attachments?.length ? [...partsOf(content), ...attachments] : content,
+      );
       const entry = await add(
         (its) => ({
           type: "message",
           id: its,
           ...said,
-          content: contentOf(parts),
+          content: parts,
           after,
           ...asking(options),
         }),
@@ -157,10 +159,11 @@ export function makeConversation(id: string, around: Surroundings): Conversation
       );
       return messageId(entry);
     },
-    async edit(message, content, options) {
+    async edit(message, given, options) {
+      const content = contentOf(given);
       const isReworded = await change(() => {
         const kept = entryOf(message);
-        return kept && reword(kept, contentOf(content));
+        return kept && reword(kept, content);
       }, true);
       if (isReworded) return message;
       const entry = await add((its) => ({
@@ -168,7 +171,7 @@ export function makeConversation(id: string, around: Surroundings): Conversation
         id: its,
         ...said,
         item: message,
-        content: contentOf(content),
+        content,
         ...asking(options),
       }));
       return messageId(entry);
@@ -260,6 +263,10 @@ function partsOf(content: string | readonly Part[]): readonly Part[] {
   return content === "" ? [] : [{ type: "input_text", text: content }];
 }
 
+/** Of what says nothing an answer would be paid for. */
 function contentOf(content: string | readonly Part[]): string | { [key: string]: unknown }[] {
+  const isEmpty = typeof content === "string" ? !content.trim() : !content?.length;
+  if (isEmpty)
+    throw new TypeError(`A message needs a text or parts, not ${JSON.stringify(content)}.`);
   return typeof content === "string" ? content : [...content];
 }

@@ -134,6 +134,7 @@ const THEN: readonly string[] = [CONVERSATION, CACHED, FEEDBACK, FACT];
 const PIECE = 500;
 const MOST_TRIES = 10;
 const RETRY_MS = 5_000;
+const ASK_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
 
 export function makeReplica(options: ReplicaOptions): Replica {
@@ -166,6 +167,8 @@ export function makeReplica(options: ReplicaOptions): Replica {
   /** Whether the store has been read. */
   let isEntered = false;
   let unread = 0;
+  /** In elapsed time, when others were asked for what was missed. */
+  let asked_ms = Number.NEGATIVE_INFINITY;
   const numbers = new Map<string, number>();
   let waiting = () => {};
   let last: Promise<unknown> = Promise.resolve();
@@ -618,7 +621,11 @@ export function makeReplica(options: ReplicaOptions): Replica {
       if (isNext || isAll || (writes === undefined && trouble === undefined))
         numbers.set(from, number);
       else {
-        tell({ asks: true, misses: true });
+        // Where many are lost, answers make for more questions.
+        if (clock.elapsed_ms() - asked_ms > ASK_MS) {
+          asked_ms = clock.elapsed_ms();
+          tell({ asks: true, misses: true });
+        }
         if (writes !== undefined) return;
       }
       for (const [key, value] of writes ?? []) {
