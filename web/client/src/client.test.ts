@@ -228,6 +228,41 @@ it.each(["", " ", []])("says nothing that says nothing: %j", async (content) => 
   expect(client.view.get().unsent).toBe(0);
 });
 
+it("refuses what no server could be told, and goes on", async () => {
+  const { open, run, done } = stage();
+  const { client, chat, said } = open();
+  await run(1000);
+
+  const [refused] = await done(
+    Promise.allSettled([chat.send([{ type: "input_text", text: 1n as unknown as string }])]),
+  );
+  await done(chat.send("Hello"));
+  await run(10_000);
+
+  expect(refused).toMatchObject({ status: "rejected", reason: expect.any(TypeError) });
+  expect(said()).toEqual(answered("Hello"));
+  expect(client.view.get()).toMatchObject({ storage: "kept", unsent: 0 });
+});
+
+it("asks for nothing offline, not even for what sends", async () => {
+  const { device, open, run, done } = stage();
+  let asked = 0;
+  device.setOnline(false);
+  const { chat, said } = open(device, {}, async () => {
+    asked += 1;
+    return makeActing;
+  });
+  await done(chat.send("Hello"));
+  await run(60_000);
+  const askedOffline = asked;
+
+  device.setOnline(true);
+  await run(60_000);
+
+  expect([askedOffline, asked]).toEqual([0, 1]);
+  expect(said()).toEqual(answered("Hello"));
+});
+
 it("says why it does not come to be live, until it does", async () => {
   const { open, run, world } = stage();
   const token = world.server.sessions.of("ada").token ?? "";

@@ -4,7 +4,7 @@ import type { MakeActing } from "./acting.ts";
 import { type Conversation, makeConversation } from "./conversation.ts";
 import { conversationId, factId } from "./core/ids.ts";
 import { put } from "./core/outbox.ts";
-import { defined, type Loose } from "./core/values.ts";
+import type { Loose } from "./core/values.ts";
 import type { Effects } from "./effects.ts";
 import { type Bounds, makeEngine } from "./engine.ts";
 import type { Observable } from "./observable.ts";
@@ -113,7 +113,9 @@ export function makeClient(options: ClientOptions, acting: () => Promise<MakeAct
     let id = "";
     const fate = await replica.change(() => {
       id = ids.next(clock.now_ms());
-      return put(replica.held.outbox, defined<Entry>(make(id)), tapped_ms, expires_ms);
+      // As it comes back from a store, and over the wire: what cannot be said so is the caller's mistake.
+      const entry: Entry = JSON.parse(JSON.stringify(make(id)));
+      return put(replica.held.outbox, entry, tapped_ms, expires_ms);
     });
     if (fate === "moot") throw new StoreError("broken", "It could not be stored.");
     vitals?.tapped(id, tapped_ms);

@@ -82,6 +82,8 @@ export function makeEngine(options: EngineOptions): Engine {
   let starting: Promise<void> | undefined;
   let isReady = false;
   let acting: Acting | undefined;
+  /** In elapsed time, when what acts is to be asked for again. */
+  let loadAgain_ms = 0;
   let loading: Promise<void> | undefined;
   let supplier: Supplier | undefined;
   let isLooking = false;
@@ -143,7 +145,12 @@ export function makeEngine(options: EngineOptions): Engine {
   const lookNow = (): void => {
     if (scope === undefined || !isReady) return;
     if (acting !== undefined) acting.attend();
-    else if (surroundings.isVisible || unsent() > 0) void load();
+    else if (
+      surroundings.isOnline &&
+      clock.elapsed_ms() >= loadAgain_ms &&
+      (surroundings.isVisible || unsent() > 0)
+    )
+      void load();
     options.shown();
   };
 
@@ -191,6 +198,7 @@ export function makeEngine(options: EngineOptions): Engine {
       const done = () => {
         stopWaiting();
         loading = undefined;
+        loadAgain_ms = clock.elapsed_ms() + LOAD_MS;
         if (acting === undefined) scope?.later(LOAD_MS, look);
         resolve();
       };
@@ -274,7 +282,8 @@ export function makeEngine(options: EngineOptions): Engine {
   // --- beginning and end ----------------------------------------------------------------------
 
   const start = (): Promise<void> => {
-    if (replica.isEnded) return Promise.reject(new Error("This client was signed out."));
+    if (replica.isEnded)
+      return Promise.reject(new Error("This client was signed out: make another one."));
     starting ??= run();
     return starting;
   };
@@ -286,7 +295,7 @@ export function makeEngine(options: EngineOptions): Engine {
     wasOnline = surroundings.isOnline;
     wasVisible = surroundings.isVisible;
     options.shown();
-    if (wasVisible) void load();
+    if (wasVisible && wasOnline) void load();
     await replica.start();
     if (its.isOver) return;
     isReady = true;

@@ -379,17 +379,15 @@ export function makeReplica(options: ReplicaOptions): Replica {
     const { id: name } = kept.entry;
     const key = keyOf(OUTBOX, name);
     for (let isBack = false; !isBack; ) {
-      const [there, back] = await store.get([key, BACK]);
+      const [word, there, back] = await store.get([EPOCH, key, BACK]);
       const names = (back ?? []) as readonly string[];
       isBack =
+        word !== epoch ||
         there !== undefined ||
         names.includes(name) ||
         (await store.commit(
           [write(key, kept), write(BACK, [...names, name])],
-          [
-            { key, is: undefined },
-            { key: BACK, is: back },
-          ],
+          [...fences(false), { key, is: undefined }, { key: BACK, is: back }],
         ));
     }
   };
@@ -827,6 +825,11 @@ export function makeReplica(options: ReplicaOptions): Replica {
         await goodbye();
         await options.store.wipe();
         await options.store.commit([[EPOCH, word]]);
+        // Who took the empty store for a lost one may have filled it before that word was there again, and can no more.
+        const left = await options.store.list("");
+        await options.store.commit(
+          left.filter(([key]) => key !== EPOCH).map(([key]) => [key, undefined] as const),
+        );
       });
     },
   };

@@ -10,6 +10,7 @@ import type { ConversationView, Kept, MessageView } from "../state.ts";
 import { deviceTools } from "../tools.ts";
 import { pollTransport } from "../transports/poll.ts";
 import { streamTransport } from "../transports/stream.ts";
+import type { Bootstrap } from "../wire.ts";
 import { chanceOf } from "./chance.ts";
 import { fair } from "./network.ts";
 import { Sayings, whyNotSaid } from "./sayings.ts";
@@ -494,6 +495,8 @@ class Stage {
     for (const answer of server.answers.values())
       if (answer.ended === undefined) found.push(`${answer.facts.id} is being made`);
     for (const device of devices) {
+      const { revision } = (device.disk.value("bootstrap") ?? {}) as Partial<Bootstrap>;
+      if (revision !== `r${server.terms.revision}`) found.push("a bootstrap is old");
       for (const [key, kept] of device.disk.list("outbox/")) {
         const { status, hasFailed } = kept as unknown as Kept;
         // What asked for an answer that failed is kept with it, until something else is asked for.
