@@ -160,7 +160,7 @@ it("keeps what is said while what sends it cannot be loaded, and sends it once i
 });
 
 it("shows what it has, whenever the browser throws the store away", async () => {
-  for (let between_ms = 2300; between_ms < 2800; between_ms += 10) {
+  for (let between_ms = 2300; between_ms < 2800; between_ms += 20) {
     const { device, open, run, done } = stage();
     const { client, chat, said } = open();
     await done(chat.send("Hello"));

@@ -5,8 +5,8 @@ import { play } from "./play.ts";
 import { scriptsOf } from "./scripts.ts";
 
 // In `make test-slow` there are many more, and others each time.
-const scripts = Number(process.env.FRONTDESK_SCRIPTS ?? 150);
-const seed = Number(process.env.FRONTDESK_SEED ?? (scripts > 150 ? Date.now() % 2 ** 31 : 3));
+const scripts = Number(process.env.FRONTDESK_SCRIPTS ?? 60);
+const seed = Number(process.env.FRONTDESK_SEED ?? (scripts > 60 ? Date.now() % 2 ** 31 : 3));
 const script = scriptsOf(40);
 
 it(`keeps its promises in ${scripts} scripts of the seed ${seed}`, async () => {
@@ -21,7 +21,7 @@ it(`keeps its promises in ${scripts} scripts of the seed ${seed}`, async () => {
 
   await fc.assert(keepsItsPromises, { numRuns: scripts, seed });
 
-  if (scripts > 150)
+  if (scripts > 60)
     console.info(`${scripts} scripts, ${steps} steps, ${time_ms / 3_600_000} hours`);
 }, 3_600_000);
 
