@@ -214,8 +214,8 @@ export function whyNotSaid(sayings: Sayings, person: Person, living: readonly Ru
     for (const other of sayings.all) {
       if (one.conversation !== other.conversation || one.tab.device !== other.tab.device) continue;
       if (one.saved === undefined || one.saved > other.begun) continue;
-      // Who could not read the store did not know what others had said; nor need one know what is in no store.
-      const isUnknown = other.isBlind || !(one.isDurable || other.isDurable);
+      // Who could not read the store knew nothing of others, nor they of them; nor need one know what is in no store.
+      const isUnknown = one.isBlind || other.isBlind || !(one.isDurable || other.isDurable);
       if (one.tab !== other.tab && isUnknown) continue;
       if (!sayings.mustBeInOrder(one) || !sayings.mustBeInOrder(other)) continue;
       const [before] = ofText(one.text);
