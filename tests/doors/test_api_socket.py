@@ -412,7 +412,12 @@ async def test_so_much_waits_and_no_more() -> None:
         ("[]", "invalid_json", None, "The body must be a JSON object."),
         ("{", "invalid_json", None, "is not valid JSON"),
         (b"{}", "invalid_json", None, "Frames are texts that hold JSON. This one was binary."),
-        ("{}", "missing_required_parameter", "type", "'type', one of subscribe, push, create, follow, unfollow, cancel, ping"),
+        (
+            "{}",
+            "missing_required_parameter",
+            "type",
+            "'type', one of subscribe, push, create, follow, unfollow, cancel, ping",
+        ),
         ('{"type": 7}', "invalid_value", "type", "'type' is 7."),
         ('{"type": "shout"}', "invalid_value", "type", "'type' is 'shout'."),
         ('{"type": "push", "entries": []}', "missing_required_parameter", "push.id", "'push.id'"),
