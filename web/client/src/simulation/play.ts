@@ -233,7 +233,9 @@ class Stage {
         ignore(conversation.remove(message.id));
         return;
       case "pin message":
-        if (message !== undefined) ignore(conversation.pinItem(message.id, true));
+        if (message === undefined) return;
+        sayings.changed(message.id);
+        ignore(conversation.pinItem(message.id, true));
         return;
       case "stop":
         sayings.stopped(id);

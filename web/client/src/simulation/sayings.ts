@@ -38,6 +38,7 @@ export interface Said {
 export class Sayings {
   readonly all: Said[] = [];
   private readonly deletedItems = new Set<string>();
+  private readonly changedItems = new Set<string>();
   private readonly branched = new Set<string>();
   private readonly gone = new Set<string>();
   private readonly emptied = new Set<Device>();
@@ -119,6 +120,16 @@ export class Sayings {
 
   deleted(item: string): void {
     this.deletedItems.add(item);
+  }
+
+  /** What changes is told where it changed: behind things that were said after it. */
+  changed(item: string): void {
+    this.changedItems.add(item);
+  }
+
+  /** Whether it may be told on a later page than what was said behind it. */
+  isToldLate(item: string): boolean {
+    return this.changedItems.has(item);
   }
 
   /** Another branch may be chosen in it. */

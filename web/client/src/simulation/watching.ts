@@ -50,8 +50,10 @@ export class Watching {
     if (this.sayings.hasBranches(conversation)) return true;
     // What leaves the device though somebody looks at it is asked for again.
     if (this.isForgotten) return true;
-    // What was being told when the store was lost has its place only among what is told again.
-    if (role === "assistant") return this.sayings.isRefilling(this.tab.device);
+    // What was being told when the store was lost has its place only among what is told again; and an answer that was only
+    // streamed so far waits for the page that tells it, where what was said behind it is on an earlier one.
+    if (role === "assistant")
+      return this.sayings.isRefilling(this.tab.device) || this.sayings.isToldLate(id);
     return this.sayings.mayDisappear(id);
   }
 
