@@ -108,6 +108,10 @@ _FAULTS = tuple(
 )
 
 
+# What is of the rest the longest, so that the parts end at about the same time.
+_LONGEST = tuple(f"tests/{name}" for name in ("bench", "client", "providers", "reports"))
+
+
 def _without(*paths: str) -> tuple[str, ...]:
     return tuple(f"--ignore={path}" for path in paths)
 
@@ -121,8 +125,8 @@ PARTS = (
         Part("wheel", (sys.executable, "-m", "tools.check_wheel")),
     ),
     (
-        Part("Python tests", (*_PYTEST, "-m", _FAST, *_without("tests/edges", *_STORED))),
-        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges", *_without(*_FAULTS))),
+        Part("Python tests", (*_PYTEST, "-m", _FAST, *_without("tests/edges", *_LONGEST, *_STORED))),
+        Part("edges", (*_PYTEST, "-m", _FAST, "tests/edges", *_LONGEST, *_without(*_FAULTS))),
         Part("faults", (*_PYTEST, "-m", _FAST, *_FAULTS)),
         Part("stored", (*_PYTEST, "-m", _FAST, *_STORED)),
     ),

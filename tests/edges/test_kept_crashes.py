@@ -39,7 +39,7 @@ async def test_nothing_is_lost_or_done_twice(tmp_path: Path, sqlite_template: Pa
 
 async def test_nor_where_two_processes_share_the_work(tmp_path: Path, postgresql_url: str) -> None:
     async with pair(tmp_path, postgresql_url) as site:
-        await _crash(site, rounds=10, seed=20_261_124)
+        await _crash(site, rounds=5, seed=20_261_124)
 
 
 @pytest.mark.slow

@@ -313,7 +313,7 @@ async def test_two_processes_on_postgresql_and_valkey(
         config["tiers"]["free"] |= {"concurrent": 40}
         servers = [Served(folder(tmp_path, name), config) for name in ("one", "two")]
         await asyncio.gather(*(asyncio.to_thread(served.start) for served in servers))
-        await _storm(servers, up, crashes=2, clients=200, rows=shared_rows)
+        await _storm(servers, up, crashes=2, clients=100, rows=shared_rows)
 
 
 @pytest.mark.slow

@@ -352,9 +352,10 @@ async def test_the_official_clients_helper_fails_with_what_comes_before_the_answ
             with pytest.raises(RuntimeError, match=r"response\.created"):
                 await _helped(client, STATUS)
 
+            # The package leaves the connection of what failed so open.
             unaware = asyncio.ensure_future(_helped(client, {}))
-            await up.until_slots(lambda slots: slots["waiting"] == 1)
-            up.answer(2)
+            await up.until_slots(lambda slots: slots["waiting"] == 2)
+            up.answer(3)
             assert (await unaware)[0] == "response.created"
 
 
