@@ -293,10 +293,14 @@ class Stage {
     conversation: Conversation,
     message: string,
   ): Promise<void> {
-    const stays = this.sayings.mayGo(message);
-    if (await conversation.withdraw(message))
-      this.sayings.withdrawn(message, tab, client.view.get().storage === "kept");
-    else stays();
+    const { sayings } = this;
+    const stays = sayings.mayGo(message);
+    const losses = sayings.lossesOf(tab.device);
+    if (await conversation.withdraw(message)) {
+      // Where the store is lost in this moment, the other tabs fill it again with what they have.
+      const isSure = sayings.lossesOf(tab.device) === losses;
+      sayings.withdrawn(message, tab, client.view.get().storage === "kept", isSure);
+    } else stays();
   }
 
   private edit(running: Running, conversation: Conversation, message: string): void {

@@ -41,7 +41,8 @@ export class Sayings {
   private readonly changedItems = new Set<string>();
   private readonly branched = new Set<string>();
   private readonly gone = new Set<string>();
-  private readonly emptied = new Set<Device>();
+  /** How often each device has lost its store. */
+  private readonly losses = new Map<Device, number>();
   private clock = 0;
 
   say(tab: Tab, conversation: string, how: How, _at_ms: number): Said {
@@ -96,10 +97,12 @@ export class Sayings {
     };
   }
 
-  withdrawn(id: string, by: Tab, isDurable: boolean): void {
+  /** It was taken back; `isSure` is false where another tab may have written it again before it could hear of that. */
+  withdrawn(id: string, by: Tab, isDurable: boolean, isSure: boolean): void {
     const said = this.of(id);
     if (said === undefined) return;
-    said.fate = "withdrawn";
+    said.fate = isSure ? "withdrawn" : "maybe";
+    said.isDoubtful = !isSure;
     if (!isDurable) said.withdrawnBy = by;
   }
 
@@ -150,7 +153,7 @@ export class Sayings {
   /** Whether a device that lost all is yet to be told all again, the newest first. */
   isRefilling(device: Device): boolean {
     const mark = device.disk.value("mark") as unknown as Mark | undefined;
-    return this.emptied.has(device) && !mark?.isWhole;
+    return this.lossesOf(device) > 0 && !mark?.isWhole;
   }
 
   /** A process is gone, with all that only it knew. */
@@ -163,12 +166,17 @@ export class Sayings {
 
   /** A disk is empty: what its processes do not know any more is lost. */
   evicted(device: Device): void {
-    this.emptied.add(device);
+    this.losses.set(device, this.lossesOf(device) + 1);
     for (const said of this.all) {
       if (said.tab.device !== device) continue;
       if (said.tab.isAlive) said.isDurable = false;
       else doubt(said);
     }
+  }
+
+  /** How often a device has lost its store. */
+  lossesOf(device: Device): number {
+    return this.losses.get(device) ?? 0;
   }
 
   mustArrive(said: Said): boolean {
