@@ -66,7 +66,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.on("console", lambda said: wrongs.append(said.text) if _is_wrong(said.text) else None)
         page.on("request", lambda asked: wrongs.append(asked.url) if not asked.url.startswith(url) else None)
         page.goto(url)
-        page.get_by_label("Message", exact=True).or_(page.get_by_label("Token", exact=True)).wait_for()
+        page.locator("textarea, #token").wait_for()
         return page
 
     yield open_page

@@ -14,9 +14,11 @@ import { storageOf } from "./app/storage.ts";
 import { Draft } from "./composer/draft.ts";
 import { Chat } from "./conversation/chat.ts";
 import { openDeviceStore } from "./conversation/device-store.ts";
+import { fetchRenderer } from "./markdown/markdown.tsx";
 import { Client } from "./server/client.ts";
 import { takeTokenFromAddress } from "./server/session.ts";
 import { Announcer } from "./status/announcer.ts";
+import { speak } from "./words.ts";
 
 /** No event tells that a server is back. */
 const lookAgain_ms = 5_000;
@@ -43,11 +45,16 @@ setInterval(() => {
   if (chat.reach.value === "unreachable") void chat.connect();
 }, lookAgain_ms);
 
+await speak(navigator.languages, document.documentElement);
 const place = document.getElementById("app");
 if (place)
   render(
     <App chat={chat} draft={new Draft(storageOf("localStorage"))} announcer={announcer} />,
     place,
   );
-await chat.load(await openDeviceStore(window.indexedDB ?? null));
+const renderer = fetchRenderer();
+const store = await openDeviceStore(window.indexedDB ?? null);
+// What was said before is drawn once, as it stays.
+if ((await store.list()).length > 0) await renderer;
+await chat.load(store);
 await chat.connect();

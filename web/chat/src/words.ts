@@ -1,130 +1,86 @@
-// Every word that a person reads or hears, in one place, so that a language can be added as one more file.
-// Protocol terms and data (model names, languages of code) are not words of ours and stay where they are.
+// The words of the person's language: the first of theirs that `languages/` has, English where it has none of them.
 
-import type { TurnState } from "./conversation/turn.ts";
+import { words as english } from "./languages/en.ts";
+import type { Language, Reason } from "./languages/language.ts";
 import type { Failure } from "./server/failure.ts";
 
-export const words = {
-  you: "You",
-  conversation: "Conversation",
-  newConversation: "New conversation",
-  startedNew: "A new conversation.",
-  goBack: "Back to the one before",
-  latest: "To the latest",
-  message: "Message",
-  writeMessage: "Write a message",
-  send: "Send",
-  stop: "Stop",
-  model: "Model",
-  tryAgain: "Try again",
-  copy: "Copy",
-  copied: "Copied",
-  copyAnswer: "Copy answer",
-  notCopied: "Not copied: this browser does not allow it.",
-  code: "Code",
-  table: "Table",
-  codeBlock: "A block of code.",
+/** By code, each but English fetched when it is spoken. */
+const LANGUAGES = import.meta.glob<Language>(["./*.ts", "!./language.ts", "!./en.ts"], {
+  base: "./languages",
+  import: "words",
+});
 
-  ready: "Ready",
-  answering: "Answering",
-  offline: "Offline",
-  unreachable: "Not reached",
-  connecting: "Connecting",
+/** Of the server's codes and our own. */
+const REASONS: Readonly<Record<string, Reason>> = {
+  connection_lost: "lost",
+  unreachable: "unreached",
+  rate_limit_exceeded: "tooMany",
+  server_overloaded: "overloaded",
+  server_shutting_down: "overloaded",
+  provider_busy: "overloaded",
+  insufficient_quota: "usedUp",
+  model_not_found: "noModel",
+  context_length_exceeded: "tooLong",
+  request_too_large: "tooLong",
+  invalid_api_key: "signIn",
+  invalid_token: "signIn",
+  token_expired: "signIn",
+  token_revoked: "signIn",
+  provider_timeout: "tooSlow",
+  request_timeout: "tooSlow",
+  provider_error: "badAnswer",
+  server_error: "badAnswer",
+  internal_error: "badAnswer",
+};
 
-  offlineLine: "Offline. You can read and write; messages will be sent later.",
-  unreachableLine: (name: string) =>
-    `${name} cannot be reached. You can read and write; messages will be sent later.`,
-  notKeptLine: "This browser keeps nothing here: the conversation ends with this page.",
-  developmentLine: "Development: open to anyone on this machine.",
+export let words: Language = english;
+/** The tag of the language that is spoken, as `Intl` and `lang` take it. */
+export let language = "en";
 
-  tokenTitle: "This desk needs a token",
-  tokenText: "The people who run this server can give you one. It stays in this tab only.",
-  tokenRefused: "That token is not valid, or no longer. Please paste another one.",
-  tokenLabel: "Token",
-  useToken: "Use this token",
+/** Whether there are words of a language (`de`), whatever its region. */
+function isKnown(code: string): boolean {
+  return code === "en" || `./${code}.ts` in LANGUAGES;
+}
 
-  atYourService: "What can I do for you?",
-  askAnything: "Ask anything, or begin with one of these.",
-  starters: [
-    "Explain in five sentences how a rainbow forms",
-    "Compare train, car and plane for a trip of 600 km in a table",
-    "Write a short, kind note to a neighbour about a parcel",
-  ],
-
-  shortened: {
-    max_output_tokens: "The answer reached its length limit and ends here.",
-    content_filter: "The rest of the answer was withheld by this server’s rules.",
-  } as Readonly<Record<string, string>>,
-  shortenedOtherwise: "The answer ended before it was complete.",
-} as const;
+/** Speak the first of these languages (BCP 47 tags, as `navigator.languages`) that there are words of. Words that cannot be had are English. */
+export async function speak(wanted: readonly string[], page?: HTMLElement): Promise<void> {
+  const codeOf = (tag: string) => tag.toLowerCase().split("-")[0] ?? "";
+  const tag = wanted.find((each) => isKnown(codeOf(each))) ?? "en";
+  const load = LANGUAGES[`./${codeOf(tag)}.ts`];
+  const loaded = await load?.().catch(() => undefined);
+  words = loaded ?? english;
+  language = loaded || codeOf(tag) === "en" ? tag : "en";
+  if (!page) return;
+  page.lang = language;
+  page.dir = words.direction;
+}
 
 /** The greeting of the hour (0-23) on the person's own clock. */
 export function greeting(hour: number): string {
-  if (hour < 5 || hour >= 18) return "Good evening.";
-  return hour < 12 ? "Good morning." : "Good afternoon.";
+  const [morning, afternoon, evening] = words.greetings;
+  if (hour < 5 || hour >= 18) return evening;
+  return hour < 12 ? morning : afternoon;
 }
-
-export const stateWords: Readonly<Record<TurnState, string>> = {
-  saved: "Saved on this device",
-  sending: "Sending",
-  received: "Received",
-  thinking: "Thinking",
-  writing: "Writing",
-  done: "Done",
-  stopped: "Stopped",
-  failed: "Could not be answered",
-  interrupted: "Interrupted",
-};
-
-export const interruptedText =
-  "Interrupted: the page was closed while this was being answered. What was written is kept.";
 
 /** What happened, what is safe, and what now, as one line. */
-export function failureText(failure: Failure): string {
-  return `Could not be answered: ${reason(failure)}`;
+export function failureText({ code, message, retryAfterS }: Failure): string {
+  const known = REASONS[code] ?? "unknown";
+  if (known === "unknown" && message) return words.failed(message);
+  // A server that failed and says when to come back has too much to do.
+  const reason = known === "badAnswer" && retryAfterS !== null ? "busyModel" : known;
+  return words.failed(words.reasons[reason](later(retryAfterS)));
 }
 
-function reason({ code, message, retryAfterS }: Failure): string {
-  switch (code) {
-    case "connection_lost":
-      return "the connection was lost. What was written is kept.";
-    case "unreachable":
-      return "the server could not be reached. Your message is kept.";
-    case "rate_limit_exceeded":
-      return `too many messages in a short time. Yours is kept; try again ${later(retryAfterS)}.`;
-    case "server_overloaded":
-    case "server_shutting_down":
-    case "provider_busy":
-      return `there is too much to do just now. Your message is kept; try again ${later(retryAfterS)}.`;
-    case "insufficient_quota":
-      return "the allowance is used up for now. Your message is kept.";
-    case "model_not_found":
-      return "this model is not available here. Your message is kept; choose another model.";
-    case "context_length_exceeded":
-    case "request_too_large":
-      return "this conversation has become too long. Please begin a new one.";
-    case "invalid_api_key":
-    case "invalid_token":
-    case "token_expired":
-    case "token_revoked":
-      return "the sign-in is no longer valid. Your message is kept.";
-    case "provider_timeout":
-    case "request_timeout":
-      return "it took too long. Your message is kept.";
-    case "provider_error":
-    case "server_error":
-    case "internal_error":
-      return retryAfterS === null
-        ? "the model did not answer as it should. Your message is kept."
-        : `the model is busy. Your message is kept; try again ${later(retryAfterS)}.`;
-    default:
-      return message || "something went wrong. Your message is kept.";
-  }
+/** Why an answer ended before its end, by the server's reason. */
+export function shortenedText(reason: string): string {
+  const known: Readonly<Record<string, string>> = words.shortened;
+  return Object.hasOwn(known, reason) ? (known[reason] ?? "") : words.shortened.other;
 }
 
 function later(seconds: number | null): string {
-  if (seconds === null) return "in a moment";
-  if (seconds < 90) return `in ${seconds} ${seconds === 1 ? "second" : "seconds"}`;
-  if (seconds < 5400) return `in ${Math.round(seconds / 60)} minutes`;
-  return `in ${Math.round(seconds / 3600)} hours`;
+  if (seconds === null) return words.soon;
+  const format = new Intl.RelativeTimeFormat(language);
+  if (seconds < 90) return format.format(seconds, "second");
+  if (seconds < 5400) return format.format(Math.round(seconds / 60), "minute");
+  return format.format(Math.round(seconds / 3600), "hour");
 }

@@ -1,6 +1,6 @@
 import type { IconName } from "@frontdesk/ui/icon.tsx";
 import { StateWords } from "@frontdesk/ui/state-words.tsx";
-import { stateWords } from "../words.ts";
+import { words } from "../words.ts";
 import type { TurnState } from "./turn.ts";
 
 const glyphs: Readonly<Record<TurnState, IconName>> = {
@@ -16,5 +16,5 @@ const glyphs: Readonly<Record<TurnState, IconName>> = {
 };
 
 export function TurnStateWords({ state }: { state: TurnState }) {
-  return <StateWords icon={glyphs[state]} words={stateWords[state]} />;
+  return <StateWords icon={glyphs[state]} words={words.states[state]} />;
 }

@@ -1,8 +1,8 @@
 import { Button } from "@frontdesk/ui/button.tsx";
 import { Icon } from "@frontdesk/ui/icon.tsx";
 import type { Signal } from "@preact/signals";
-import { Prose } from "../markdown/prose.tsx";
-import { failureText, interruptedText, words } from "../words.ts";
+import { Markdown } from "../markdown/markdown.tsx";
+import { failureText, shortenedText, words } from "../words.ts";
 import type { Chat } from "./chat.ts";
 import { isRepeatable, type Turn } from "./turn.ts";
 import { TurnStateWords } from "./turn-state.tsx";
@@ -17,9 +17,9 @@ export function TurnView(props: { chat: Chat; turn: Signal<Turn>; isLast: boolea
     <div class="turn">
       <article class="question">
         <h2 class="visually-hidden">{words.you}</h2>
-        <p class="bubble" dir="auto">
-          {turn.question}
-        </p>
+        <div class="bubble">
+          <p dir="auto">{turn.question}</p>
+        </div>
         {isOnTheWay && <TurnStateWords state={turn.state} />}
       </article>
       {(!isOnTheWay || turn.answer) && (
@@ -29,7 +29,7 @@ export function TurnView(props: { chat: Chat; turn: Signal<Turn>; isLast: boolea
             <h2>{props.name}</h2>
             {!isOnTheWay && !turn.failure && <TurnStateWords state={turn.state} />}
           </header>
-          {turn.answer && <Prose text={turn.answer} isGrowing={turn.state === "writing"} />}
+          {turn.answer && <Markdown text={turn.answer} isGrowing={turn.state === "writing"} />}
           {!isOnTheWay && <Ending {...props} />}
         </article>
       )}
@@ -71,7 +71,6 @@ function Ending(props: { chat: Chat; turn: Signal<Turn>; isLast: boolean }) {
 
 function endingText({ failure, state, shortened }: Turn): string {
   if (failure) return failureText(failure);
-  if (state === "interrupted") return interruptedText;
-  if (shortened === null) return "";
-  return words.shortened[shortened] ?? words.shortenedOtherwise;
+  if (state === "interrupted") return words.interrupted;
+  return shortened === null ? "" : shortenedText(shortened);
 }

@@ -3,7 +3,7 @@
 
 import { signal } from "@preact/signals";
 import { isActive, type Turn } from "../conversation/turn.ts";
-import { failureText, interruptedText, stateWords, words } from "../words.ts";
+import { failureText, words } from "../words.ts";
 import { sentenceEnd, spoken } from "./sentences.ts";
 
 /** A pause between two announcements of text: a stream must not talk over itself. */
@@ -36,7 +36,7 @@ export class Announcer {
     if (turn.state === "sending") this.#spokenUpTo = 0;
     if (!isActive(turn)) this.#text(turn, turn.answer.length);
     if (turn.failure) this.say(failureText(turn.failure));
-    else this.say(turn.state === "interrupted" ? interruptedText : stateWords[turn.state]);
+    else this.say(turn.state === "interrupted" ? words.interrupted : words.states[turn.state]);
   }
 
   #text(turn: Turn, upTo: number): void {
