@@ -101,8 +101,10 @@ export class Sayings {
   withdrawn(id: string, by: Tab, isDurable: boolean, isSure: boolean): void {
     const said = this.of(id);
     if (said === undefined) return;
-    said.fate = isSure ? "withdrawn" : "maybe";
-    said.isDoubtful = !isSure;
+    // What no store says, another tab that has it cannot know in time: it may write it as soon as there is room.
+    const isKnown = isSure && (isDurable || said.tab === by);
+    said.fate = isKnown ? "withdrawn" : "maybe";
+    said.isDoubtful = !isKnown;
     if (!isDurable) said.withdrawnBy = by;
   }
 
@@ -145,9 +147,12 @@ export class Sayings {
     return this.branched.has(conversation);
   }
 
-  mayDisappear(id: string): boolean {
+  mayDisappear(id: string, tab: Tab): boolean {
     const said = this.of(id);
-    return this.deletedItems.has(id) || (said !== undefined && said.fate !== "open");
+    if (said === undefined) return this.deletedItems.has(id);
+    // What is in no store is passed from tab to tab, and gone from one of them while another writes it at last.
+    const isPassedOn = !said.isDurable && said.tab !== tab;
+    return this.deletedItems.has(id) || said.fate !== "open" || isPassedOn;
   }
 
   /** Whether a device that lost all is yet to be told all again, the newest first. */

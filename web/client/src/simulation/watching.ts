@@ -54,7 +54,7 @@ export class Watching {
     // streamed so far waits for the page that tells it, where what was said behind it is on an earlier one.
     if (role === "assistant")
       return this.sayings.isRefilling(this.tab.device) || this.sayings.isToldLate(id);
-    return this.sayings.mayDisappear(id);
+    return this.sayings.mayDisappear(id, this.tab);
   }
 
   /** All that an answer will ever say. */
