@@ -239,11 +239,18 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
   ): Promise<void> => {
     const page =
       (replica.held.mark?.cursor || undefined) === (behind || undefined) ? asked : undefined;
-    const keysGone = page === undefined ? [] : await replica.keysUnder(prefixesGone(page.changes));
+    const cached = () => page?.changes.map(({ id = "" }) => replica.held.cached.get(id));
+    const seen = cached();
+    const prefixes = prefixesGone(page?.changes ?? []);
+    const keysGone = await replica.keysUnder(prefixes);
+    let isOutrun = false;
     let mustSweep = false;
     let written: readonly Write[] = [];
     const fate = await change(() => {
       const { held } = replica;
+      // What was filled in since of a conversation that goes has keys that are not listed.
+      isOutrun = prefixes.length > 0 && !!cached()?.some((each, at) => each !== seen?.[at]);
+      if (isOutrun) return undefined;
       let commit: Commit = { writes: [], guards: [] };
       if (batch.length > 0)
         commit = took(batch, results, held.outbox, now(), () => lead.ids.next(now()));
@@ -262,6 +269,7 @@ export function makeSyncing(lead: Lead, toldKeys: (keys: readonly string[]) => v
       return { ...commit, writes: written };
     });
     if (page === undefined || scope.isOver) return;
+    if (isOutrun) return takeOne(asked, batch, results, behind);
     // What comes behind it must not be taken in its place.
     if (fate === "moot") throw new Error("The page could not be taken.");
     toldKeys(written.map(([key]) => key));

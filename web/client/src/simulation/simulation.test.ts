@@ -25,6 +25,30 @@ it(`keeps its promises in ${scripts} scripts of the seed ${seed}`, async () => {
     console.info(`${scripts} scripts, ${steps} steps, ${time_ms / 3_600_000} hours`);
 }, 3_600_000);
 
+it("leaves nothing of a conversation that is deleted while it is filled in", async () => {
+  const outcome = await play({
+    seed: 0,
+    leases: false,
+    loss: 0,
+    page: 2,
+    isNarrow: true,
+    acts: [
+      [{ steps: 0 }, { do: "send", tab: 0, conversation: 1, how: "(thinks)" }],
+      [{ ms: 500 }, { do: "offline", device: 0 }],
+      [{ ms: 0 }, { do: "online", device: 0 }],
+      [{ ms: 0 }, { do: "revoke sessions" }],
+      [{ steps: 0 }, { do: "send", tab: 0, conversation: 0, how: "(tool)" }],
+      [{ ms: 2000 }, { do: "approve", tab: 0, conversation: 0 }],
+      [{ ms: 0 }, { do: "kill", tab: 0 }],
+      [{ steps: 0 }, { do: "open tab", device: 0 }],
+      [{ ms: 0 }, { do: "delete", tab: 0, conversation: 1 }],
+    ],
+    signsOut: false,
+  });
+
+  expect(outcome.wrongs).toEqual([]);
+});
+
 it("plays the same script the same way", async () => {
   const again = fc.asyncProperty(script, async (each) => {
     expect(await play(each)).toEqual(await play(each));
