@@ -299,7 +299,8 @@ class Stage {
     if (await conversation.withdraw(message)) {
       // Where the store is lost in this moment, the other tabs fill it again with what they have.
       const isSure = sayings.lossesOf(tab.device) === losses;
-      sayings.withdrawn(message, tab, client.view.get().storage === "kept", isSure);
+      const isDurable = client.view.get().storage === "kept";
+      sayings.withdrawn(message, tab, isDurable, isSure, this.world.scheduler.now_ms);
     } else stays();
   }
 
@@ -336,10 +337,11 @@ class Stage {
         return;
       case "evict":
         device.disk.clear();
-        this.sayings.evicted(device);
+        this.sayings.evicted(device, this.world.scheduler.now_ms);
         return;
       case "break disk":
         device.disk.trouble = act.trouble;
+        this.sayings.broken(device);
         return;
       case "heal disk":
         device.disk.trouble = undefined;

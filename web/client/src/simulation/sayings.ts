@@ -29,11 +29,16 @@ export interface Said {
   fate: "open" | "maybe" | "withdrawn";
   /** Who took it back while nothing could be stored: that is so for as long as its process lives. */
   withdrawnBy: Tab | undefined;
+  /** When it was taken back. */
+  withdrawnAt_ms: number;
   /** Whether it is `maybe` whatever comes. */
   isDoubtful: boolean;
   mayBeLate: boolean;
   mayBeRefused: boolean;
 }
+
+/** How long what was taken back in one tab may take to be heard in the others. */
+const hearing_ms = 100;
 
 export class Sayings {
   readonly all: Said[] = [];
@@ -43,6 +48,8 @@ export class Sayings {
   private readonly gone = new Set<string>();
   /** How often each device has lost its store. */
   private readonly losses = new Map<Device, number>();
+  /** Devices whose store did not work for a while. */
+  private readonly troubled = new Set<Device>();
   private clock = 0;
 
   say(tab: Tab, conversation: string, how: How, _at_ms: number): Said {
@@ -63,6 +70,7 @@ export class Sayings {
       fate: "open",
       isDoubtful: false,
       withdrawnBy: undefined,
+      withdrawnAt_ms: 0,
       mayBeLate: false,
       mayBeRefused: how === "(refused)" || how === "expires",
     };
@@ -98,9 +106,10 @@ export class Sayings {
   }
 
   /** It was taken back; `isSure` is false where another tab may have written it again before it could hear of that. */
-  withdrawn(id: string, by: Tab, isDurable: boolean, isSure: boolean): void {
+  withdrawn(id: string, by: Tab, isDurable: boolean, isSure: boolean, at_ms: number): void {
     const said = this.of(id);
     if (said === undefined) return;
+    said.withdrawnAt_ms = at_ms;
     // What no store says, another tab that has it cannot know in time: it may write it as soon as there is room.
     const isKnown = isSure && (isDurable || said.tab === by);
     said.fate = isKnown ? "withdrawn" : "maybe";
@@ -155,6 +164,16 @@ export class Sayings {
     return this.deletedItems.has(id) || said.fate !== "open" || isPassedOn;
   }
 
+  /** Whether the store of a device was lost, or took nothing for a while. */
+  isTroubled(device: Device): boolean {
+    return this.troubled.has(device) || this.lossesOf(device) > 0;
+  }
+
+  /** The store of a device takes nothing, or tells nothing. */
+  broken(device: Device): void {
+    this.troubled.add(device);
+  }
+
   /** Whether a device that lost all is yet to be told all again, the newest first. */
   isRefilling(device: Device): boolean {
     const mark = device.disk.value("mark") as unknown as Mark | undefined;
@@ -170,10 +189,12 @@ export class Sayings {
   }
 
   /** A disk is empty: what its processes do not know any more is lost. */
-  evicted(device: Device): void {
+  evicted(device: Device, at_ms: number): void {
     this.losses.set(device, this.lossesOf(device) + 1);
     for (const said of this.all) {
       if (said.tab.device !== device) continue;
+      // Another tab may still hold it, and fills the store again with what it has.
+      if (said.fate === "withdrawn" && at_ms - said.withdrawnAt_ms < hearing_ms) unsure(said);
       if (said.tab.isAlive) said.isDurable = false;
       else doubt(said);
     }
@@ -205,6 +226,12 @@ export class Sayings {
   private isBehindDeleted(said: Said): boolean {
     return said.id !== undefined && this.deletedItems.has(said.id);
   }
+}
+
+/** What was decided may not have been heard by all. */
+function unsure(said: Said): void {
+  said.fate = "maybe";
+  said.isDoubtful = true;
 }
 
 /** Nobody can say any more whether it arrives. */

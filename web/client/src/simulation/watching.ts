@@ -50,10 +50,13 @@ export class Watching {
     if (this.sayings.hasBranches(conversation)) return true;
     // What leaves the device though somebody looks at it is asked for again.
     if (this.isForgotten) return true;
+    // A tab may have read a store that is behind what another one holds, and is put in order by it.
+    const { device } = this.tab;
+    if (this.sayings.isTroubled(device) && device.living.length > 1) return true;
     // What was being told when the store was lost has its place only among what is told again; and an answer that was only
     // streamed so far waits for the page that tells it, where what was said behind it is on an earlier one.
     if (role === "assistant")
-      return this.sayings.isRefilling(this.tab.device) || this.sayings.isToldLate(id);
+      return this.sayings.isRefilling(device) || this.sayings.isToldLate(id);
     return this.sayings.mayDisappear(id, this.tab);
   }
 
