@@ -383,11 +383,10 @@ export function makeReplica(options: ReplicaOptions): Replica {
       const names = (back ?? []) as readonly string[];
       isBack =
         word !== epoch ||
-        there !== undefined ||
-        names.includes(name) ||
+        (there === undefined ? names.includes(name) : !isFurther(kept, there as unknown as Kept)) ||
         (await store.commit(
           [write(key, kept), write(BACK, [...names, name])],
-          [...fences(false), { key, is: undefined }, { key: BACK, is: back }],
+          [...fences(false), { key, is: there }, { key: BACK, is: back }],
         ));
     }
   };
@@ -833,6 +832,11 @@ export function makeReplica(options: ReplicaOptions): Replica {
       });
     },
   };
+}
+
+/** Whether an entry may have left the device, and who wrote it again did not know. */
+function isFurther(ours: Kept, theirs: Kept): boolean {
+  return ours.isUnclear && !theirs.isUnclear;
 }
 
 /** Whether two words are of one store, which may have been lost between them. */

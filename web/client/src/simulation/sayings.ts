@@ -136,6 +136,10 @@ export class Sayings {
     this.deletedItems.add(item);
   }
 
+  isDeleted(item: string): boolean {
+    return this.deletedItems.has(item);
+  }
+
   /** What changes is told where it changed: behind things that were said after it. */
   changed(item: string): void {
     this.changedItems.add(item);

@@ -49,6 +49,49 @@ it("leaves nothing of a conversation that is deleted while it is filled in", asy
   expect(outcome.wrongs).toEqual([]);
 });
 
+it("knows what may have left the device, whichever tab fills a lost store again", async () => {
+  const outcome = await play({
+    seed: 765690387,
+    leases: false,
+    loss: 0.5,
+    page: 2,
+    isNarrow: false,
+    acts: [
+      [{ ms: 0 }, { do: "open tab", device: 1 }],
+      [
+        { ms: 0 },
+        {
+          do: "weather",
+          device: 1,
+          weather: {
+            delay_ms: 2000,
+            drop: 0,
+            dropReply: 0,
+            double: 0,
+            cut: 0,
+            silent: 0,
+            holdsBack: false,
+          },
+        },
+      ],
+      [{ ms: 0 }, { do: "send", tab: 0, conversation: 0, how: "(thinks)" }],
+      [{ ms: 500 }, { do: "offline", device: 0 }],
+      [{ ms: 0 }, { do: "online", device: 1 }],
+      [{ ms: 0 }, { do: "kill", tab: 0 }],
+      [{ steps: 8 }, { do: "show", tab: 0 }],
+      [{ ms: 58 }, { do: "send", tab: 3, conversation: 0, how: "plain" }],
+      [{ steps: 11 }, { do: "rename", tab: 3, conversation: 0 }],
+      [{ steps: 37 }, { do: "online", device: 0 }],
+      [{ steps: 31 }, { do: "evict", device: 1 }],
+      [{ ms: 26 }, { do: "heal disk", device: 0 }],
+      [{ steps: 14 }, { do: "withdraw", tab: 0, conversation: 0, message: 0 }],
+    ],
+    signsOut: false,
+  });
+
+  expect(outcome.wrongs).toEqual([]);
+});
+
 it("plays the same script the same way", async () => {
   const again = fc.asyncProperty(script, async (each) => {
     expect(await play(each)).toEqual(await play(each));

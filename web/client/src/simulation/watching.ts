@@ -36,7 +36,7 @@ export class Watching {
       if (now === undefined) {
         if (text !== "" && !this.mayDisappear(conversation, id, role))
           this.wrong(`${name}: ${id} “${text}” has gone`);
-      } else if (role === "assistant" && !now.startsWith(text))
+      } else if (role === "assistant" && !now.startsWith(text) && !this.sayings.isDeleted(id))
         this.wrong(`${name}: ${id} said “${text}”, and now “${now}”`);
     }
   }
