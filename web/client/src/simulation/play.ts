@@ -282,7 +282,7 @@ class Stage {
     const sending = how === "expires" ? { expiresIn_s: 20 } : {};
     ignore(
       conversation.send(said.text, sending).then((id) => {
-        this.sayings.saved(said, id, client.view.get().storage);
+        this.sayings.saved(said, id, client.view.get().storage, this.world.scheduler.now_ms);
         this.note(`saved: ${said.text} as ${id}`);
       }),
     );
@@ -316,7 +316,7 @@ class Stage {
     said.mayBeRefused = true;
     ignore(
       conversation.edit(message, said.text).then((id) => {
-        sayings.saved(said, id, client.view.get().storage);
+        sayings.saved(said, id, client.view.get().storage, this.world.scheduler.now_ms);
         if (id === message) before?.texts.push(said.text);
         if (id === message && before !== undefined) {
           before.fate = "withdrawn";

@@ -16,7 +16,9 @@ export interface Said {
   readonly how: How;
   /** Which was said before which: by when it was begun, and when it was saved. */
   readonly begun: number;
+  readonly begunAt_ms: number;
   saved: number | undefined;
+  savedAt_ms: number;
   id: string | undefined;
   /** Whether it outlives its process. */
   isDurable: boolean;
@@ -52,7 +54,7 @@ export class Sayings {
   private readonly troubled = new Set<Device>();
   private clock = 0;
 
-  say(tab: Tab, conversation: string, how: How, _at_ms: number): Said {
+  say(tab: Tab, conversation: string, how: How, at_ms: number): Said {
     this.clock += 1;
     const mark = how === "plain" || how === "expires" ? "" : ` ${how}`;
     const text = `words ${this.all.length}${mark}`;
@@ -63,7 +65,9 @@ export class Sayings {
       conversation,
       how,
       begun: this.clock,
+      begunAt_ms: at_ms,
       saved: undefined,
+      savedAt_ms: 0,
       id: undefined,
       isDurable: false,
       isBlind: false,
@@ -78,9 +82,10 @@ export class Sayings {
     return said;
   }
 
-  saved(said: Said, id: string, storage: ClientView["storage"]): void {
+  saved(said: Said, id: string, storage: ClientView["storage"], at_ms: number): void {
     this.clock += 1;
     said.saved = this.clock;
+    said.savedAt_ms = at_ms;
     said.id = id;
     said.isDurable = storage === "kept";
     said.isBlind = storage === "broken";
@@ -272,6 +277,9 @@ export function whyNotSaid(sayings: Sayings, person: Person, living: readonly Ru
       // Who could not read the store knew nothing of others, nor they of them; nor need one know what is in no store.
       const isUnknown = one.isBlind || other.isBlind || !(one.isDurable || other.isDurable);
       if (one.tab !== other.tab && isUnknown) continue;
+      // Two tabs that speak in one millisecond speak at once.
+      const isAtOnce = Math.floor(one.savedAt_ms) >= Math.floor(other.begunAt_ms);
+      if (one.tab !== other.tab && isAtOnce) continue;
       if (!sayings.mustBeInOrder(one) || !sayings.mustBeInOrder(other)) continue;
       const [before] = ofText(one.text);
       const [behind] = ofText(other.text);
