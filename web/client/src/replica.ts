@@ -553,7 +553,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
       else if (leader !== id) demote();
       await takeKeys(keys.filter((key) => key !== EPOCH && key !== LEADER));
     } catch (error) {
-      mend(troubleOf(error));
+      missed(error);
     }
   };
 
@@ -581,6 +581,12 @@ export function makeReplica(options: ReplicaOptions): Replica {
     if (trouble === found) return;
     trouble = found;
     options.changed();
+  };
+
+  /** Something could not be read: all is read once the store works again. */
+  const missed = (error: unknown): void => {
+    isBehind = true;
+    mend(troubleOf(error));
   };
 
   const retry = async (): Promise<void> => {
@@ -664,7 +670,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
         if (isBehind) {
           isBehind = false;
           await takeWhole();
-          if (scope !== undefined) takeTurns(scope).catch(() => {});
+          if (scope !== undefined) takeTurns(scope).catch(missed);
           continue;
         }
         const keys = [...stale];
@@ -672,8 +678,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
         await takeKeys(keys);
       }
     } catch (error) {
-      isBehind = true;
-      mend(troubleOf(error));
+      missed(error);
     }
   };
 
@@ -692,7 +697,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
       try {
         await enter();
         if (trouble === "broken") mend(undefined);
-        takeTurns(its).catch(() => {});
+        takeTurns(its).catch(missed);
         return;
       } catch (error) {
         const found = troubleOf(error);
@@ -799,11 +804,7 @@ export function makeReplica(options: ReplicaOptions): Replica {
       );
       for (const key of known.keys()) if (isIts(key)) known.delete(key);
       if (!isEntered) return;
-      try {
-        await Promise.all(prefixes.map(takeAll));
-      } catch (error) {
-        mend(troubleOf(error));
-      }
+      await Promise.all(prefixes.map(takeAll)).catch(missed);
     },
     shut(conversation) {
       const shelves = new Map(held.shelves);

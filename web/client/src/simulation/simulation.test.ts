@@ -92,6 +92,25 @@ it("knows what may have left the device, whichever tab fills a lost store again"
   expect(outcome.wrongs).toEqual([]);
 });
 
+it("reads a conversation that was opened while the store did not work", async () => {
+  const outcome = await play({
+    seed: 0,
+    leases: false,
+    loss: 0,
+    page: 2,
+    isNarrow: false,
+    acts: [
+      [{ ms: 0 }, { do: "send", tab: 0, conversation: 2, how: "plain" }],
+      [{ ms: 61 }, { do: "break disk", device: 0, trouble: "broken" }],
+      [{ ms: 0 }, { do: "read", tab: 0, conversation: 2 }],
+      [{ ms: 3 }, { do: "rate", tab: 0, conversation: 0, rating: "up" }],
+    ],
+    signsOut: false,
+  });
+
+  expect(outcome.wrongs).toEqual([]);
+});
+
 it("plays the same script the same way", async () => {
   const again = fc.asyncProperty(script, async (each) => {
     expect(await play(each)).toEqual(await play(each));
